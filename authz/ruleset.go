@@ -1,0 +1,59 @@
+package authz
+
+// Ruleset is one activated bundle (the base and its overlay together) with all
+// that the rooms need of it. It is immutable; activation swaps a pointer.
+type Ruleset struct {
+	// Name and Revision of what is active, for example "base" and "1+local.7".
+	Name     string
+	Revision string
+	// Roots maps each root (patrol, local) to its own revision.
+	Roots     map[string]string
+	Evaluator Evaluator
+	Router    Router
+	Catalogue Catalogue
+	// Policies are the token policies that organizations may choose.
+	Policies []TokenPolicy
+}
+
+// HasPolicy says whether an organization may choose a token policy.
+func (r *Ruleset) HasPolicy(name string) bool {
+	if r == nil {
+		return false
+	}
+	for i := range r.Policies {
+		if r.Policies[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// TokenPolicy describes a token policy: the METADATA of its package.
+type TokenPolicy struct {
+	Name        string `json:"name"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	// Unscoped and FineGrained are the two cells of the policy table.
+	Unscoped    string `json:"unscoped"`
+	FineGrained string `json:"fine_grained"`
+	// RequiresApproval: tokens need an administrator's approval.
+	RequiresApproval bool `json:"requires_approval"`
+	// Root is patrol or local.
+	Root string `json:"root"`
+}
+
+// Router says what a request is about.
+type Router interface {
+	// Route returns the route of a request, nil when none matches, or an error
+	// that is a [*Refusal] when the request is malformed (see
+	// [ReasonRequestMalformed]).
+	Route(r Request) (*Route, error)
+}
+
+// Refusal is a request that is refused before Rego is asked.
+type Refusal struct {
+	Reason string // one of [BuiltinReasons]
+	Detail string // what is wrong, safe to show: never a credential
+}
+
+func (r *Refusal) Error() string { return r.Reason + ": " + r.Detail }
