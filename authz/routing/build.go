@@ -1,0 +1,249 @@
+package routing
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// build makes the route of a request that matched an entry. It returns nil,
+// which is route_unknown, where a value that the entry needs is not there.
+func (m *matching) build(c *compiled, vars map[string]string) (*authz.Route, error) {
+	for name, v := range vars {
+		decoded, err := url.PathUnescape(v)
+		if err != nil {
+			return nil, malformed("the path holds a bad escape")
+		}
+		vars[name] = decoded
+	}
+	route := &authz.Route{Pattern: c.Pattern, Access: c.Access}
+	if c.Access == authz.AccessUnmanaged {
+		return route, nil
+	}
+	if c.Permission != nil {
+		permission, err := m.value(c.Permission, vars)
+		if err != nil {
+			return nil, err
+		}
+		if len(permission) != 1 {
+			return nil, nil
+		}
+		route.Permission = permission[0]
+	}
+	source := c.Organizations
+	if source == nil && c.pattern.has("organization") {
+		source = &Source{From: "path", Name: "organization"}
+	}
+	if source != nil {
+		names, err := m.value(source, vars)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) == 0 && c.Access == authz.AccessOrganization {
+			return nil, nil
+		}
+		route.Organizations = names
+	}
+	if r := c.Resource; r != nil {
+		route.Resource = &authz.Resource{Type: r.Type, Name: fill(r.Name, vars), Visibility: r.Visibility}
+	}
+	return route, nil
+}
+
+// maxOrganizations bounds how many organizations one request may name.
+const maxOrganizations = 16
+
+// value finds the values of a source, each once, in order.
+func (m *matching) value(s *Source, vars map[string]string) ([]string, error) {
+	var found []string
+	switch s.From {
+	case "":
+		found = []string{s.Value}
+	case "path":
+		found = []string{vars[s.Name]}
+	case "query":
+		q, err := m.query()
+		if err != nil {
+			return nil, err
+		}
+		found = q[s.Name]
+	case "host":
+		found = []string{hostLabel(m.req.Host(), s.Name)}
+	case "header":
+		value, entries := m.req.Header(strings.ToLower(s.Name))
+		if entries > 1 {
+			return nil, malformed("the header " + s.Name + " is there more than once")
+		}
+		for _, v := range strings.Split(value, ",") {
+			found = append(found, strings.TrimSpace(v))
+		}
+	case "body":
+		var err error
+		if found, err = bodyValue(m.req.Body(), s.Name); err != nil {
+			return nil, err
+		}
+	}
+	return s.translate(found)
+}
+
+func (s *Source) translate(found []string) ([]string, error) {
+	var out []string
+	for _, v := range found {
+		if v == "" {
+			continue
+		}
+		if s.Map != nil {
+			mapped, ok := s.Map[v]
+			if !ok {
+				return nil, nil
+			}
+			v = mapped
+		} else if s.From != "" && strings.EqualFold(v, CallerNamespace) {
+			return nil, malformed("the name caller is reserved")
+		}
+		if !contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	if len(out) > maxOrganizations {
+		return nil, malformed("the request names too many organizations")
+	}
+	if len(out) == 0 && s.Default != "" {
+		out = []string{s.Default}
+	}
+	return out, nil
+}
+
+func contains(list []string, v string) bool {
+	for _, have := range list {
+		if have == v {
+			return true
+		}
+	}
+	return false
+}
+
+// hostLabel takes what stands before a suffix: with name ".hub.example",
+// "acme.hub.example" gives "acme". Without a suffix it is the first label.
+func hostLabel(host, suffix string) string {
+	host = canonicalHost(host)
+	if suffix == "" {
+		label, _, _ := strings.Cut(host, ".")
+		return label
+	}
+	label, ok := strings.CutSuffix(host, suffix)
+	if !ok || strings.Contains(label, ".") {
+		return ""
+	}
+	return label
+}
+
+// bodyValue reads a member of a JSON body. A body that was cut, is not JSON,
+// or names a member twice is refused: the upstream could read it differently.
+func bodyValue(b authz.Body, name string) ([]string, error) {
+	if b.Truncated {
+		return nil, malformed("the body is too long to be read")
+	}
+	if !b.Present || len(b.Bytes) == 0 {
+		return nil, malformed("the body is missing")
+	}
+	dec := json.NewDecoder(bytes.NewReader(b.Bytes))
+	value, err := decodeUnique(dec, 0)
+	if err != nil {
+		return nil, err
+	}
+	if dec.More() {
+		return nil, malformed("the body holds more than one JSON value")
+	}
+	for _, member := range strings.Split(name, ".") {
+		object, ok := value.(map[string]any)
+		if !ok {
+			return nil, malformed("the body is no JSON object")
+		}
+		if value = object[member]; value == nil {
+			return nil, nil
+		}
+	}
+	switch v := value.(type) {
+	case string:
+		return []string{v}, nil
+	case []any:
+		var out []string
+		for _, item := range v {
+			s, ok := item.(string)
+			if !ok {
+				return nil, malformed("the body's " + name + " is no text")
+			}
+			out = append(out, s)
+		}
+		return out, nil
+	}
+	return nil, malformed("the body's " + name + " is no text")
+}
+
+const maxDepth = 64
+
+// decodeUnique decodes one JSON value and refuses repeated keys: readers
+// differ about which one counts. Keys are compared without case, as Go's and
+// other readers match them so.
+func decodeUnique(dec *json.Decoder, depth int) (any, error) {
+	bad := malformed("the body is no valid JSON")
+	if depth > maxDepth {
+		return nil, malformed("the body is nested too deeply")
+	}
+	token, err := dec.Token()
+	if err != nil {
+		return nil, bad
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		return token, nil
+	}
+	if delim == '[' {
+		var list []any
+		for dec.More() {
+			v, err := decodeUnique(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		if _, err := dec.Token(); err != nil {
+			return nil, bad
+		}
+		return list, nil
+	}
+	object, folded := map[string]any{}, map[string]bool{}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, bad
+		}
+		k, _ := key.(string)
+		if lower := strings.ToLower(k); folded[lower] {
+			return nil, malformed("the body names a member twice")
+		} else {
+			folded[lower] = true
+		}
+		v, err := decodeUnique(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		object[k] = v
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, bad
+	}
+	return object, nil
+}
+
+// fill replaces {variables} in a template.
+func fill(template string, vars map[string]string) string {
+	for name, value := range vars {
+		template = strings.ReplaceAll(template, "{"+name+"}", value)
+	}
+	return template
+}

@@ -1,0 +1,130 @@
+package routing
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+const (
+	allowEncodedSlash = "encoded_slash"
+	allowMatrix       = "matrix"
+)
+
+// MaxPath is the most bytes that a request target may have.
+const MaxPath = 16 << 10
+
+// target is a request target taken apart.
+type target struct {
+	parts []string // segments as sent, without a trailing empty one
+	// encodedSlash and matrix mark forms that only some routes admit.
+	encodedSlash, matrix bool
+	rawQuery             string
+}
+
+func malformed(detail string) error {
+	return &authz.Refusal{Reason: authz.ReasonRequestMalformed, Detail: detail}
+}
+
+// parseTarget judges a path as sent. What could be read in two ways is
+// refused; see the attacks named in docs.
+func parseTarget(raw string) (*target, error) {
+	if raw == "" {
+		return nil, malformed("the path is missing")
+	}
+	if len(raw) > MaxPath {
+		return nil, malformed("the path is too long")
+	}
+	path, query, _ := strings.Cut(raw, "?")
+	if path == "" || path[0] != '/' {
+		return nil, malformed("the path does not begin with a slash")
+	}
+	for i := range len(raw) {
+		if c := raw[i]; c <= ' ' || c >= 0x7f {
+			return nil, malformed("the path holds a space, a control or a non-ASCII character")
+		}
+	}
+	t := &target{rawQuery: query}
+	if strings.ContainsAny(path, "\\#") || strings.Contains(query, "#") {
+		return nil, malformed("the path holds a backslash or a fragment")
+	}
+	t.matrix = strings.Contains(path, ";")
+	if path == "/" {
+		return t, nil
+	}
+	t.parts = strings.Split(strings.TrimSuffix(path[1:], "/"), "/")
+	for _, part := range t.parts {
+		if err := t.checkPart(part); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (t *target) checkPart(part string) error {
+	bare, _, _ := strings.Cut(part, ";")
+	if part == "" {
+		return malformed("the path holds an empty segment")
+	}
+	decoded, err := url.PathUnescape(bare)
+	if err != nil {
+		return malformed("the path holds a bad escape")
+	}
+	if decoded == "." || decoded == ".." || bare == "" {
+		return malformed("the path holds a dot segment")
+	}
+	for i := 0; i+2 < len(part); i++ {
+		if part[i] != '%' {
+			continue
+		}
+		switch strings.ToLower(part[i+1 : i+3]) {
+		case "2f":
+			t.encodedSlash = true
+		case "5c", "2e", "00", "25":
+			return malformed("the path holds an encoded backslash, dot, percent sign or NUL")
+		default:
+			if c := unhex(part[i+1])<<4 | unhex(part[i+2]); c < 0x20 || c == 0x7f || c >= 0x80 && !validUTF8(bare) {
+				return malformed("the path holds an encoded control character or a bad encoding")
+			}
+		}
+	}
+	if t.encodedSlash {
+		for _, sub := range strings.Split(decoded, "/") {
+			if sub == "" || sub == "." || sub == ".." {
+				return malformed("the path holds an empty or dot segment behind an encoded slash")
+			}
+		}
+	}
+	if _, err := url.PathUnescape(part); err != nil {
+		return malformed("the path holds a bad escape")
+	}
+	return nil
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 0
+}
+
+func validUTF8(escaped string) bool {
+	s, err := url.PathUnescape(escaped)
+	return err == nil && strings.ToValidUTF8(s, "") == s
+}
+
+// query parses the query on demand. A semicolon or a bad escape is refused:
+// readers differ about them.
+func (t *target) query() (url.Values, error) {
+	q, err := url.ParseQuery(t.rawQuery)
+	if err != nil {
+		return nil, malformed("the query holds a semicolon or a bad escape")
+	}
+	return q, nil
+}

@@ -1,0 +1,260 @@
+package routing
+
+import (
+	"fmt"
+	"net/url"
+	"sort"
+	"strings"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// Router is a compiled route table. It is immutable.
+type Router struct {
+	// tables are looked through in order: the operator's before the base's.
+	tables []table
+}
+
+type table struct {
+	routes []compiled // most specific first
+	// byFirst indexes routes by a literal first segment; "" holds the rest.
+	byFirst map[string][]int
+}
+
+type compiled struct {
+	Entry
+	pattern *pattern
+}
+
+// New compiles route tables; the entries of an earlier one are tried first.
+// Two entries with the same hosts, methods, pattern and query are refused.
+func New(tables ...[]Entry) (*Router, error) {
+	r := &Router{}
+	for _, entries := range tables {
+		t := table{byFirst: map[string][]int{}}
+		seen := map[string]string{}
+		for _, e := range entries {
+			p, err := parsePattern(e.Pattern)
+			if err != nil {
+				return nil, err
+			}
+			key := fmt.Sprint(e.Hosts, e.Methods, e.Pattern, e.Query)
+			if other, ok := seen[key]; ok {
+				return nil, fmt.Errorf("routes %s and %s match the same requests", other, e.Name())
+			}
+			seen[key] = e.Name()
+			if e.Access == "" {
+				e.Access = authz.AccessOrganization
+			}
+			t.routes = append(t.routes, compiled{e, p})
+		}
+		sort.SliceStable(t.routes, func(i, j int) bool { return t.routes[i].pattern.before(t.routes[j].pattern) })
+		for i, c := range t.routes {
+			first := ""
+			if len(c.pattern.segments) > 0 && c.pattern.segments[0].variable == "" {
+				first = c.pattern.segments[0].literal
+			}
+			t.byFirst[first] = append(t.byFirst[first], i)
+		}
+		r.tables = append(r.tables, t)
+	}
+	return r, nil
+}
+
+// FromData compiles the tables of a bundle's data: local.routes, then
+// patrol.routes.
+func FromData(data map[string]any) (*Router, error) {
+	var tables [][]Entry
+	for _, root := range []string{"local", "patrol"} {
+		sub, _ := data[root].(map[string]any)
+		entries, err := Parse(sub["routes"], root+".routes")
+		if err != nil {
+			return nil, err
+		}
+		tables = append(tables, entries)
+	}
+	return New(tables...)
+}
+
+// Entries returns the table in the order in which it is tried.
+func (r *Router) Entries() []Entry {
+	var all []Entry
+	for _, t := range r.tables {
+		for _, c := range t.routes {
+			all = append(all, c.Entry)
+		}
+	}
+	return all
+}
+
+// Route implements [authz.Router].
+func (r *Router) Route(req authz.Request) (*authz.Route, error) {
+	if req.Method() == "" {
+		return nil, malformed("the method is missing")
+	}
+	t, err := parseTarget(req.Path())
+	if err != nil {
+		return nil, err
+	}
+	m := &matching{req: req, target: t}
+	for i := range r.tables {
+		c, vars, err := r.tables[i].find(m)
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			continue
+		}
+		// Only the route that serves a request may admit its odd form.
+		if t.encodedSlash && !c.allows(allowEncodedSlash) {
+			return nil, malformed("the path holds an encoded slash")
+		}
+		if t.matrix && !c.allows(allowMatrix) {
+			return nil, malformed("the path holds a semicolon")
+		}
+		return m.build(c, vars)
+	}
+	if t.encodedSlash || t.matrix {
+		return nil, malformed("the path holds an encoded slash or a semicolon")
+	}
+	return nil, nil
+}
+
+// find gives the most specific route of a table: the better of the first that
+// begins with the path's own first segment and of the first that does not.
+func (t *table) find(m *matching) (*compiled, map[string]string, error) {
+	first := ""
+	if len(m.target.parts) > 0 {
+		first = m.target.parts[0]
+	}
+	for _, key := range []string{first, ""} {
+		for _, i := range t.byFirst[key] {
+			c := &t.routes[i]
+			vars, ok, err := m.match(c)
+			if err != nil {
+				return nil, nil, err
+			}
+			if ok {
+				return c, vars, nil
+			}
+		}
+		if first == "" {
+			break
+		}
+	}
+	return nil, nil, nil
+}
+
+// matching is one request while it is routed.
+type matching struct {
+	req    authz.Request
+	target *target
+	values url.Values
+}
+
+func (m *matching) match(c *compiled) (map[string]string, bool, error) {
+	if !matchMethod(c.Methods, m.req.Method()) {
+		return nil, false, nil
+	}
+	vars, ok := c.pattern.matchParts(m.target.parts)
+	if !ok || !matchHost(c.Hosts, m.req.Host()) {
+		return nil, false, nil
+	}
+	if len(c.Query) == 0 {
+		return vars, true, nil
+	}
+	q, err := m.query()
+	if err != nil {
+		return nil, false, err
+	}
+	for name, want := range c.Query {
+		got, there := q[name]
+		if !there {
+			return nil, false, nil
+		}
+		if len(got) > 1 {
+			return nil, false, malformed("the query holds " + name + " more than once")
+		}
+		if want != "*" && got[0] != want {
+			return nil, false, nil
+		}
+	}
+	return vars, true, nil
+}
+
+func (m *matching) query() (url.Values, error) {
+	if m.values == nil {
+		q, err := m.target.query()
+		if err != nil {
+			return nil, err
+		}
+		m.values = q
+	}
+	return m.values, nil
+}
+
+func matchMethod(methods []string, method string) bool {
+	if len(methods) == 0 {
+		return true
+	}
+	for _, m := range methods {
+		if m == method {
+			return true
+		}
+	}
+	return false
+}
+
+func matchHost(hosts []string, host string) bool {
+	if len(hosts) == 0 {
+		return true
+	}
+	host = canonicalHost(host)
+	for _, h := range hosts {
+		h = strings.ToLower(h)
+		if suffix, ok := strings.CutPrefix(h, "*"); ok && strings.HasPrefix(suffix, ".") {
+			if len(host) > len(suffix) && strings.HasSuffix(host, suffix) {
+				return true
+			}
+		} else if h == host {
+			return true
+		}
+	}
+	return false
+}
+
+// canonicalHost is the host in lower case, without port and trailing dot.
+func canonicalHost(host string) string {
+	host = strings.ToLower(host)
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.TrimSuffix(host, ".")
+}
+
+func (p *pattern) matchParts(parts []string) (map[string]string, bool) {
+	if len(parts) < len(p.segments) || p.rest == "" && len(parts) != len(p.segments) || p.rest != "" && len(parts) == len(p.segments) {
+		return nil, false
+	}
+	var vars map[string]string
+	for i := range p.segments {
+		s := &p.segments[i]
+		value, ok := s.match(parts[i])
+		if !ok {
+			return nil, false
+		}
+		if s.variable != "" {
+			if vars == nil {
+				vars = make(map[string]string, 4)
+			}
+			vars[s.variable] = value
+		}
+	}
+	if p.rest != "" {
+		if vars == nil {
+			vars = make(map[string]string, 1)
+		}
+		vars[p.rest] = strings.Join(parts[len(p.segments):], "/")
+	}
+	return vars, true
+}
