@@ -240,10 +240,12 @@ func decodeUnique(dec *json.Decoder, depth int) (any, error) {
 	return object, nil
 }
 
-// fill replaces {variables} in a template.
+// fill replaces {variables} in a template, in one pass: a value that looks like
+// a variable stays as it is.
 func fill(template string, vars map[string]string) string {
+	pairs := make([]string, 0, 2*len(vars))
 	for name, value := range vars {
-		template = strings.ReplaceAll(template, "{"+name+"}", value)
+		pairs = append(pairs, "{"+name+"}", value)
 	}
-	return template
+	return strings.NewReplacer(pairs...).Replace(template)
 }

@@ -1,0 +1,58 @@
+package decide
+
+import (
+	"fmt"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/routing"
+)
+
+// gather finds the token and, for each organization of the route, what holds
+// between them. Without a route there is one Facts, for Rego to refuse.
+func (r *run) gather(route *authz.Route, cred credential.Credential) ([]*authz.Facts, error) {
+	snapshot := r.Inventory.Snapshot()
+	if snapshot == nil {
+		r.out.Err = fmt.Errorf("the inventory has not been read yet")
+		return nil, &authz.Refusal{Reason: authz.ReasonInventoryUnavailable}
+	}
+	if age := r.started.Sub(snapshot.AsOf()); age > r.MaxStaleness {
+		r.out.Err = fmt.Errorf("the inventory was last read %s ago", age.Round(1e9))
+		return nil, &authz.Refusal{Reason: authz.ReasonInventoryUnavailable}
+	}
+	base := r.facts(route)
+	base.Credential = cred.Facts
+	if cred.Facts.State == authz.CredentialPresent {
+		base.Token = snapshot.Token(r.Digester.Secret(cred.Secret))
+		if base.Token != nil && base.Token.Disabled {
+			base.Token = nil
+		}
+	}
+	if route == nil || len(route.Organizations) == 0 {
+		return []*authz.Facts{base}, nil
+	}
+	all := make([]*authz.Facts, len(route.Organizations))
+	for i, name := range route.Organizations {
+		f := *base
+		if name == routing.CallerNamespace {
+			name = ""
+			if f.Token != nil && f.Token.Owner != nil {
+				name = f.Token.Owner.Name
+			}
+		}
+		r.organize(&f, snapshot, name)
+		all[i] = &f
+	}
+	return all, nil
+}
+
+func (r *run) organize(f *authz.Facts, snapshot Snapshot, name string) {
+	f.Organization = snapshot.Organization(name).At(r.now)
+	if f.Organization == nil || f.Token == nil {
+		return
+	}
+	if f.Token.Owner != nil {
+		f.Membership = snapshot.Membership(f.Organization.ID, f.Token.Owner.ID)
+	}
+	f.Authorization, f.Effective = snapshot.Access(f.Token, f.Organization)
+}

@@ -1,0 +1,122 @@
+package decide
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// openRequest sees to it that an approval request is open for a pending token.
+func (r *run) openRequest(ctx context.Context, f *authz.Facts) *authz.ApprovalRequest {
+	if f.Token == nil || f.Organization == nil || f.Authorization == nil {
+		return nil
+	}
+	if q := f.Authorization.Request; q != nil && q.State != authz.RequestDecided && q.State != authz.RequestWithdrawn {
+		return q
+	}
+	if !r.real {
+		return nil
+	}
+	return r.opening.open(ctx, f.Token.ID, f.Organization.ID)
+}
+
+// openings opens approval requests, each pair of token and organization once
+// at a time: a decision waits a little, and the work goes on without it.
+type openings struct {
+	opener  Opener
+	timeout time.Duration
+	failed  atomic.Int64
+
+	mu      sync.Mutex
+	running map[[2]string]*opening
+	closed  bool
+	wait    sync.WaitGroup
+	stop    context.Context
+	cancel  context.CancelFunc
+}
+
+type opening struct {
+	done    chan struct{}
+	request *authz.ApprovalRequest
+}
+
+// maxOpenings bounds the requests that wait for a store that does not answer.
+const maxOpenings = 1024
+
+func newOpenings(o Opener, timeout time.Duration) *openings {
+	stop, cancel := context.WithCancel(context.Background())
+	return &openings{opener: o, timeout: timeout, running: map[[2]string]*opening{}, stop: stop, cancel: cancel}
+}
+
+// OpeningFailures counts attempts to open an approval request that failed;
+// each is tried again.
+func (p *Pipeline) OpeningFailures() int64 { return p.opening.failed.Load() }
+
+func (o *openings) open(ctx context.Context, token, organization string) *authz.ApprovalRequest {
+	pending := &authz.ApprovalRequest{State: authz.RequestOpening}
+	if o.opener == nil {
+		return pending
+	}
+	key := [2]string{token, organization}
+	o.mu.Lock()
+	job := o.running[key]
+	if job == nil {
+		if o.closed || len(o.running) >= maxOpenings {
+			o.mu.Unlock()
+			o.failed.Add(1)
+			return pending // the next hit tries again
+		}
+		job = &opening{done: make(chan struct{})}
+		o.running[key] = job
+		o.wait.Add(1)
+		go o.work(key, job)
+	}
+	o.mu.Unlock()
+	timer := time.NewTimer(o.timeout)
+	defer timer.Stop()
+	select {
+	case <-job.done:
+		if job.request != nil {
+			return job.request
+		}
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return pending
+}
+
+func (o *openings) work(key [2]string, job *opening) {
+	defer o.wait.Done()
+	defer func() {
+		o.mu.Lock()
+		delete(o.running, key)
+		o.mu.Unlock()
+		close(job.done)
+	}()
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		attempt, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		request, err := o.opener.OpenRequest(attempt, key[0], key[1])
+		cancel()
+		if err == nil {
+			job.request = request
+			return
+		}
+		o.failed.Add(1)
+		select {
+		case <-o.stop.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (o *openings) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	o.cancel()
+	o.wait.Wait()
+}

@@ -1,0 +1,291 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
+)
+
+// Policy gives the active ruleset; nil while there is no good bundle.
+type Policy interface{ Ruleset() *authz.Ruleset }
+
+// Inventory gives the present snapshot; nil before the first one was loaded.
+type Inventory interface{ Snapshot() Snapshot }
+
+// Snapshot is one consistent state of the inventory, in memory.
+type Snapshot interface {
+	// Token returns the token known by a digest, or nil.
+	Token(authz.Digest) *authz.Token
+	// Organization returns an organization or user namespace by its name or
+	// alias, case-folded, or nil.
+	Organization(name string) *authz.Organization
+	// Membership returns a user's membership, or nil. A user is administrator
+	// of the own namespace.
+	Membership(organizationID, userID string) *authz.Membership
+	// Access returns what holds between a token and an organization (never
+	// nil) and the grants that are effective there.
+	Access(*authz.Token, *authz.Organization) (*authz.Authorization, *authz.GrantSet)
+	// AsOf is when the inventory was last read with success.
+	AsOf() time.Time
+}
+
+// Opener opens approval requests durably. It is idempotent.
+type Opener interface {
+	OpenRequest(ctx context.Context, token, organization string) (*authz.ApprovalRequest, error)
+}
+
+// Recorder takes note of every outcome. It must not block.
+type Recorder interface{ Record(*authz.Outcome) }
+
+// Digester turns a secret into the digest under which its token is known.
+type Digester interface {
+	Secret(credential.Secret) authz.Digest
+}
+
+// Options of a Pipeline. Policy, Inventory and Digester are required.
+type Options struct {
+	Policy    Policy
+	Inventory Inventory
+	Digester  Digester
+	Opener    Opener
+	Recorder  Recorder
+	// Credentials says which headers carry one.
+	Credentials credential.Parser
+	// MaxStaleness is how old facts may be; default 60 s.
+	MaxStaleness time.Duration
+	// OpenTimeout bounds how long a decision waits for an approval request to
+	// be opened durably; default 50 ms. It goes on in the background.
+	OpenTimeout time.Duration
+	// TrustedHops is how many proxies before Envoy are believed in
+	// X-Forwarded-For; default 0: the connection's own address.
+	TrustedHops int
+	// WarnBefore is how long before an end of a token or an approval the
+	// client is warned; default 7 days.
+	WarnBefore time.Duration
+	Clock      func() time.Time
+}
+
+// Pipeline decides requests. It is safe for concurrent use.
+type Pipeline struct {
+	Options
+	opening *openings
+}
+
+// New makes a pipeline.
+func New(o Options) *Pipeline {
+	if o.MaxStaleness == 0 {
+		o.MaxStaleness = time.Minute
+	}
+	if o.OpenTimeout == 0 {
+		o.OpenTimeout = 50 * time.Millisecond
+	}
+	if o.WarnBefore == 0 {
+		o.WarnBefore = 7 * 24 * time.Hour
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return &Pipeline{Options: o, opening: newOpenings(o.Opener, o.OpenTimeout)}
+}
+
+// Close waits for approval requests that are still being opened.
+func (p *Pipeline) Close() { p.opening.close() }
+
+// Decide decides a request. It never returns nil and never panics.
+func (p *Pipeline) Decide(ctx context.Context, r authz.Request) *authz.Outcome {
+	return p.decide(ctx, r, true)
+}
+
+// Explain decides as [Pipeline.Decide] does, but opens, counts and records
+// nothing.
+func (p *Pipeline) Explain(ctx context.Context, r authz.Request) *authz.Outcome {
+	return p.decide(ctx, r, false)
+}
+
+// Refuse is the outcome of a request that cannot be looked at at all.
+func (p *Pipeline) Refuse(_ context.Context, reason, detail string) *authz.Outcome {
+	run := p.start(nil)
+	run.refuse(&authz.Refusal{Reason: reason, Detail: detail})
+	run.finish()
+	p.record(run.out)
+	return run.out
+}
+
+func (p *Pipeline) decide(ctx context.Context, r authz.Request, real bool) (out *authz.Outcome) {
+	run := p.start(r)
+	run.real = real
+	defer func() {
+		if cause := recover(); cause != nil {
+			run.out.Decision = authz.Decision{}
+			run.fail(fmt.Errorf("panic while deciding: %v", cause))
+			run.finish()
+		}
+		if real {
+			p.record(run.out)
+		}
+		out = run.out
+	}()
+	run.decide(ctx)
+	run.finish()
+	return run.out
+}
+
+func (p *Pipeline) record(o *authz.Outcome) {
+	if p.Recorder != nil {
+		p.Recorder.Record(o)
+	}
+}
+
+// run is one request on its way.
+type run struct {
+	*Pipeline
+	out     *authz.Outcome
+	started time.Time
+	now     time.Time // the one clock reading, whole seconds
+	rules   *authz.Ruleset
+	real    bool
+}
+
+func (p *Pipeline) start(r authz.Request) *run {
+	started := p.Clock()
+	id := newID()
+	o := &authz.Outcome{DecisionID: id, RequestID: id, Request: r, Time: started}
+	if r != nil {
+		if v, n := r.Header("x-request-id"); n == 1 && plainID(v) {
+			o.RequestID = v
+		}
+	}
+	rules := p.Policy.Ruleset()
+	if rules != nil {
+		o.Revision = rules.Revision
+	}
+	return &run{Pipeline: p, out: o, started: started, now: started.UTC().Truncate(time.Second), rules: rules}
+}
+
+func newID() string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.Nil.String()
+	}
+	return id.String()
+}
+
+// plainID says whether a request id can be sent back and logged as it is.
+func plainID(s string) bool {
+	if s == "" || len(s) > 128 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if c != '-' && c != '_' && c != '.' && c != ':' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}
+
+// decide walks the pipeline.
+func (r *run) decide(ctx context.Context) {
+	if r.out.Request.Method() == "" || r.out.Request.Path() == "" {
+		r.refuse(&authz.Refusal{Reason: authz.ReasonRequestMalformed, Detail: "the method or the path is missing"})
+		return
+	}
+	if r.rules == nil || r.rules.Evaluator == nil || r.rules.Router == nil {
+		r.fail(errors.New("no policy bundle is active"))
+		return
+	}
+	route, err := r.rules.Router.Route(r.out.Request)
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	if route != nil && route.Access == authz.AccessUnmanaged {
+		// The credential of an unmanaged route is not looked at.
+		r.evaluate(ctx, []*authz.Facts{r.facts(route)})
+		return
+	}
+	cred, err := r.Credentials.Parse(r.out.Request)
+	if err == nil {
+		_, query, _ := strings.Cut(r.out.Request.Path(), "?")
+		err = credential.CheckQuery(query)
+	}
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	facts, err := r.gather(route, cred)
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	r.evaluate(ctx, facts)
+}
+
+func (r *run) facts(route *authz.Route) *authz.Facts {
+	return &authz.Facts{Request: r.out.Request, Now: r.now, Client: r.client(), Route: route}
+}
+
+// client tells the address from the connection or, where proxies before Envoy
+// are trusted, from X-Forwarded-For counted from the right.
+func (r *run) client() authz.Client {
+	address := r.out.Request.Source().Address
+	if r.TrustedHops > 0 {
+		if v, n := r.out.Request.Header("x-forwarded-for"); n > 0 {
+			hops := strings.Split(v, ",")
+			// Envoy itself appended the last one: the connection's own address.
+			if at := len(hops) - 1 - r.TrustedHops; at >= 0 {
+				address = strings.TrimSpace(hops[at])
+			}
+		}
+	}
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return authz.Client{}
+	}
+	ip = ip.Unmap()
+	bits := 48
+	if ip.Is4() {
+		bits = 24
+	}
+	network, err := ip.Prefix(bits)
+	if err != nil {
+		return authz.Client{Address: ip.String()}
+	}
+	return authz.Client{Address: ip.String(), Network: network.String()}
+}
+
+// refuse answers before Rego.
+func (r *run) refuse(err error) {
+	var refusal *authz.Refusal
+	if !errors.As(err, &refusal) {
+		r.fail(err)
+		return
+	}
+	r.out.Decision = authz.Decision{
+		Reason: refusal.Reason, Reasons: []string{refusal.Reason},
+		Params: map[string]any{"detail": refusal.Detail},
+	}
+	r.out.Reason = authz.BuiltinReasons[refusal.Reason]
+}
+
+// fail answers policy_error; the cause is for the log.
+func (r *run) fail(err error) {
+	r.out.Err = err
+	r.refuse(&authz.Refusal{Reason: authz.ReasonPolicyError})
+}
+
+func (r *run) finish() {
+	if r.out.Reason == nil {
+		r.out.Decision.Allowed = false
+		r.fail(fmt.Errorf("the reason %q is not in the catalogue", r.out.Decision.Reason))
+	}
+	r.out.Duration = r.Clock().Sub(r.started)
+}
