@@ -1,0 +1,149 @@
+# METADATA
+# title: The decision
+# description: >-
+#   Gathers the reasons to refuse, drops the waived ones, and answers with the
+#   first. That nothing was found against a request does not admit it: what
+#   admits it has to be there (package patrol.admission).
+package patrol.authz
+
+import data.patrol.admission
+import data.patrol.lib
+import data.patrol.token_policy
+import data.patrol.waivers
+
+# METADATA
+# description: The answer. An overlay's data.local.answer may add opa-envoy-plugin's keys.
+# entrypoint: true
+decision := object.union(answer, verdict)
+
+default answer := {}
+
+answer := data.local.answer
+
+# METADATA
+# description: Every reason to refuse the request, waived or not.
+found contains reason if some reason in data.patrol.checks[_].reasons
+
+found contains reason if some reason in data.local.checks[_].reasons
+
+found contains reason if some reason in token_policy.reasons
+
+# METADATA
+# description: Reasons in the order in which they are told; an overlay's own come last.
+ordered := array.concat(
+	[reason | some reason in data.patrol.order; reason in found],
+	[reason | some reason in found; not reason in data.patrol.order],
+)
+
+refusals := [reason | some reason in ordered; not reason in waived]
+
+waived := waivers.waived(found)
+
+# METADATA
+# description: What the next, dated policy would refuse and this one does not.
+added := [reason | some reason in data.patrol.order; reason in token_policy.next; not reason in found]
+
+verdict := {
+	"allowed": false,
+	"reason": refusals[0],
+	"reasons": ordered,
+	"next": added,
+	"request_approval": ask,
+} if {
+	count(refusals) > 0
+	not anonymous
+}
+
+verdict := {
+	"allowed": true,
+	"reason": "anonymous",
+	"reasons": ordered,
+	"anonymous": true,
+	"request_approval": ask,
+} if anonymous
+
+verdict := object.union(
+	{
+		"allowed": true,
+		"reason": allow_reason,
+		"reasons": ordered,
+		"next": added,
+		"request_approval": ask,
+	},
+	exception,
+) if {
+	count(refusals) == 0
+	admission.granted
+}
+
+# A public resource is served without the credential where the token may not be used on it.
+anonymous if {
+	count(refusals) > 0
+	admission.public_reader
+	every reason in refusals {
+		lib.entry(reason).anonymous
+	}
+}
+
+default exception := {}
+
+exception := {"exception": waivers.used(found)[0]} if count(waivers.used(found)) > 0
+
+default ask := false
+
+# A request is opened all the same where a waiver lets the token pass.
+ask if {
+	"approval_pending" in (found | token_policy.next)
+	not "no_grant" in found
+	not "owner_not_member" in found
+	not "token_revoked" in found
+}
+
+ask if widened
+
+# Grants that were added after the approval are asked for; the old ones go on.
+widened if {
+	lib.approval_asked
+	input.authorization.state == "approved"
+	input.authorization.expired == false
+	some grant in input.authorization.current
+	some permission in grant.permissions
+	not approved(grant.entity, permission)
+}
+
+approved(entity, permission) if {
+	some grant in input.authorization.grants
+	grant.entity.type == entity.type
+	grant.entity.id == entity.id
+	grant.entity.name == entity.name
+	permission in grant.permissions
+}
+
+allow_reason := "unmanaged" if input.route.access == "unmanaged"
+
+else := "exception" if count(waivers.used(found)) > 0
+
+else := "observed" if count(waived) > 0
+
+else := "grace_period" if count(added) > 0
+
+else := "public" if {
+	input.credential.state == "missing"
+	open_to_all
+}
+
+else := "approved" if {
+	lib.approval_asked
+	input.authorization.state == "approved"
+}
+
+else := "admin_created" if {
+	lib.approval_asked
+	input.authorization.admin_created
+}
+
+else := "allowed"
+
+open_to_all if input.route.access == "public"
+
+open_to_all if lib.public_read

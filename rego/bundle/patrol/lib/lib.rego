@@ -1,0 +1,48 @@
+# METADATA
+# title: Shared words
+# description: What several checks need to say; an overlay's data comes first.
+package patrol.lib
+
+# The request is about an organization's resources.
+governed if input.route.access == "organization"
+
+# A read of what is public needs no credential.
+public_read if {
+	governed
+	input.route.resource.visibility == "public"
+	input.route.permission in rights.public_read
+	not input.organization.settings.public_read == "refuse"
+	input.organization.settings.public_read
+}
+
+# The policy in force asks for an approval.
+approval_asked if requires_approval(input.organization.token_policy)
+
+# METADATA
+# description: Whether a token policy asks for an approval.
+requires_approval(name) if data.patrol.policies[name].requires_approval
+
+requires_approval(name) if data.local.policies[name].requires_approval
+
+default rights := {}
+
+rights := object.union(data.patrol.rights, overlay)
+
+default overlay := {}
+
+overlay := data.local.rights
+
+# METADATA
+# description: Whether a permission is among the given ones, by name or by implication.
+implied(permissions, wanted) if wanted in permissions
+
+implied(permissions, wanted) if {
+	some permission in permissions
+	wanted in rights.implies[permission]
+}
+
+# METADATA
+# description: The catalogue's entry of a reason.
+entry(reason) := data.local.catalogue[reason] if data.local.catalogue[reason]
+
+else := data.patrol.catalogue[reason]
