@@ -18,6 +18,9 @@ type Facts struct {
 	Organization  *Organization
 	Membership    *Membership
 	Authorization *Authorization
+	// Current is what the token grants on this organization and on what lies in
+	// it. Nil for an unscoped token.
+	Current *GrantSet
 	// Effective is what the token may use on this organization: the grants on
 	// it, and where an approval was given, the pairwise intersection by entity
 	// of those with the approved ones. Nil for an unscoped token.
@@ -42,6 +45,9 @@ const (
 type CredentialFacts struct {
 	State  string // present, missing
 	Scheme string // bearer, basic
+	// Disabled: the credential's token is known and was disabled everywhere. It
+	// is answered as an unknown one, and unlike that never waived.
+	Disabled bool
 }
 
 // Accesses of a route.

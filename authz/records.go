@@ -161,3 +161,11 @@ type Authorization struct {
 	// Request is the latest approval request, nil if there was none.
 	Request *ApprovalRequest
 }
+
+// Access is what holds between a token and an organization, and what the token
+// may use there; see [Facts] for the two sets.
+type Access struct {
+	Authorization *Authorization // never nil
+	Current       *GrantSet
+	Effective     *GrantSet
+}

@@ -16,7 +16,7 @@ func (r *run) evaluate(ctx context.Context, all []*authz.Facts) {
 		j, err := r.judge(ctx, f)
 		if err != nil {
 			r.out.Facts = f
-			r.fail(err)
+			r.refuse(err)
 			return
 		}
 		if j.decision.RequestApproval {
@@ -116,15 +116,18 @@ func safetyNet(f *authz.Facts, d *authz.Decision) string {
 			return authz.ReasonTokenSuspended
 		}
 	}
+	public := f.Route.Resource != nil && f.Route.Resource.Visibility == "public"
 	switch {
+	case f.Credential.Disabled:
+		return authz.ReasonTokenUnknown
 	case d.Anonymous:
 		// Served without the credential: nothing to hold against it. Only a
 		// resource that is public may be.
-		if f.Route.Resource == nil || f.Route.Resource.Visibility != "public" {
+		if !public {
 			return authz.ReasonCredentialMissing
 		}
 		return ""
-	case observed:
+	case observed, public && f.Credential.State == authz.CredentialMissing:
 		return ""
 	case f.Credential.State != authz.CredentialPresent:
 		return authz.ReasonCredentialMissing

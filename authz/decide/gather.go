@@ -25,7 +25,7 @@ func (r *run) gather(route *authz.Route, cred credential.Credential) ([]*authz.F
 	if cred.Facts.State == authz.CredentialPresent {
 		base.Token = snapshot.Token(r.Digester.Secret(cred.Secret))
 		if base.Token != nil && base.Token.Disabled {
-			base.Token = nil
+			base.Token, base.Credential.Disabled = nil, true
 		}
 	}
 	if route == nil || len(route.Organizations) == 0 {
@@ -54,5 +54,6 @@ func (r *run) organize(f *authz.Facts, snapshot Snapshot, name string) {
 	if f.Token.Owner != nil {
 		f.Membership = snapshot.Membership(f.Organization.ID, f.Token.Owner.ID)
 	}
-	f.Authorization, f.Effective = snapshot.Access(f.Token, f.Organization)
+	a := snapshot.Access(f.Token, f.Organization)
+	f.Authorization, f.Current, f.Effective = a.Authorization, a.Current, a.Effective
 }

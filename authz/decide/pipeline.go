@@ -30,9 +30,8 @@ type Snapshot interface {
 	// Membership returns a user's membership, or nil. A user is administrator
 	// of the own namespace.
 	Membership(organizationID, userID string) *authz.Membership
-	// Access returns what holds between a token and an organization (never
-	// nil) and the grants that are effective there.
-	Access(*authz.Token, *authz.Organization) (*authz.Authorization, *authz.GrantSet)
+	// Access returns what holds between a token and an organization.
+	Access(*authz.Token, *authz.Organization) authz.Access
 	// AsOf is when the inventory was last read with success.
 	AsOf() time.Time
 }

@@ -95,8 +95,7 @@ func (r *envoyReader) pairs(key string, o ast.Object, list []authz.HeaderValue) 
 	o.Foreach(func(k, v *ast.Term) {
 		name, ok := k.Value.(ast.String)
 		if !ok {
-			r.fail(key, "an object with string keys", k.Value)
-			return
+			name = ast.String(k.String()) // as it would be in JSON
 		}
 		if s, ok := v.Value.(ast.String); ok {
 			list = append(list, authz.HeaderValue{Name: string(name), Value: string(s)})

@@ -29,6 +29,7 @@ func addFacts(doc *object, f *authz.Facts) error {
 		b := newObject(doc.fields.At("credential"), 2)
 		b.text("state", f.Credential.State)
 		b.text("scheme", f.Credential.Scheme)
+		b.flag("disabled", f.Credential.Disabled)
 		doc.add("credential", b.value())
 	}
 	if doc.reads("token") && f.Token != nil {
@@ -95,6 +96,9 @@ func authorization(f *authz.Facts, fields *Fields) ast.Value {
 	b.flag("admin_created", a.AdminCreated)
 	if b.reads("grants") {
 		b.add("grants", grants(a.Grants, false))
+	}
+	if b.reads("current") {
+		b.add("current", grants(f.Current, f.Token != nil && f.Token.Kind == authz.KindFineGrained))
 	}
 	if b.reads("effective") {
 		b.add("effective", grants(f.Effective, f.Token != nil && f.Token.Kind == authz.KindFineGrained))

@@ -2,6 +2,7 @@ package input
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -51,11 +52,7 @@ func organization(o *authz.Organization, fields *Fields) (ast.Value, error) {
 	b.text("enforcement", o.Enforcement)
 	b.text("managed_by", o.ManagedBy)
 	if b.reads("settings") {
-		settings := o.Settings
-		if settings == nil {
-			settings = map[string]any{}
-		}
-		v, err := ast.InterfaceToValue(settings)
+		v, err := ast.InterfaceToValue(settings(o.Settings))
 		if err != nil {
 			return nil, fmt.Errorf("show the settings of organization %s: %w", o.ID, err)
 		}
@@ -86,10 +83,24 @@ func grantArray(list []authz.Grant) ast.Value {
 		entity.text("type", list[i].Entity.Type)
 		entity.text("id", list[i].Entity.ID)
 		entity.text("name", list[i].Entity.Name)
+		entity.text("namespace", list[i].Entity.Namespace)
 		grant := newObject(everything, 2)
 		grant.add("entity", entity.value())
 		grant.texts("permissions", list[i].Permissions)
 		terms[i] = ast.NewTerm(grant.value())
 	}
 	return ast.NewArray(terms...)
+}
+
+// settings completes an organization's settings: those that the base bundle
+// reads are always there, so that the absence of one is never taken for its
+// being off.
+func settings(given map[string]any) map[string]any {
+	all := map[string]any{
+		"max_token_age_days":      0, // no limit
+		"max_token_lifetime_days": 0, // no limit
+		"public_read":             "anonymous",
+	}
+	maps.Copy(all, given)
+	return all
 }
