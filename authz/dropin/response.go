@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -53,6 +54,9 @@ func respondObject(o ast.Object) (*authv3.CheckResponse, bool, error) {
 	if d == nil {
 		d = &authz.EnvoyDecision{}
 	}
+	if err := encodable(d); err != nil {
+		return nil, true, err
+	}
 	response := &authv3.CheckResponse{Status: status(bool(allowed))}
 	if d.Metadata != nil {
 		if response.DynamicMetadata, err = structpb.NewStruct(d.Metadata); err != nil {
@@ -65,6 +69,24 @@ func respondObject(o ast.Object) (*authv3.CheckResponse, bool, error) {
 		response.HttpResponse = &authv3.CheckResponse_DeniedResponse{DeniedResponse: deniedResponse(d)}
 	}
 	return response, !bool(allowed), nil
+}
+
+// encodable says why a decision could not be put on the wire: protobuf has no
+// strings but UTF-8, and a message that can't be encoded fails the whole call.
+func encodable(d *authz.EnvoyDecision) error {
+	texts := append([]string{d.Body}, d.RequestHeadersRemove...)
+	texts = append(texts, d.QueryRemove...)
+	for _, list := range [][]authz.HeaderValue{d.Headers, d.ResponseHeaders, d.QuerySet} {
+		for _, h := range list {
+			texts = append(texts, h.Name, h.Value)
+		}
+	}
+	for _, t := range texts {
+		if !utf8.ValidString(t) {
+			return errors.New("the decision holds text that is not UTF-8")
+		}
+	}
+	return nil
 }
 
 func okResponse(d *authz.EnvoyDecision) *authv3.OkHttpResponse {
