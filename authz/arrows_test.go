@@ -18,7 +18,7 @@ var arrows = map[string][]string{
 	"authz/routing":             {"authz"},
 	"authz/input":               {"authz", "authz/input/"},
 	"authz/engine":              {"authz", "authz/input"},
-	"authz/dropin":              {"authz", "authz/input", "authz/engine"},
+	"authz/dropin":              {"authz", "authz/input", "authz/input/protodoc", "authz/engine"},
 	"authz/decide":              {"authz", "authz/credential", "authz/routing"},
 	"authz/answer":              {"authz"},
 	"authz/extauthz":            {"authz", "authz/answer"},

@@ -26,7 +26,7 @@ func addFacts(doc *object, f *authz.Facts) error {
 		doc.add("client", b.value())
 	}
 	if doc.reads("credential") && f.Credential != (authz.CredentialFacts{}) {
-		b := newObject(doc.fields.At("credential"), 2)
+		b := newObject(doc.fields.At("credential"), 3)
 		b.text("state", f.Credential.State)
 		b.text("scheme", f.Credential.Scheme)
 		b.flag("disabled", f.Credential.Disabled)
@@ -88,7 +88,7 @@ func token(t *authz.Token, now time.Time, fields *Fields) ast.Value {
 
 func authorization(f *authz.Facts, fields *Fields) ast.Value {
 	a := f.Authorization
-	b := newObject(fields, 8)
+	b := newObject(fields, 9)
 	b.text("state", a.State)
 	b.time("expires_at", a.ExpiresAt)
 	b.flag("expired", ended(a.ExpiresAt, f.Now))
@@ -97,11 +97,12 @@ func authorization(f *authz.Facts, fields *Fields) ast.Value {
 	if b.reads("grants") {
 		b.add("grants", grants(a.Grants, false))
 	}
+	fineGrained := f.Token != nil && f.Token.Kind == authz.KindFineGrained
 	if b.reads("current") {
-		b.add("current", grants(f.Current, f.Token != nil && f.Token.Kind == authz.KindFineGrained))
+		b.add("current", grants(f.Current, fineGrained))
 	}
 	if b.reads("effective") {
-		b.add("effective", grants(f.Effective, f.Token != nil && f.Token.Kind == authz.KindFineGrained))
+		b.add("effective", grants(f.Effective, fineGrained))
 	}
 	if b.reads("request") && a.Request != nil {
 		r := newObject(fields.At("request"), 3)

@@ -9,7 +9,8 @@ import (
 )
 
 // Fields is a tree of the parts of the input that a policy can read. A nil
-// tree means: not read. It is immutable once made.
+// tree means: not read; one without keys: only whether it is there is asked.
+// It is immutable once made.
 type Fields struct {
 	// all: everything from here on is read.
 	all  bool
@@ -31,7 +32,7 @@ func Paths(paths ...string) *Fields {
 		if p != "" {
 			keys = strings.Split(p, "/")
 		}
-		f.add(keys)
+		f.add(keys, true)
 	}
 	return f
 }
@@ -45,11 +46,12 @@ func Paths(paths ...string) *Fields {
 // resolved into a reference.
 func FieldsOf(compiler *ast.Compiler, query ast.Body) *Fields {
 	w := &walker{compiler: compiler, fields: &Fields{}, seen: map[*ast.Rule]bool{}}
-	w.walk(query)
+	w.gather(query)
+	w.lone = true
 	for len(w.todo) > 0 && !w.fields.all {
 		rule := w.todo[len(w.todo)-1]
 		w.todo = w.todo[:len(w.todo)-1]
-		w.walk(rule)
+		w.gather(rule)
 	}
 	return w.fields
 }
@@ -90,11 +92,18 @@ func (f *Fields) Keys() []string {
 	return slices.Sorted(maps.Keys(f.keys))
 }
 
-// String lists the paths that are read.
+// String lists the paths that are read, with a question mark where it is only
+// asked whether they are there.
 func (f *Fields) String() string {
 	var paths []string
 	if f != nil {
-		f.each(nil, func(keys []string) { paths = append(paths, strings.Join(keys, "/")) })
+		f.each(nil, func(keys []string, all bool) {
+			path := strings.Join(keys, "/")
+			if !all {
+				path += "?"
+			}
+			paths = append(paths, path)
+		})
 	}
 	slices.Sort(paths)
 	return strings.Join(paths, " ")
@@ -105,7 +114,7 @@ func (f *Fields) within(shape *Fields) bool {
 	if f == nil || shape.IsAll() {
 		return true
 	}
-	if f.all || shape == nil {
+	if f.all || shape == nil || len(f.keys) == 0 {
 		return false
 	}
 	for k, sub := range f.keys {
@@ -116,12 +125,15 @@ func (f *Fields) within(shape *Fields) bool {
 	return true
 }
 
-func (f *Fields) add(keys []string) {
+// add puts a path in: whole, or as one that is only asked for.
+func (f *Fields) add(keys []string, whole bool) {
 	if f.all {
 		return
 	}
 	if len(keys) == 0 {
-		f.all, f.keys = true, nil
+		if whole {
+			f.all, f.keys = true, nil
+		}
 		return
 	}
 	sub := f.keys[keys[0]]
@@ -132,12 +144,12 @@ func (f *Fields) add(keys []string) {
 		}
 		f.keys[keys[0]] = sub
 	}
-	sub.add(keys[1:])
+	sub.add(keys[1:], whole)
 }
 
-func (f *Fields) each(prefix []string, yield func([]string)) {
-	if f.all {
-		yield(prefix)
+func (f *Fields) each(prefix []string, yield func(keys []string, whole bool)) {
+	if len(f.keys) == 0 && (f.all || len(prefix) > 0) {
+		yield(prefix, f.all)
 		return
 	}
 	for k, sub := range f.keys {
@@ -151,9 +163,13 @@ type walker struct {
 	fields   *Fields
 	seen     map[*ast.Rule]bool
 	todo     []*ast.Rule
+	// lone: an expression that is nothing but a reference asks only whether
+	// it is there (and not false). It is not so in a query, which gives the
+	// value too.
+	lone bool
 }
 
-func (w *walker) walk(x any) {
+func (w *walker) gather(x any) {
 	var visitor *ast.GenericVisitor
 	visitor = ast.NewGenericVisitor(func(x any) bool {
 		switch x := x.(type) {
@@ -161,6 +177,10 @@ func (w *walker) walk(x any) {
 			// What a `with` replaces is not read by naming it.
 			visitor.Walk(x.Value)
 			return true
+		case *ast.Expr:
+			if t, ok := x.Terms.(*ast.Term); ok && w.lone && len(x.With) == 0 && w.asked(t) {
+				return true
+			}
 		case ast.Ref:
 			w.ref(x)
 			if _, plain := x[0].Value.(ast.Var); !plain {
@@ -172,7 +192,7 @@ func (w *walker) walk(x any) {
 			return true
 		case ast.Var:
 			if x.Equal(ast.InputRootDocument.Value) {
-				w.fields.add(nil)
+				w.fields.add(nil, true)
 			}
 			if x.Equal(ast.DefaultRootDocument.Value) {
 				w.follow(ast.Ref{ast.DefaultRootDocument})
@@ -194,10 +214,29 @@ func (w *walker) ref(r ast.Ref) {
 			}
 			keys = append(keys, string(s))
 		}
-		w.fields.add(keys)
+		w.fields.add(keys, true)
 	case r[0].Equal(ast.DefaultRootDocument):
 		w.follow(r)
 	}
+}
+
+// asked notes a constant reference into the input that is only asked for, and
+// says whether the term was one.
+func (w *walker) asked(t *ast.Term) bool {
+	r, ok := t.Value.(ast.Ref)
+	if !ok || len(r) < 2 || !r[0].Equal(ast.InputRootDocument) {
+		return false
+	}
+	keys := make([]string, 0, len(r)-1)
+	for _, part := range r[1:] {
+		s, ok := part.Value.(ast.String)
+		if !ok {
+			return false
+		}
+		keys = append(keys, string(s))
+	}
+	w.fields.add(keys, false)
+	return true
 }
 
 func (w *walker) follow(r ast.Ref) {

@@ -79,7 +79,7 @@ func grants(set *authz.GrantSet, always bool) ast.Value {
 func grantArray(list []authz.Grant) ast.Value {
 	terms := make([]*ast.Term, len(list))
 	for i := range list {
-		entity := newObject(everything, 3)
+		entity := newObject(everything, 4)
 		entity.text("type", list[i].Entity.Type)
 		entity.text("id", list[i].Entity.ID)
 		entity.text("name", list[i].Entity.Name)

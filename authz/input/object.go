@@ -19,7 +19,7 @@ func init() {
 		"created_at", "expires_at", "expired", "age_seconds", "remaining_seconds", "grants", "entity", "permissions",
 		"global", "organization", "token_policy", "next_token_policy", "enforce_at", "enforcement", "enforce",
 		"observe", "managed_by", "settings", "membership", "role", "since", "admin", "contributor", "no_access",
-		"authorization", "effective", "suspended", "admin_created", "opened_at", "none", "approved", "denied",
+		"authorization", "current", "effective", "namespace", "disabled", "suspended", "admin_created", "opened_at", "none", "approved", "denied",
 		"revoked", "route", "organizations", "resource", "visibility", "permission", "access", "pattern",
 		"authenticated", "public", "unmanaged", "now", Redacted,
 	)

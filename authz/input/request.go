@@ -25,7 +25,9 @@ var direct = Paths(
 
 // attributes builds input.attributes.
 func (b *Builder) attributes(r authz.Request, fields *Fields) (ast.Value, error) {
-	if fields.within(direct) && !fields.At("contextExtensions").IsAll() {
+	extensions := fields.At("contextExtensions")
+	named := extensions == nil || len(extensions.Keys()) > 0
+	if named && fields.within(direct) {
 		return b.directAttributes(r, fields), nil
 	}
 	doc, err := r.Attributes()
@@ -99,9 +101,9 @@ func peer(p authz.Peer, fields *Fields) ast.Value {
 // them as a map, where it has joined repeated ones by a comma, or one by one;
 // policies see the former either way.
 func (b *Builder) headers(r authz.Request, fields *Fields) ast.Value {
-	if fields.IsAll() {
+	if len(fields.Keys()) == 0 {
 		all := joinHeaders(r)
-		o := newObject(fields, len(all))
+		o := newObject(everything, len(all))
 		for name, value := range all {
 			o.add(name, b.headerValue(name, value).Value)
 		}
