@@ -1,0 +1,183 @@
+package engine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/bundle"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/engine"
+	"github.com/patrol-authz/patrol/authz/input"
+	"github.com/patrol-authz/patrol/authz/input/inputtest"
+	"github.com/patrol-authz/patrol/rego"
+)
+
+func jsonNumber(s string) json.Number { return json.Number(s) }
+
+// base is an evaluator of the base bundle.
+func base(t testing.TB, o engine.Options) *engine.Topdown {
+	t.Helper()
+	loader, err := bundle.NewFSLoader(rego.Base())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := bundle.NewCustomReader(loader).WithProcessAnnotations(true).Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := map[string]*ast.Module{}
+	for _, m := range b.Modules {
+		modules[m.Path] = m.Parsed
+	}
+	compiler := ast.NewCompiler()
+	if compiler.Compile(modules); compiler.Failed() {
+		t.Fatal(compiler.Errors)
+	}
+	o.Compiler, o.Store = compiler, inmem.NewFromObject(b.Data)
+	e, err := engine.NewTopdown(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestTheBaseBundleDecides(t *testing.T) {
+	e := base(t, engine.Options{})
+	d, err := e.Evaluate(t.Context(), inputtest.Facts())
+	if err != nil || !d.Allowed || d.Reason != "approved" {
+		t.Errorf("approved: %+v %v", d, err)
+	}
+	f := inputtest.Facts()
+	f.Authorization = &authz.Authorization{State: authz.StateNone}
+	d, err = e.Evaluate(t.Context(), f)
+	if err != nil || d.Allowed || d.Reason != authz.ReasonApprovalPending || !d.RequestApproval {
+		t.Errorf("pending: %+v %v", d, err)
+	}
+	if e.Fields().IsAll() || e.Fields().At("parsed_body") != nil || e.Fields().At("attributes") != nil {
+		t.Errorf("more is built than the base bundle reads: %s", e.Fields())
+	}
+}
+
+// Building only what the policy reads, and frozen parts, change no decision.
+func TestPruningChangesNoDecision(t *testing.T) {
+	pruned, whole := base(t, engine.Options{}), base(t, engine.Options{AllFields: true})
+	seed := uint64(20261124)
+	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // Repeatable on purpose.
+	reasons := map[string]int{}
+	for i := range 2000 {
+		f := randomFacts(r)
+		want, wantErr := whole.Evaluate(t.Context(), f)
+		got, gotErr := pruned.Evaluate(t.Context(), f)
+		if f.Organization != nil {
+			f.Organization.Frozen = input.FreezeOrganization(f.Organization)
+		}
+		frozen, frozenErr := pruned.Evaluate(t.Context(), f)
+		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(frozen, want) ||
+			(gotErr == nil) != (wantErr == nil) || (frozenErr == nil) != (wantErr == nil) {
+			doc, _ := input.Document(f)
+			t.Fatalf("seed %d, %d: pruned %+v %v\nfrozen %+v %v\nwhole %+v %v\n%v", seed, i, got, gotErr, frozen, frozenErr, want, wantErr, doc)
+		}
+		if wantErr != nil {
+			want.Reason = "an error"
+		}
+		reasons[want.Reason]++
+	}
+	t.Log(reasons)
+	if len(reasons) < 12 {
+		t.Errorf("only these outcomes were met: %v", reasons)
+	}
+}
+
+func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
+
+func randomFacts(r *rand.Rand) *authz.Facts {
+	f := inputtest.Facts()
+	day := 24 * time.Hour
+	o := f.Organization
+	o.TokenPolicy = pick(r, "allow_user_access_tokens", "only_fine_grained_tokens",
+		"do_not_require_administrator_approval", "require_administrator_approval", "require_administrator_approval", "unheard_of")
+	o.Enforcement = pick(r, authz.Enforce, authz.Enforce, authz.Observe)
+	o.Type = pick(r, authz.TypeOrganization, authz.TypeOrganization, authz.TypeOrganization, authz.TypeUser)
+	if r.IntN(4) == 0 {
+		o.NextTokenPolicy, o.EnforceAt = "require_administrator_approval", f.Now.Add(day)
+	}
+	if r.IntN(5) == 0 {
+		o.Settings = map[string]any{"max_token_age_days": 1, "public_read": "refuse"}
+	}
+	f.Token.Kind = pick(r, authz.KindRead, authz.KindWrite, authz.KindFineGrained, authz.KindFineGrained, authz.KindFineGrained)
+	f.Token.ExpiresAt = pick(r, time.Time{}, f.Now.Add(day), f.Now.Add(day), f.Now.Add(day), f.Now.Add(-day))
+	f.Authorization.State = pick(r, authz.StateNone, authz.StateApproved, authz.StateApproved, authz.StateDenied, authz.StateRevoked)
+	f.Authorization.ExpiresAt = pick(r, time.Time{}, f.Now.Add(day), f.Now.Add(-day))
+	f.Authorization.Suspended = r.IntN(8) == 0
+	f.Authorization.AdminCreated = r.IntN(4) == 0
+	f.Membership.Role = pick(r, "admin", "write", "contributor", "read", "no_access")
+	f.Route.Access = pick(r, authz.AccessOrganization, authz.AccessOrganization, authz.AccessOrganization,
+		authz.AccessAuthenticated, authz.AccessPublic, authz.AccessUnmanaged)
+	f.Route.Permission = pick(r, "repo.content.read", "repo.write", "org.settings.write", "unheard.of")
+	f.Route.Resource.Visibility = pick(r, "", "public", "private")
+	if f.Token.Kind != authz.KindFineGrained {
+		f.Current, f.Effective, f.Token.Grants = nil, nil, nil
+	} else if r.IntN(8) == 0 {
+		f.Current, f.Effective = &authz.GrantSet{}, &authz.GrantSet{}
+	}
+	for _, drop := range []func(){
+		func() { f.Token, f.Authorization, f.Current, f.Effective = nil, nil, nil, nil },
+		func() { f.Organization = nil },
+		func() { f.Membership = nil },
+		func() { f.Route = nil },
+		func() { f.Authorization = nil },
+		func() {
+			f.Credential, f.Token, f.Authorization = authz.CredentialFacts{State: authz.CredentialMissing}, nil, nil
+		},
+		func() { f.Route.Resource = nil },
+	} {
+		if r.IntN(12) == 0 && f.Route != nil {
+			drop()
+		}
+	}
+	return f
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	for _, pruned := range []bool{true, false} {
+		for _, frozen := range []bool{true, false} {
+			b.Run(fmt.Sprintf("pruned=%t/frozen=%t", pruned, frozen), func(b *testing.B) {
+				e := base(b, engine.Options{AllFields: !pruned})
+				f := inputtest.Facts()
+				if frozen {
+					f.Organization.Frozen = input.FreezeOrganization(f.Organization)
+					f.Current.Frozen = input.FreezeGrants(f.Current.Grants)
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					if d, err := e.Evaluate(b.Context(), f); err != nil || !d.Allowed {
+						b.Fatal(d, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkInput(b *testing.B) {
+	e := base(b, engine.Options{})
+	for name, fields := range map[string]*input.Fields{"pruned": e.Fields(), "whole": nil} {
+		b.Run(name, func(b *testing.B) {
+			builder := input.New(input.Options{Fields: fields})
+			f := inputtest.Facts()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := builder.Value(f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
