@@ -65,6 +65,9 @@ type Grant struct {
 type GrantSet struct {
 	Grants []Grant
 	Frozen any
+	// Parts are the grants by the id of the namespace that they reach, filled
+	// where a set reaches more than one.
+	Parts map[string]*GrantSet
 }
 
 // All returns the grants of a set that may be nil.

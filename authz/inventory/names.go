@@ -1,0 +1,70 @@
+package inventory
+
+import (
+	"crypto/sha256"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,95}$`)
+
+// reserved names would be ambiguous in paths or in the policy.
+var reserved = map[string]bool{
+	"api": true, "caller": true, "datasets": true, "spaces": true, "models": true, "settings": true, "other": true,
+	"admin": true, "system": true, "healthz": true, "none": true, "all": true,
+}
+
+// Fold gives the form under which a name is stored and looked up.
+func Fold(name string) string { return strings.ToLower(name) }
+
+// checkName folds and checks a name.
+func checkName(field, name string) (string, error) {
+	folded := Fold(name)
+	switch {
+	case name == "":
+		return "", &Invalid{field, "is missing"}
+	case !validName.MatchString(folded):
+		return "", &Invalid{field, "must be 1 to 96 of a-z, 0-9, '.', '_' and '-', and begin with a letter or digit"}
+	case reserved[folded]:
+		return "", &Invalid{field, "the name " + folded + " is reserved"}
+	}
+	return folded, nil
+}
+
+// checkText checks a text that people wrote.
+func checkText(field, text string, limit int) error {
+	if len(text) > limit {
+		return &Invalid{field, "is too long"}
+	}
+	if !utf8.ValidString(text) {
+		return &Invalid{field, "is not UTF-8"}
+	}
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || r == '\u202e' || r == '\u2028' || r == '\u2029' {
+			return &Invalid{field, "holds a control character"}
+		}
+	}
+	return nil
+}
+
+func newID() (string, error) {
+	id, err := uuid.NewV7()
+	return id.String(), err
+}
+
+// RequestID is the id of an approval request: a UUIDv8 (RFC 9562) made from
+// token, organization and round, so that it is known before it is stored and
+// opening twice is opening once.
+func RequestID(token, organization string, round int) string {
+	sum := sha256.Sum256([]byte(token + "\x00" + organization + "\x00" + strconv.Itoa(round)))
+	var id uuid.UUID
+	copy(id[:], sum[:16])
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
+}

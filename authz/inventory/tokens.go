@@ -1,0 +1,263 @@
+package inventory
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+const (
+	maxGrants      = 500
+	maxPermissions = 100
+	maxText        = 2000
+)
+
+var validPermission = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
+
+var validType = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
+
+// grants checks grants and fills in the ids of what they reach.
+func (r *rules) grants(kind string, given []authz.Grant) ([]authz.Grant, error) {
+	if kind != authz.KindFineGrained {
+		if len(given) > 0 {
+			return nil, &Invalid{"grants", "belong to fine-grained tokens; this one is a " + kind + " token"}
+		}
+		return nil, nil
+	}
+	if len(given) > maxGrants {
+		return nil, &Invalid{"grants", fmt.Sprintf("are more than %d", maxGrants)}
+	}
+	out := make([]authz.Grant, len(given))
+	for i, g := range given {
+		field := fmt.Sprintf("grants[%d]", i)
+		if !validType.MatchString(g.Entity.Type) {
+			return nil, &Invalid{field + ".entity.type", fmt.Sprintf("%q is no type of entity", g.Entity.Type)}
+		}
+		if len(g.Permissions) == 0 || len(g.Permissions) > maxPermissions {
+			return nil, &Invalid{field + ".permissions", "must name 1 to 100 permissions"}
+		}
+		for _, p := range g.Permissions {
+			if !validPermission.MatchString(p) {
+				return nil, &Invalid{field + ".permissions", fmt.Sprintf("%q is no permission's name", p)}
+			}
+		}
+		entity, err := r.entity(field, g.Entity)
+		if err != nil {
+			return nil, err
+		}
+		permissions := slices.Clone(g.Permissions)
+		slices.Sort(permissions)
+		out[i] = authz.Grant{Entity: entity, Permissions: slices.Compact(permissions)}
+	}
+	return out, nil
+}
+
+func (r *rules) entity(field string, e authz.Entity) (authz.Entity, error) {
+	namespace, rest, nested := strings.Cut(e.Name, "/")
+	whole := e.Type == "organization" || e.Type == "user"
+	if whole == nested || nested && (rest == "" || len(rest) > 200) {
+		return e, &Invalid{field + ".entity.name", fmt.Sprintf("%q does not name a %s: organizations and users have a name, all else is NAMESPACE/NAME", e.Name, e.Type)}
+	}
+	if err := checkText(field+".entity.name", e.Name, 300); err != nil {
+		return e, err
+	}
+	o, err := r.organization(namespace)
+	if err != nil {
+		return e, &Invalid{field + ".entity.name", fmt.Sprintf("the organization or user %q does not exist", namespace)}
+	}
+	if whole && o.Type != e.Type {
+		return e, &Invalid{field + ".entity.type", fmt.Sprintf("%s is of type %s", o.Name, o.Type)}
+	}
+	out := authz.Entity{Type: e.Type, Name: o.Name, Namespace: o.ID}
+	if whole {
+		out.ID = o.ID
+	} else {
+		out.Name = o.Name + "/" + rest
+	}
+	return out, nil
+}
+
+// tokenFields are what issued and imported tokens have in common.
+type tokenFields struct {
+	owner, displayName, kind string
+	grants                   []authz.Grant
+	purpose, contact         string
+	last4                    string
+}
+
+func (r *rules) checkToken(f tokenFields) (*User, []authz.Grant, error) {
+	if err := checkText("display_name", f.displayName, 200); err != nil {
+		return nil, nil, err
+	}
+	if f.displayName == "" {
+		return nil, nil, &Invalid{"display_name", "is missing"}
+	}
+	switch f.kind {
+	case authz.KindRead, authz.KindWrite, authz.KindFineGrained:
+	default:
+		return nil, nil, &Invalid{"kind", fmt.Sprintf("%q is none of read, write, fine-grained", f.kind)}
+	}
+	if err := checkText("purpose", f.purpose, maxText); err != nil {
+		return nil, nil, err
+	}
+	if err := checkText("contact", f.contact, 254); err != nil {
+		return nil, nil, err
+	}
+	if len(f.last4) > 4 {
+		return nil, nil, &Invalid{"last4", "is longer than 4"}
+	}
+	u, err := r.UserByName(Fold(f.owner))
+	if err != nil {
+		return nil, nil, err
+	}
+	if u == nil {
+		return nil, nil, &Invalid{"owner", fmt.Sprintf("the user %q does not exist: add it as a member first", f.owner)}
+	}
+	grants, err := r.grants(f.kind, f.grants)
+	return u, grants, err
+}
+
+func (r *rules) issueToken(c IssueToken) error {
+	u, grants, err := r.checkToken(tokenFields{c.Owner, c.DisplayName, c.Kind, c.Grants, c.Purpose, c.Contact, c.Last4})
+	if err != nil {
+		return err
+	}
+	if !c.ExpiresAt.IsZero() && !c.ExpiresAt.After(r.now) {
+		return &Invalid{"expires_at", "lies in the past"}
+	}
+	if c.Digest == (authz.Digest{}) {
+		return &Invalid{"digest", "is missing"}
+	}
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	t := &Token{
+		ID: id, Digest: c.Digest, DisplayName: c.DisplayName, Last4: c.Last4, Kind: c.Kind, OwnerID: u.ID, Source: "issued",
+		Grants: grants, Global: c.Global, Purpose: c.Purpose, Contact: c.Contact, CreatedAt: r.now,
+		ExpiresAt: wholeSeconds(c.ExpiresAt), Version: 1,
+	}
+	r.change.Records.Tokens = append(r.change.Records.Tokens, t)
+	r.change.Subject.TokenID = id
+	r.audit("", id, map[string]any{"owner": u.Name, "display_name": t.DisplayName, "kind": t.Kind})
+	return r.openForToken(t, "issue")
+}
+
+func (r *rules) importTokens(c ImportTokens) error {
+	if len(c.Tokens) == 0 {
+		return &Invalid{"tokens", "are missing"}
+	}
+	seen := make(map[authz.Digest]int, len(c.Tokens))
+	for i := range c.Tokens {
+		in := &c.Tokens[i]
+		if other, twice := seen[in.Digest]; twice {
+			return &Invalid{fmt.Sprintf("tokens[%d].digest", i), fmt.Sprintf("is that of tokens[%d] too", other)}
+		}
+		seen[in.Digest] = i
+		if err := r.importToken(in); err != nil {
+			if invalid, ok := err.(*Invalid); ok { //nolint:errorlint // made by the rules, never wrapped
+				return &Invalid{fmt.Sprintf("tokens[%d].%s", i, invalid.Field), invalid.Problem}
+			}
+			return err
+		}
+	}
+	r.change.Subject.Imported = len(c.Tokens)
+	r.audit("", "", map[string]any{"tokens": len(c.Tokens)})
+	return nil
+}
+
+// importToken brings one token in. One that is there already, or was deleted,
+// takes the new description under its old id: what was decided on it stays.
+func (r *rules) importToken(c *ImportToken) error {
+	u, grants, err := r.checkToken(tokenFields{c.Owner, c.DisplayName, c.Kind, c.Grants, c.Purpose, c.Contact, c.Last4})
+	if err != nil {
+		return err
+	}
+	if c.Digest == (authz.Digest{}) {
+		return &Invalid{"digest", "is missing"}
+	}
+	if c.CreatedAt.IsZero() {
+		c.CreatedAt = r.now
+	}
+	if c.CreatedAt.After(r.now.Add(time.Minute)) {
+		return &Invalid{"created_at", "lies in the future"}
+	}
+	t, err := r.TokenByDigest(c.Digest)
+	if err != nil {
+		return err
+	}
+	if t == nil {
+		id, err := newID()
+		if err != nil {
+			return err
+		}
+		t = &Token{ID: id, Digest: c.Digest, Source: "imported", CreatedAt: wholeSeconds(c.CreatedAt)}
+	} else {
+		if t.OwnerID != u.ID {
+			return &Invalid{"owner", "the token is known and belongs to somebody else"}
+		}
+		copied := *t
+		t = &copied
+	}
+	t.DisplayName, t.Last4, t.Kind, t.OwnerID = c.DisplayName, c.Last4, c.Kind, u.ID
+	t.Grants, t.Global, t.Purpose, t.Contact = grants, c.Global, c.Purpose, c.Contact
+	t.ExpiresAt, t.Deleted = wholeSeconds(c.ExpiresAt), false
+	t.Version++
+	r.change.Records.Tokens = append(r.change.Records.Tokens, t)
+	return r.openForToken(t, "import")
+}
+
+func wholeSeconds(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC().Truncate(time.Second)
+}
+
+func (r *rules) disable(id string, disabled bool) error {
+	before, err := r.token(id)
+	if err != nil {
+		return err
+	}
+	r.change.Subject.TokenID = id
+	if before.Disabled == disabled {
+		return nil
+	}
+	t := *before
+	t.Disabled, t.Version = disabled, t.Version+1
+	r.change.Records.Tokens = append(r.change.Records.Tokens, &t)
+	r.audit("", id, nil)
+	return nil
+}
+
+func (r *rules) deleteToken(c DeleteToken) error {
+	before, err := r.token(c.Token)
+	if err != nil {
+		return err
+	}
+	t := *before
+	t.Deleted, t.Version = true, t.Version+1
+	r.change.Records.Tokens = append(r.change.Records.Tokens, &t)
+	for _, ns := range namespaces(&t) {
+		if err := r.closeRequest(t.ID, ns, authz.RequestWithdrawn, "", ""); err != nil {
+			return err
+		}
+	}
+	r.audit("", t.ID, map[string]any{"display_name": t.DisplayName, "comment": c.Comment})
+	return nil
+}
+
+// namespaces lists the ids of the namespaces that a token's grants reach.
+func namespaces(t *Token) []string {
+	var ids []string
+	for _, g := range t.Grants {
+		if !slices.Contains(ids, g.Entity.Namespace) {
+			ids = append(ids, g.Entity.Namespace)
+		}
+	}
+	return ids
+}
