@@ -40,7 +40,7 @@ func base(t testing.TB, o engine.Options) *engine.Topdown {
 	if compiler.Compile(modules); compiler.Failed() {
 		t.Fatal(compiler.Errors)
 	}
-	o.Compiler, o.Store = compiler, inmem.NewFromObject(b.Data)
+	o.Compiler, o.Store = compiler, inmem.NewFromObjectWithOpts(b.Data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
 	e, err := engine.NewTopdown(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +59,16 @@ func TestTheBaseBundleDecides(t *testing.T) {
 	d, err = e.Evaluate(t.Context(), f)
 	if err != nil || d.Allowed || d.Reason != authz.ReasonApprovalPending || !d.RequestApproval {
 		t.Errorf("pending: %+v %v", d, err)
+	}
+	f = inputtest.Facts()
+	f.Token.ExpiresAt = f.Now
+	if d, err = e.Evaluate(t.Context(), f); err != nil || d.Allowed || d.Reason != authz.ReasonTokenExpired {
+		t.Errorf("expired this second: %+v %v", d, err)
+	}
+	f = inputtest.Facts()
+	f.Authorization.ExpiresAt = f.Now
+	if d, err = e.Evaluate(t.Context(), f); err != nil || d.Allowed || d.Reason != authz.ReasonApprovalPending {
+		t.Errorf("the approval ended this second: %+v %v", d, err)
 	}
 	if e.Fields().IsAll() || e.Fields().At("parsed_body") != nil || e.Fields().At("attributes") != nil {
 		t.Errorf("more is built than the base bundle reads: %s", e.Fields())

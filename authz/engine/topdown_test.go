@@ -178,7 +178,30 @@ func TestSeveralDecisions(t *testing.T) {
 	}
 }
 
-// A module that was compiled but is not to be found is an error at the start.
+// What a policy only asks for is there, or not, as in the whole input.
+func TestWhatIsOnlyAskedForIsThere(t *testing.T) {
+	for _, path := range []string{
+		"attributes", "attributes.request", "attributes.request.http", "attributes.request.http.headers",
+		"attributes.request.http.headers.accept", "attributes.request.http.path", "attributes.contextExtensions",
+		"attributes.contextExtensions.team", "attributes.source", "attributes.source.address",
+		"attributes.source.address.pipe", "attributes.source.address.socketAddress", "attributes.destination.principal",
+		"token", "token.owner", "token.expired", "token.grants", "token.nothing", "organization", "organization.settings",
+		"organization.next_token_policy", "authorization.request", "authorization.suspended", "route.resource.id",
+		"membership", "client", "patrol", "version", "parsed_body", "parsed_body.type", "truncated_body", "now", "nothing",
+	} {
+		rego := "package patrol.authz\ndefault decision := false\ndecision if input." + path
+		want, err := policy(t, engine.Options{AllFields: true}, rego).Evaluate(t.Context(), inputtest.Facts())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := policy(t, engine.Options{}, rego).Evaluate(t.Context(), inputtest.Facts())
+		if err != nil || got.Allowed != want.Allowed {
+			t.Errorf("input.%s: there %t, in the whole input %t %v", path, got.Allowed, want.Allowed, err)
+		}
+	}
+}
+
+// Rules and data are what an evaluator is made of: it does not start without.
 func TestWithoutACompilerThereIsNoEvaluator(t *testing.T) {
 	if _, err := engine.NewTopdown(t.Context(), engine.Options{}); err == nil {
 		t.Error("no error")
