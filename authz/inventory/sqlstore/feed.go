@@ -29,7 +29,7 @@ func (s *Store) Load(ctx context.Context) (*inventory.Records, int64, error) {
 		r.Periods, err = findAll(st, scanPeriod, `SELECT `+periodColumns+` FROM periods ORDER BY organization_id, user_id, since`)
 	}
 	if err == nil {
-		r.Tokens, err = findAll(st, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE deleted = 0`)
+		r.Tokens, err = findAll(st, sharingGrants(), `SELECT `+tokenColumns+` FROM tokens WHERE deleted = 0`)
 	}
 	if err == nil {
 		r.Authorizations, err = findAll(st, scanAuthorization, `SELECT `+authorizationColumns+` FROM authorizations`)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
@@ -49,6 +50,30 @@ func scanPeriod(r scanner) (*inventory.Period, error) {
 }
 
 func scanToken(r scanner) (*inventory.Token, error) {
+	return scanTokenWith(func(text string) (g []authz.Grant, err error) { return g, decode("grants", text, &g) })(r)
+}
+
+// sharingGrants scans many tokens: those with equal grants share one list.
+func sharingGrants() func(scanner) (*inventory.Token, error) {
+	known := map[string][]authz.Grant{}
+	return scanTokenWith(func(text string) ([]authz.Grant, error) {
+		if g, ok := known[text]; ok {
+			return g, nil
+		}
+		var g []authz.Grant
+		err := decode("grants", text, &g)
+		if len(known) < 100_000 {
+			known[text] = g
+		}
+		return g, err
+	})
+}
+
+func scanTokenWith(grantsOf func(text string) ([]authz.Grant, error)) func(scanner) (*inventory.Token, error) {
+	return func(r scanner) (*inventory.Token, error) { return tokenOf(r, grantsOf) }
+}
+
+func tokenOf(r scanner, grantsOf func(text string) ([]authz.Grant, error)) (*inventory.Token, error) {
 	var t inventory.Token
 	var digest []byte
 	var grants, global string
@@ -61,7 +86,10 @@ func scanToken(r scanner) (*inventory.Token, error) {
 		return nil, fmt.Errorf("the token %s has a digest of %d bytes", t.ID, len(digest))
 	}
 	t.CreatedAt, t.ExpiresAt = fromMillis(created), fromMillis(expires)
-	return &t, errors.Join(decode("grants", grants, &t.Grants), decode("global", global, &t.Global))
+	if t.Grants, err = grantsOf(grants); err != nil {
+		return nil, err
+	}
+	return &t, decode("global", global, &t.Global)
 }
 
 func scanAuthorization(r scanner) (*inventory.Authorization, error) {

@@ -1,0 +1,300 @@
+package sqlstore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+)
+
+type policies struct{}
+
+func (policies) HasPolicy(name string) bool {
+	return name == "allow_user_access_tokens" || name == "only_fine_grained_tokens" || name == "require_administrator_approval"
+}
+func (policies) RequiresApproval(name string) bool { return name == "require_administrator_approval" }
+func (policies) PolicyNames() []string             { return []string{"allow_user_access_tokens"} }
+
+var operator = inventory.Actor{Kind: "socket", Name: "uid:0"}
+
+func open(t *testing.T, path string) *sqlstore.Store {
+	t.Helper()
+	s, err := sqlstore.Open(context.Background(), sqlstore.Options{Path: path, KeyCheck: "check", Policies: policies{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func do(t *testing.T, s *sqlstore.Store, c inventory.Command) inventory.Result {
+	t.Helper()
+	r, err := s.Do(context.Background(), operator, c)
+	if err != nil {
+		t.Fatalf("%s: %v", c.Action(), err)
+	}
+	return r
+}
+
+var acmeGrant = []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "acme"}, Permissions: []string{"repo.write", "repo.content.read"}}}
+
+// acme is an organization that asks for approvals, with an administrator, a
+// member, and the member's pending token.
+func acme(t *testing.T, s *sqlstore.Store) *inventory.TokenRow {
+	t.Helper()
+	do(t, s, inventory.CreateOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"})
+	do(t, s, inventory.AddMember{Organization: "acme", User: "alice", Role: "admin"})
+	do(t, s, inventory.AddMember{Organization: "acme", User: "bob", Role: "write"})
+	return do(t, s, issue("bob", 1)).Token
+}
+
+func issue(owner string, digest byte) inventory.IssueToken {
+	return inventory.IssueToken{Owner: owner, DisplayName: "ci", Kind: "fine-grained", Grants: acmeGrant, Digest: authz.Digest{digest}, Last4: "abcd"}
+}
+
+func status(t *testing.T, s *sqlstore.Store, id string) string {
+	t.Helper()
+	row, err := s.Token(context.Background(), "acme", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row.Authorization.Status
+}
+
+func TestARequestOpensAtIssueAndIsDecided(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	token := acme(t, s)
+	ctx := context.Background()
+	if got := status(t, s, token.ID); got != "pending" {
+		t.Fatalf("after issue: %s", got)
+	}
+	approve := inventory.Approve{Organization: "acme", Token: token.ID, Version: token.Version + 1}
+	var conflict *inventory.Conflict
+	if _, err := s.Do(ctx, operator, approve); !errors.As(err, &conflict) || conflict.Token == nil {
+		t.Fatalf("approving another version: %v", err)
+	}
+	approve.Version = token.Version
+	do(t, s, approve)
+	if got := status(t, s, token.ID); got != "approved" {
+		t.Fatalf("after approval: %s", got)
+	}
+	do(t, s, inventory.Deny{Organization: "acme", Token: token.ID, Version: token.Version, Reason: "no"})
+	if r := do(t, s, inventory.OpenRequest{Organization: do(t, s, inventory.SetPolicy{Organization: "acme"}).Organization.ID, Token: token.ID}); r.Approval != nil && r.Approval.State == "open" {
+		t.Fatal("a denied token's hit opened a request")
+	}
+	do(t, s, inventory.RevokeToken{Organization: "acme", Token: token.ID})
+	if _, err := s.Do(ctx, operator, approve); !errors.As(err, &conflict) {
+		t.Fatalf("approving a revoked token: %v", err)
+	}
+	audit, _, err := s.Audit(ctx, "acme", inventory.Page{})
+	if err != nil || len(audit) < 5 || audit[0].Action != "token.revoke" {
+		t.Fatalf("audit: %v %v", audit, err)
+	}
+}
+
+func TestADeletedTokenComesBackAsItWasDecidedOn(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	token := acme(t, s)
+	do(t, s, inventory.RevokeToken{Organization: "acme", Token: token.ID})
+	do(t, s, inventory.DeleteToken{Token: token.ID})
+	do(t, s, inventory.ImportTokens{Tokens: []inventory.ImportToken{{Digest: authz.Digest{1}, Owner: "bob", DisplayName: "again", Kind: "fine-grained", Grants: acmeGrant}}})
+	if got := status(t, s, token.ID); got != "revoked" {
+		t.Fatalf("imported again: %s", got)
+	}
+}
+
+func TestLeavingEndsApprovalsAndComingBackAsksAgain(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	token := acme(t, s)
+	do(t, s, inventory.Approve{Organization: "acme", Token: token.ID})
+	do(t, s, inventory.RemoveMember{Organization: "acme", User: "bob"})
+	if got := status(t, s, token.ID); got != "none" {
+		t.Fatalf("after leaving: %s", got)
+	}
+	r := do(t, s, inventory.AddMember{Organization: "acme", User: "bob", Role: "write"})
+	do(t, s, inventory.OpenRequest{Organization: r.Organization.ID, Token: token.ID})
+	if got := status(t, s, token.ID); got != "pending" {
+		t.Fatalf("back, after a hit: %s", got)
+	}
+}
+
+func TestBadInputNamesTheFieldAndChangesNothing(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	token := acme(t, s)
+	other := acmeGrant[0]
+	other.Permissions = []string{"org.write"}
+	for name, c := range map[string]struct {
+		command inventory.Command
+		field   string
+	}{
+		"a name with a space":    {inventory.CreateOrganization{Name: "a b"}, "name"},
+		"a reserved name":        {inventory.CreateOrganization{Name: "api"}, "name"},
+		"an unknown policy":      {inventory.CreateOrganization{Name: "x", TokenPolicy: "nonsense"}, "token_policy"},
+		"an unknown enforcement": {inventory.SetPolicy{Organization: "acme", Enforcement: "maybe"}, "enforcement"},
+		"a date in the past":     {inventory.SetPolicy{Organization: "acme", TokenPolicy: "allow_user_access_tokens", EnforceAt: time.Now().Add(-time.Hour)}, "enforce_at"},
+		"a date too far ahead":   {inventory.SetPolicy{Organization: "acme", TokenPolicy: "allow_user_access_tokens", EnforceAt: time.Now().Add(91 * 24 * time.Hour)}, "enforce_at"},
+		"an unknown role":        {inventory.AddMember{Organization: "acme", User: "x", Role: "king"}, "role"},
+		"an unknown kind":        {inventory.IssueToken{Owner: "bob", DisplayName: "x", Kind: "magic", Digest: authz.Digest{9}}, "kind"},
+		"grants of a read token": {inventory.IssueToken{Owner: "bob", DisplayName: "x", Kind: "read", Grants: acmeGrant, Digest: authz.Digest{9}}, "grants"},
+		"an unknown owner":       {issue("nobody", 9), "owner"},
+		"approving beyond":       {inventory.Approve{Organization: "acme", Token: token.ID, Grants: []authz.Grant{other}}, "grants"},
+		"an end in the past":     {inventory.Approve{Organization: "acme", Token: token.ID, Until: time.Now().Add(-time.Hour)}, "until"},
+		"a bad line of many":     {inventory.ImportTokens{Tokens: []inventory.ImportToken{{Digest: authz.Digest{8}, Owner: "bob", DisplayName: "x", Kind: "read"}, {Digest: authz.Digest{9}, Owner: "bob", DisplayName: "x", Kind: "?"}}}, "tokens[1].kind"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, beforeChange, _ := s.Load(context.Background())
+			_, err := s.Do(context.Background(), operator, c.command)
+			var invalid *inventory.Invalid
+			if !errors.As(err, &invalid) || invalid.Field != c.field {
+				t.Errorf("got %v; want a problem of %s", err, c.field)
+			}
+			if _, after, _ := s.Load(context.Background()); after != beforeChange {
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+func TestConcurrentWritersLoseNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	stores := []*sqlstore.Store{open(t, path), open(t, path)}
+	var wait sync.WaitGroup
+	for w := range 4 {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for i := range 10 {
+				if _, err := stores[w%2].Do(context.Background(), operator, inventory.CreateOrganization{Name: fmt.Sprintf("org-%d-%d", w, i)}); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	wait.Wait()
+	rows, _, err := stores[0].Organizations(context.Background(), inventory.Page{Limit: 100})
+	if err != nil || len(rows) != 40 {
+		t.Fatalf("%d organizations, %v", len(rows), err)
+	}
+	if _, change, _ := stores[1].Load(context.Background()); change != 40 {
+		t.Fatalf("the counter stands at %d", change)
+	}
+}
+
+func TestOpenRefusesWhatItMustNotTouch(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "db")
+	open(t, path).Close()
+	_, err := sqlstore.Open(context.Background(), sqlstore.Options{Path: path, KeyCheck: "another", Policies: policies{}})
+	var mismatch *sqlstore.KeyMismatch
+	if !errors.As(err, &mismatch) {
+		t.Errorf("another key: %v", err)
+	}
+	if _, err := sqlstore.Open(context.Background(), sqlstore.Options{Path: filepath.Join(dir, "missing", "db"), Policies: policies{}}); err == nil {
+		t.Error("a missing folder was no error")
+	}
+}
+
+func TestTheSnapshotFollows(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "db"))
+	token := acme(t, s)
+	f, err := snapshot.Start(context.Background(), snapshot.Options{Feed: s, Interval: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	access := func() authz.Access {
+		if err := f.CatchUp(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		return f.Snapshot().Access(f.Snapshot().Token(authz.Digest{1}), f.Snapshot().Organization("ACME"))
+	}
+	if a := access(); a.Authorization.State != "none" || a.Authorization.Request.State != "open" || len(a.Current.Grants) != 1 {
+		t.Fatalf("pending: %+v", a)
+	}
+	narrow := []authz.Grant{{Entity: acmeGrant[0].Entity, Permissions: []string{"repo.content.read"}}}
+	do(t, s, inventory.Approve{Organization: "acme", Token: token.ID, Grants: narrow})
+	if a := access(); a.Authorization.State != "approved" || len(a.Effective.Grants[0].Permissions) != 1 || len(a.Current.Grants[0].Permissions) != 2 {
+		t.Fatalf("approved for a part: %+v %+v", a.Effective, a.Current)
+	}
+	do(t, s, inventory.RevokeToken{Organization: "acme", Token: token.ID})
+	if a := access(); a.Authorization.State != "revoked" {
+		t.Fatalf("revoked: %+v", a)
+	}
+	do(t, s, inventory.DeleteToken{Token: token.ID})
+	access2 := f.CatchUp(context.Background())
+	if access2 != nil || f.Snapshot().Token(authz.Digest{1}) != nil {
+		t.Fatal("a deleted token is still known")
+	}
+	do(t, s, issue("alice", 2))
+	_ = f.CatchUp(context.Background())
+	snap := f.Snapshot()
+	if a := snap.Access(snap.Token(authz.Digest{2}), snap.Organization("acme")); !a.Authorization.AdminCreated {
+		t.Fatal("an administrator's token is not exempt")
+	}
+	do(t, s, inventory.AddMember{Organization: "acme", User: "alice", Role: "write"})
+	_ = f.CatchUp(context.Background())
+	snap = f.Snapshot()
+	if a := snap.Access(snap.Token(authz.Digest{2}), snap.Organization("acme")); a.Authorization.AdminCreated {
+		t.Fatal("a demoted administrator's token is still exempt")
+	}
+}
+
+func TestAHundredThousandTokens(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s := open(t, path)
+	acme(t, s)
+	list := make([]inventory.ImportToken, 100_000)
+	for i := range list {
+		list[i] = inventory.ImportToken{Digest: authz.Digest{5, byte(i), byte(i >> 8), byte(i >> 16)}, Owner: "bob", DisplayName: fmt.Sprintf("token %d", i), Kind: "fine-grained", Grants: acmeGrant, Last4: "wxyz"}
+	}
+	start := time.Now()
+	do(t, s, inventory.ImportTokens{Tokens: list})
+	imported := time.Since(start)
+	var before, after runtime.MemStats
+	list = nil
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	start = time.Now()
+	f, err := snapshot.Start(context.Background(), snapshot.Options{Feed: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	loaded := time.Since(start)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if n := f.Snapshot().Tokens(); n != 100_001 {
+		t.Errorf("%d tokens", n)
+	}
+	size, _ := os.Stat(path)
+	t.Logf("imported in %v, loaded in %v, %.0f B a token, database %d MB", imported, loaded, float64(after.HeapAlloc-before.HeapAlloc)/1e5, size.Size()>>20)
+}
+
+func TestNoSecretIsOnTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "db"))
+	acme(t, s)
+	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	found := false
+	for _, f := range files {
+		b, _ := os.ReadFile(f)
+		found = found || bytes.Contains(b, []byte("acme"))
+		if bytes.Contains(b, []byte("ptl_")) {
+			t.Errorf("%s holds a secret", f)
+		}
+	}
+	if !found {
+		t.Error("the search finds nothing at all")
+	}
+}
