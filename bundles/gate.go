@@ -1,0 +1,220 @@
+package bundles
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// passed is what came through the gate.
+type passed struct {
+	rules    *authz.Ruleset
+	warnings []string
+}
+
+// gate lets a candidate through or says everything that is wrong with it.
+func (o *Options) gate(ctx context.Context, base *loaded, overlays []*loaded) (*passed, error) {
+	modules, data := map[string]*ast.Module{}, map[string]any{}
+	revisions := []string{}
+	roots := map[string]string{}
+	for i, b := range append([]*loaded{base}, overlays...) {
+		for _, m := range b.Modules {
+			if strings.HasSuffix(m.Path, "_test.rego") {
+				continue
+			}
+			name := strings.TrimPrefix(m.Path, "/")
+			if _, twice := modules[name]; twice {
+				name = fmt.Sprintf("%s (bundle %d)", name, i)
+			}
+			modules[name] = m.Parsed
+		}
+		if err := merge(data, b.Data, ""); err != nil {
+			return nil, err
+		}
+		revisions = append(revisions, b.revision)
+		if roots[b.root] != "" {
+			roots[b.root] += "+"
+		}
+		roots[b.root] += b.revision
+	}
+	out := &passed{rules: &authz.Ruleset{Name: "base", Revision: strings.Join(revisions, "+"), Roots: roots}}
+	if len(overlays) > 0 {
+		out.rules.Name = "base+local"
+	}
+	compiler, warnings, err := o.compile(modules)
+	if err != nil {
+		return nil, err
+	}
+	out.warnings = warnings
+	return out, o.check(ctx, out.rules, compiler, modules, data)
+}
+
+// merge puts one bundle's data into the whole; two may not give the same key.
+func merge(into, from map[string]any, path string) error {
+	for k, v := range from {
+		have, there := into[k]
+		if !there {
+			into[k] = v
+			continue
+		}
+		a, aok := have.(map[string]any)
+		b, bok := v.(map[string]any)
+		if !aok || !bok {
+			return fmt.Errorf("two bundles give data%s.%s", path, k)
+		}
+		if err := merge(a, b, path+"."+k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compile type-checks against the schema. A type error in an overlay is a
+// warning: the schema is ours, the rule is theirs.
+func (o *Options) compile(modules map[string]*ast.Module) (*ast.Compiler, []string, error) {
+	run := func(schema bool) *ast.Compiler {
+		copies := make(map[string]*ast.Module, len(modules))
+		for k, m := range modules {
+			copies[k] = m.Copy()
+		}
+		c := ast.NewCompiler().WithUseTypeCheckAnnotations(true)
+		if schema {
+			var doc any
+			if json.Unmarshal(o.Schema, &doc) == nil && doc != nil {
+				set := ast.NewSchemaSet()
+				set.Put(ast.SchemaRootRef, doc)
+				c = c.WithSchemas(set)
+			}
+		}
+		c.Compile(copies)
+		return c
+	}
+	c := run(true)
+	if !c.Failed() {
+		return c, nil, nil
+	}
+	var warnings []string
+	for _, e := range c.Errors {
+		if e.Code != ast.TypeErr || !inOverlay(modules, e.Location) {
+			return nil, nil, c.Errors
+		}
+		warnings = append(warnings, e.Error())
+	}
+	if c = run(false); c.Failed() {
+		return nil, nil, c.Errors
+	}
+	return c, warnings, nil
+}
+
+func inOverlay(modules map[string]*ast.Module, l *ast.Location) bool {
+	if l == nil {
+		return false
+	}
+	for name, m := range modules {
+		if m.Package.Location != nil && (m.Package.Location.File == l.File || name == l.File) {
+			return len(m.Package.Path) > 1 && m.Package.Path[1].Value.Compare(ast.String(rootOverlay)) == 0
+		}
+	}
+	return false
+}
+
+// check fills the ruleset in and checks each part of it.
+func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast.Compiler, modules map[string]*ast.Module, data map[string]any) error {
+	catalogue, err := catalogueOf(data)
+	if err != nil {
+		return err
+	}
+	rules.Catalogue = catalogue
+	store := inmem.NewFromObjectWithOpts(data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
+	var errs []error
+	errs = append(errs, checkReasons(modules, catalogue)...)
+	policies, problems := policiesOf(modules)
+	errs = append(errs, problems...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for i := range policies {
+		p := &policies[i]
+		query := fmt.Sprintf("data.%s.policies.%s.requires_approval", p.Root, p.Name)
+		rs, err := rego.New(rego.Query(query), rego.Compiler(compiler), rego.Store(store), rego.Input(map[string]any{})).Eval(ctx)
+		if err != nil {
+			return fmt.Errorf("read whether %s asks for an approval: %w", p.Name, err)
+		}
+		p.RequiresApproval = rs.Allowed()
+	}
+	rules.Policies = policies
+	if err := o.checkInUse(ctx, rules); err != nil {
+		return err
+	}
+	if rules.Router, err = o.Router(data); err != nil {
+		return err
+	}
+	rules.Evaluator, err = o.Build(ctx, Compiled{Compiler: compiler, Store: store, Data: data, Revision: rules.Revision})
+	if err != nil {
+		return err
+	}
+	return o.probe(ctx, rules)
+}
+
+func (o *Options) checkInUse(ctx context.Context, rules *authz.Ruleset) error {
+	if o.PoliciesInUse == nil {
+		return nil
+	}
+	used, err := o.PoliciesInUse(ctx)
+	if err != nil {
+		return fmt.Errorf("ask which policies are in use: %w", err)
+	}
+	slices.Sort(used)
+	for _, name := range used {
+		if !rules.HasPolicy(name) {
+			return fmt.Errorf("the bundle drops the token policy %s, which organizations use", name)
+		}
+	}
+	return nil
+}
+
+// catalogueOf reads data.patrol.catalogue, and data.local.catalogue over it.
+func catalogueOf(data map[string]any) (authz.Catalogue, error) {
+	out := authz.Catalogue{}
+	for _, root := range []string{rootBase, rootOverlay} {
+		sub, _ := data[root].(map[string]any)
+		entries, _ := sub["catalogue"].(map[string]any)
+		for code, entry := range entries {
+			text, err := json.Marshal(entry)
+			if err != nil {
+				return nil, err
+			}
+			r := &authz.Reason{}
+			if have := out[code]; have != nil { // an overlay rewords only what it names
+				*r = *have
+			}
+			if err := json.Unmarshal(text, r); err != nil {
+				return nil, fmt.Errorf("data.%s.catalogue.%s: %w", root, code, err)
+			}
+			r.Code = code
+			if authz.BuiltinReasons[code] != nil {
+				return nil, fmt.Errorf("data.%s.catalogue.%s: this reason is given before Rego and cannot be reworded", root, code)
+			}
+			if !r.Allow && (r.HTTPStatus < 400 || r.HTTPStatus > 599) {
+				return nil, fmt.Errorf("data.%s.catalogue.%s: http_status %d is no status of a refusal (400 to 599)", root, code, r.HTTPStatus)
+			}
+			if !r.Allow && (r.GRPCStatus < 1 || r.GRPCStatus > 16) {
+				r.GRPCStatus = 7 // PERMISSION_DENIED
+			}
+			out[code] = r
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("the catalogue of reasons (data.patrol.catalogue) is empty: was the bundle's folder mounted as a link?")
+	}
+	return out, nil
+}

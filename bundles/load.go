@@ -1,0 +1,166 @@
+package bundles
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/bundle"
+)
+
+const (
+	rootBase    = "patrol"
+	rootOverlay = "local"
+	// maxFile bounds a file of a bundle, once unpacked.
+	maxFile = 64 << 20
+)
+
+// loaded is one bundle, as read.
+type loaded struct {
+	*bundle.Bundle
+	root     string
+	revision string
+}
+
+func readFS(f fs.FS) (*loaded, error) {
+	l, err := bundle.NewFSLoader(f)
+	if err != nil {
+		return nil, err
+	}
+	return read(l, "")
+}
+
+// readPath reads a folder or a tarball.
+func readPath(path string) (*loaded, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the bundle: %w", err)
+	}
+	if !info.IsDir() {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("read the bundle: %w", err)
+		}
+		defer f.Close()
+		return readTarball(f, path)
+	}
+	dir, err := resolve(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the bundle: %w", err)
+	}
+	return read(bundle.NewDirectoryLoader(dir), dir)
+}
+
+func readTarball(r io.Reader, name string) (*loaded, error) {
+	return read(bundle.NewTarballLoaderWithBaseURL(r, name), "")
+}
+
+// resolve finds the folder that holds the files. Kubernetes mounts a volume as
+// links to "..data", itself a link to the present folder: that one is read, so
+// that one state is seen, and OPA does not take the link for a package.
+func resolve(path string) (string, error) {
+	if data := filepath.Join(path, "..data"); exists(data) {
+		path = data
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func read(l bundle.DirectoryLoader, base string) (*loaded, error) {
+	r := bundle.NewCustomReader(l).WithProcessAnnotations(true).WithRegoVersion(ast.RegoV1).WithSizeLimitBytes(maxFile).
+		WithSkipBundleVerification(true).WithBaseDir(base)
+	b, err := r.Read()
+	if err != nil {
+		return nil, fmt.Errorf("read the bundle: %w", err)
+	}
+	return judge(&b, base)
+}
+
+// judge tells base from overlay by the manifest's roots, or by what is there.
+func judge(b *bundle.Bundle, base string) (*loaded, error) {
+	out := &loaded{Bundle: b, revision: b.Manifest.Revision}
+	roots := []string{}
+	if b.Manifest.Roots != nil {
+		roots = *b.Manifest.Roots
+	}
+	switch {
+	case len(roots) == 1 && (roots[0] == rootBase || roots[0] == rootOverlay):
+		out.root = roots[0]
+	case len(roots) == 0 || len(roots) == 1 && roots[0] == "":
+		out.root = rootOverlay
+	default:
+		return nil, fmt.Errorf("the manifest has the roots %v: a bundle has the root %s (an overlay) or %s (it replaces the base)", roots, rootOverlay, rootBase)
+	}
+	if err := out.below(base); err != nil {
+		return nil, err
+	}
+	if out.revision == "" {
+		out.revision = digest(b)
+	}
+	return out, nil
+}
+
+// below checks that all lies below the bundle's root.
+func (l *loaded) below(base string) error {
+	var errs []error
+	for _, m := range l.Modules {
+		if p := m.Parsed.Package.Path; len(p) < 2 || p[1].Value.Compare(ast.String(l.root)) != 0 {
+			errs = append(errs, fmt.Errorf("%s:%d: the package %s does not lie under %s", shown(m.Path, base), m.Parsed.Package.Location.Row, strings.TrimPrefix(p.String(), "data."), l.root))
+		}
+	}
+	for key := range l.Data {
+		if key != l.root {
+			errs = append(errs, fmt.Errorf("data.%s does not lie under %s: put data into a folder %s/", key, l.root, l.root))
+		}
+	}
+	if len(l.Modules) == 0 && len(l.Data) == 0 {
+		errs = append(errs, errors.New("the bundle is empty"))
+	}
+	return errors.Join(errs...)
+}
+
+func shown(path, base string) string {
+	if base != "" && !strings.HasPrefix(path, base) {
+		return filepath.Join(base, path)
+	}
+	return strings.TrimPrefix(path, "/")
+}
+
+// digest is the revision of a bundle whose manifest gives none.
+func digest(b *bundle.Bundle) string {
+	h := sha256.New()
+	names := make([]string, 0, len(b.Modules))
+	by := map[string][]byte{}
+	for _, m := range b.Modules {
+		names = append(names, m.Path)
+		by[m.Path] = m.Raw
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		fmt.Fprintf(h, "%d:%s%d:%s", len(filepath.Base(n)), filepath.Base(n), len(by[n]), by[n])
+	}
+	fmt.Fprintf(h, "%v", b.Data)
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// pack writes a bundle as a tarball.
+func pack(b *bundle.Bundle) ([]byte, error) {
+	var buf bytes.Buffer
+	if err := bundle.NewWriter(&buf).UseModulePath(true).Write(*b); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}

@@ -1,0 +1,98 @@
+package bundles
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// Compiled is what a candidate compiled to; its store never changes.
+type Compiled struct {
+	Compiler *ast.Compiler
+	Store    storage.Store
+	Data     map[string]any
+	Revision string
+}
+
+// Options of a manager; Base, Schema, Build and Router are required.
+type Options struct {
+	// Base is the embedded base bundle, with its .manifest.
+	Base fs.FS
+	// Paths are operators' bundles: folders or tarballs. One with root patrol
+	// replaces the base; the others are overlays.
+	Paths []string
+	// Remote are bundles of HTTP bundle services, from OPA's configuration.
+	Remote *Remote
+	// StateDir keeps the last good set; "" keeps none.
+	StateDir string
+	// Schema is the JSON Schema of the input.
+	Schema []byte
+	// Build makes the evaluator of a candidate.
+	Build func(context.Context, Compiled) (authz.Evaluator, error)
+	// Router compiles a candidate's route tables.
+	Router func(data map[string]any) (authz.Router, error)
+	// PoliciesInUse lists the token policies that organizations have chosen; a
+	// candidate that drops one is refused. May be nil.
+	PoliciesInUse func(context.Context) ([]string, error)
+	// Observe is told of each attempt. May be nil.
+	Observe func(Event)
+	// Poll is how often folders are looked at without being told of a change;
+	// default 2 s.
+	Poll time.Duration
+	// Debounce waits for a change to a folder to be complete; default 50 ms.
+	Debounce time.Duration
+	// ProbeTimeout ends a probe's evaluation; default 2 s.
+	ProbeTimeout time.Duration
+	Clock        func() time.Time
+	Log          *slog.Logger
+}
+
+// Event is an attempt to activate.
+type Event struct {
+	Name     string // the source that changed
+	Revision string
+	Err      error
+	Time     time.Time
+}
+
+// Status of one source.
+type Status struct {
+	Name   string `json:"name"`
+	Source string `json:"source"`
+	Root   string `json:"root,omitempty"`
+	// Revision that is active; "" while none is.
+	Revision    string     `json:"revision,omitempty"`
+	LastSuccess *time.Time `json:"last_success,omitempty"`
+	LastAttempt *time.Time `json:"last_attempt,omitempty"`
+	// Error is why the last attempt was refused; "" after a success.
+	Error string `json:"error,omitempty"`
+	// Warnings of the active revision.
+	Warnings []string `json:"warnings,omitempty"`
+	// LastGood: the last good set from the disk serves, not the source.
+	LastGood  bool   `json:"last_good,omitempty"`
+	Evaluator string `json:"evaluator,omitempty"`
+}
+
+func (o *Options) defaults() {
+	if o.Poll == 0 {
+		o.Poll = 2 * time.Second
+	}
+	if o.Debounce == 0 {
+		o.Debounce = 50 * time.Millisecond
+	}
+	if o.ProbeTimeout == 0 {
+		o.ProbeTimeout = 2 * time.Second
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
