@@ -1,0 +1,167 @@
+package answer
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"html/template"
+	"strconv"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// form is how a client reads a refusal.
+type form struct {
+	name string
+	// basic clients authenticate by Basic only.
+	basic  bool
+	render func(*Answer, *problem)
+}
+
+var (
+	jsonForm     = form{name: "json", render: (*Answer).json}
+	gitForm      = form{name: "git", basic: true, render: (*Answer).plain}
+	lfsForm      = form{name: "lfs", basic: true, render: (*Answer).lfs}
+	grpcForm     = form{name: "grpc", render: (*Answer).grpc}
+	registryForm = form{name: "registry", render: (*Answer).registry}
+	browserForm  = form{name: "browser", render: (*Answer).page}
+)
+
+// formOf tells the client by what it sent. Whatever it claims to be, only the
+// form of a refusal depends on it.
+func formOf(r authz.Request) form {
+	if r == nil {
+		return jsonForm
+	}
+	header := func(name string) string { v, _ := r.Header(name); return strings.ToLower(v) }
+	path, query, _ := strings.Cut(r.Path(), "?")
+	content, accept, agent := header("content-type"), header("accept"), header("user-agent")
+	switch {
+	case content == "application/grpc" || strings.HasPrefix(content, "application/grpc+") || strings.HasPrefix(content, "application/grpc;"):
+		return grpcForm
+	case strings.Contains(accept, "application/vnd.git-lfs+json") || strings.Contains(content, "application/vnd.git-lfs+json") || strings.HasPrefix(agent, "git-lfs/"):
+		return lfsForm
+	case strings.HasPrefix(agent, "git/") || strings.HasPrefix(content, "application/x-git-") || strings.HasSuffix(path, "/info/refs") && strings.Contains(query, "service=git-"):
+		return gitForm
+	case path == "/v2" || strings.HasPrefix(path, "/v2/"):
+		return registryForm
+	case strings.HasPrefix(accept, "text/html") && strings.HasPrefix(agent, "mozilla/"):
+		return browserForm
+	}
+	return jsonForm
+}
+
+// document is the object that serves all JSON clients: RFC 9457's members, and
+// what others look for.
+func (p *problem) document() map[string]any {
+	o := p.outcome
+	d := map[string]any{
+		"type": "about:blank", "title": p.reason.Title, "status": p.reason.HTTPStatus, "detail": p.message,
+		"code": p.reason.OutsideCode(), "error": p.message, "message": p.message, "request_id": o.RequestID,
+	}
+	f := o.Facts
+	if f == nil || p.hidden() {
+		return d
+	}
+	if f.Organization != nil {
+		d["organization"] = f.Organization.Name
+	}
+	if f.Token != nil {
+		d["token"] = f.Token.ID
+	}
+	if p.reason.Code == authz.ReasonApprovalPending && o.Approval != nil {
+		approval := map[string]any{"state": o.Approval.State}
+		if o.Approval.ID != "" {
+			approval["id"] = o.Approval.ID
+		}
+		if link := p.link(); link != "" {
+			approval["url"] = link
+		}
+		d["approval"] = approval
+	}
+	return d
+}
+
+func (a *Answer) encode(contentType string, document map[string]any) {
+	b, err := json.Marshal(document)
+	if err != nil { // a map of texts and numbers cannot fail; be closed all the same
+		b = []byte(`{"error":"denied"}`)
+	}
+	a.add("content-type", contentType)
+	a.Body = string(b)
+}
+
+func (a *Answer) json(p *problem) { a.encode("application/problem+json", p.document()) }
+
+func (a *Answer) lfs(p *problem) { a.encode("application/vnd.git-lfs+json", p.document()) }
+
+func (a *Answer) registry(p *problem) {
+	d := p.document()
+	code := "DENIED"
+	if p.reason.HTTPStatus == 401 {
+		code = "UNAUTHORIZED"
+	}
+	d["errors"] = []any{map[string]any{"code": code, "message": p.message}}
+	a.encode("application/json", d)
+}
+
+func (a *Answer) plain(p *problem) {
+	a.add("content-type", "text/plain; charset=utf-8")
+	a.Body = p.message
+}
+
+// grpc gives the bare sentence, which Envoy makes grpc-message of, and the
+// details that gRPC libraries decode. A status that clients would try again is
+// given only where trying again helps.
+func (a *Answer) grpc(p *problem) {
+	a.Body = p.message
+	code := p.reason.GRPCStatus
+	a.add("grpc-status", strconv.Itoa(code))
+	info := &errdetails.ErrorInfo{
+		Reason: strings.ToUpper(p.reason.OutsideCode()), Domain: "patrol",
+		Metadata: map[string]string{"request_id": p.outcome.RequestID},
+	}
+	if f := p.outcome.Facts; f != nil && !p.hidden() {
+		if f.Organization != nil {
+			info.Metadata["organization"] = f.Organization.Name
+		}
+		if f.Token != nil {
+			info.Metadata["token"] = f.Token.ID
+		}
+	}
+	detail, err := anypb.New(info)
+	if err != nil {
+		return
+	}
+	message := strings.ToValidUTF8(p.message, "?")
+	b, err := proto.Marshal(&status.Status{Code: int32(code), Message: message, Details: []*anypb.Any{detail}})
+	if err == nil {
+		a.add("grpc-status-details-bin", base64.RawStdEncoding.EncodeToString(b))
+	}
+}
+
+var page = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Title}}</title><style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:38rem;margin:12vh auto;padding:0 1rem}code{opacity:.7}</style></head>
+<body><main><h1>{{.Title}}</h1><p>{{.Message}}</p>{{with .Link}}<p><a href="{{.}}">What you can do</a></p>{{end}}<p><code>{{.Code}} · {{.RequestID}}</code></p></main></body></html>
+`))
+
+func (a *Answer) page(p *problem) {
+	var b strings.Builder
+	err := page.Execute(&b, map[string]string{
+		"Title": p.reason.Title, "Message": p.message, "Link": p.link(), "Code": p.reason.OutsideCode(), "RequestID": p.outcome.RequestID,
+	})
+	if err != nil {
+		a.plain(p)
+		return
+	}
+	a.add("content-type", "text/html; charset=utf-8")
+	a.add("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	a.add("cache-control", "no-store")
+	a.Body = b.String()
+}
