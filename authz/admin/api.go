@@ -1,0 +1,157 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// Commands carries out changes. When Do returns without an error, the change
+// is on the disk and in force on this server.
+type Commands interface {
+	Do(context.Context, inventory.Actor, inventory.Command) (inventory.Result, error)
+}
+
+// Queries reads the inventory; next is the cursor of the page that follows.
+type Queries interface {
+	Organizations(context.Context, inventory.Page) (rows []inventory.OrganizationRow, next string, err error)
+	Organization(ctx context.Context, name string) (*inventory.OrganizationRow, error)
+	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
+	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
+	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
+	Approvals(ctx context.Context, organization, status string, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
+	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
+}
+
+// Policy tells of the active bundle.
+type Policy interface {
+	Ruleset() *authz.Ruleset
+	// Bundles returns the status of each bundle, to be shown as JSON.
+	Bundles() any
+	// Routes returns the route table in the order in which it is tried.
+	Routes() any
+}
+
+// Explainer decides a request without opening, counting or mailing.
+type Explainer interface {
+	Explain(context.Context, authz.Request) *authz.Outcome
+	// Input shows the facts as Rego saw them; credentials are redacted.
+	Input(*authz.Facts) (map[string]any, error)
+	// Sentence is what the client would be told.
+	Sentence(*authz.Outcome) string
+}
+
+// Digester turns secrets into the digests under which they are stored.
+type Digester interface {
+	Secret(credential.Secret) authz.Digest
+	SHA256([32]byte) authz.Digest
+}
+
+// Options of the API; all are required but Decided.
+type Options struct {
+	Commands  Commands
+	Queries   Queries
+	Policy    Policy
+	Explainer Explainer
+	Digester  Digester
+	Version   string
+}
+
+// Handler serves the API. Its requests must carry an actor, see [WithActor].
+func Handler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	config := huma.DefaultConfig("patrol", o.Version)
+	config.CreateHooks = nil // no $schema in answers
+	config.RejectUnknownQueryParameters = true
+	config.DocsPath = ""
+	config.OpenAPIPath = "/api/openapi"
+	config.SchemasPath = ""
+	installErrors()
+	api := &service{Options: o, API: humago.New(mux, config)}
+	api.organizations()
+	api.members()
+	api.tokens()
+	api.approvals()
+	api.policies()
+	api.check()
+	return mux
+}
+
+// service registers the operations.
+type service struct {
+	Options
+	huma.API
+}
+
+// maxBody is the greatest body, for imports.
+const maxBody = 512 << 20
+
+// register adds an operation. Nothing changes on GET.
+func register[I, O any](s *service, id, method, path, summary string, handle func(context.Context, *I) (*O, error)) {
+	huma.Register(s.API, huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, MaxBodyBytes: maxBody, BodyReadTimeout: -1,
+	}, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, problem(err)
+		}
+		return out, nil
+	})
+}
+
+// body is an answer with a JSON body.
+type body[T any] struct {
+	Body T
+}
+
+// page is a listing's answer; Link (RFC 8288) leads to the next page.
+type page[T any] struct {
+	Link string `header:"Link"`
+	Body []T
+}
+
+// paging are a listing's parameters.
+type paging struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Rows a page"`
+	Cursor string `query:"cursor" maxLength:"200" doc:"Where the page before ended, from its Link header"`
+}
+
+func (p paging) page() inventory.Page { return inventory.Page{Limit: p.Limit, Cursor: p.Cursor} }
+
+func listing[T any](rows []T, next string) *page[T] {
+	if rows == nil {
+		rows = []T{}
+	}
+	out := &page[T]{Body: rows}
+	if next != "" {
+		out.Link = "<?cursor=" + next + `>; rel="next"`
+	}
+	return out
+}
+
+type actorKey struct{}
+
+// WithActor says who asks.
+func WithActor(ctx context.Context, a inventory.Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+func actor(ctx context.Context) inventory.Actor {
+	a, _ := ctx.Value(actorKey{}).(inventory.Actor)
+	return a
+}
+
+// do carries out a command for whoever asks.
+func (s *service) do(ctx context.Context, c inventory.Command) (inventory.Result, error) {
+	a := actor(ctx)
+	if a.Kind == "" {
+		return inventory.Result{}, errNoActor
+	}
+	return s.Commands.Do(ctx, a, c)
+}

@@ -1,0 +1,48 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// Approval is the body that approves a token.
+type Approval struct {
+	Version int64         `json:"version" minimum:"1" doc:"The token's version as it was reviewed"`
+	Grants  []authz.Grant `json:"grants,omitempty" doc:"A part of what is asked; by default all of it"`
+	Until   *time.Time    `json:"until,omitempty"`
+	Comment string        `json:"comment,omitempty" maxLength:"2000"`
+}
+
+// Denial is the body that denies a token.
+type Denial struct {
+	Version int64  `json:"version" minimum:"1" doc:"The token's version as it was reviewed"`
+	Reason  string `json:"reason" minLength:"1" maxLength:"2000" doc:"What the owner is told"`
+}
+
+func (s *service) approvals() {
+	register(s, "list-approvals", "GET", "/api/organizations/{organization}/settings/approvals", "List approval requests, oldest first", func(ctx context.Context, in *struct {
+		inOrganization
+		paging
+		Status string `query:"status" enum:"open,decided,withdrawn,all" default:"open"`
+	}) (*page[inventory.ApprovalRow], error) {
+		rows, next, err := s.Queries.Approvals(ctx, in.Organization, in.Status, in.page())
+		return listing(rows, next), err
+	})
+	register(s, "approve-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/approve", "Approve a token; 409 where it changed since it was reviewed", func(ctx context.Context, in *struct {
+		inOrganizationToken
+		Body Approval
+	}) (*body[inventory.TokenRow], error) {
+		return s.acted(ctx, inventory.Approve{
+			Organization: in.Organization, Token: in.ID, Version: in.Body.Version, Grants: in.Body.Grants, Until: when(in.Body.Until), Comment: in.Body.Comment,
+		})
+	})
+	register(s, "deny-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/deny", "Deny a token, or take an approval back", func(ctx context.Context, in *struct {
+		inOrganizationToken
+		Body Denial
+	}) (*body[inventory.TokenRow], error) {
+		return s.acted(ctx, inventory.Deny{Organization: in.Organization, Token: in.ID, Version: in.Body.Version, Reason: in.Body.Reason})
+	})
+}

@@ -1,0 +1,118 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+type inOrganization struct {
+	Organization string `path:"organization" maxLength:"96"`
+}
+
+// NewOrganization is the body that creates an organization.
+type NewOrganization struct {
+	Name        string         `json:"name" minLength:"1" maxLength:"96"`
+	TokenPolicy string         `json:"token_policy,omitempty" maxLength:"100" doc:"A token policy of the active bundle; default allow_user_access_tokens"`
+	Enforcement string         `json:"enforcement,omitempty" enum:"enforce,observe"`
+	ManagedBy   string         `json:"managed_by,omitempty" maxLength:"100"`
+	Settings    map[string]any `json:"settings,omitempty"`
+}
+
+// PolicyChange is the body that changes an organization's token policy.
+type PolicyChange struct {
+	TokenPolicy string     `json:"token_policy,omitempty" maxLength:"100"`
+	EnforceAt   *time.Time `json:"enforce_at,omitempty" doc:"When the policy comes into force, at most 90 days ahead; by default now"`
+	ClearNext   bool       `json:"clear_next,omitempty" doc:"Take a dated change back"`
+	Enforcement string     `json:"enforcement,omitempty" enum:"enforce,observe"`
+}
+
+func (s *service) organizations() {
+	register(s, "list-organizations", "GET", "/api/organizations", "List organizations", func(ctx context.Context, in *struct{ paging }) (*page[inventory.OrganizationRow], error) {
+		rows, next, err := s.Queries.Organizations(ctx, in.page())
+		return listing(rows, next), err
+	})
+	register(s, "create-organization", "POST", "/api/organizations", "Create an organization", func(ctx context.Context, in *struct{ Body NewOrganization }) (*body[inventory.OrganizationRow], error) {
+		r, err := s.do(ctx, inventory.CreateOrganization(in.Body))
+		if err != nil {
+			return nil, err
+		}
+		return &body[inventory.OrganizationRow]{*r.Organization}, nil
+	})
+	register(s, "get-organization", "GET", "/api/organizations/{organization}", "Show an organization", func(ctx context.Context, in *inOrganization) (*body[inventory.OrganizationRow], error) {
+		row, err := s.Queries.Organization(ctx, in.Organization)
+		if err != nil {
+			return nil, err
+		}
+		return &body[inventory.OrganizationRow]{*row}, nil
+	})
+	register(s, "delete-organization", "DELETE", "/api/organizations/{organization}", "Delete an organization without members", func(ctx context.Context, in *inOrganization) (*struct{}, error) {
+		_, err := s.do(ctx, inventory.DeleteOrganization{Organization: in.Organization})
+		return nil, err
+	})
+	register(s, "set-token-policy", "PUT", "/api/organizations/{organization}/settings/token-policy", "Change the token policy, now or at a date", func(ctx context.Context, in *struct {
+		inOrganization
+		Body PolicyChange
+	}) (*body[inventory.OrganizationRow], error) {
+		c := inventory.SetPolicy{Organization: in.Organization, TokenPolicy: in.Body.TokenPolicy, ClearNext: in.Body.ClearNext, Enforcement: in.Body.Enforcement}
+		if in.Body.EnforceAt != nil {
+			c.EnforceAt = *in.Body.EnforceAt
+		}
+		r, err := s.do(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		return &body[inventory.OrganizationRow]{*r.Organization}, nil
+	})
+	register(s, "get-token-policy", "GET", "/api/organizations/{organization}/settings/token-policy", "Show the token policy", func(ctx context.Context, in *inOrganization) (*body[PolicyChange], error) {
+		row, err := s.Queries.Organization(ctx, in.Organization)
+		if err != nil {
+			return nil, err
+		}
+		return &body[PolicyChange]{PolicyChange{TokenPolicy: row.TokenPolicy, EnforceAt: row.EnforceAt, Enforcement: row.Enforcement}}, nil
+	})
+	register(s, "list-audit", "GET", "/api/audit", "List the audit log, newest first", func(ctx context.Context, in *struct {
+		paging
+		Organization string `query:"organization" maxLength:"96"`
+	}) (*page[inventory.AuditRow], error) {
+		rows, next, err := s.Queries.Audit(ctx, in.Organization, in.page())
+		return listing(rows, next), err
+	})
+}
+
+// NewMember is the body that adds a member or changes a role.
+type NewMember struct {
+	Role  string `json:"role" enum:"admin,write,contributor,read,no_access"`
+	Type  string `json:"type,omitempty" enum:"user,service_account"`
+	Email string `json:"email,omitempty" maxLength:"254"`
+}
+
+type inMember struct {
+	inOrganization
+	User string `path:"user" maxLength:"96"`
+}
+
+func (s *service) members() {
+	register(s, "list-members", "GET", "/api/organizations/{organization}/members", "List members", func(ctx context.Context, in *struct {
+		inOrganization
+		paging
+	}) (*page[inventory.MemberRow], error) {
+		rows, next, err := s.Queries.Members(ctx, in.Organization, in.page())
+		return listing(rows, next), err
+	})
+	register(s, "set-member", "PUT", "/api/organizations/{organization}/members/{user}", "Add a member or change a role", func(ctx context.Context, in *struct {
+		inMember
+		Body NewMember
+	}) (*body[inventory.MemberRow], error) {
+		r, err := s.do(ctx, inventory.AddMember{Organization: in.Organization, User: in.User, Type: in.Body.Type, Role: in.Body.Role, Email: in.Body.Email})
+		if err != nil {
+			return nil, err
+		}
+		return &body[inventory.MemberRow]{*r.Member}, nil
+	})
+	register(s, "remove-member", "DELETE", "/api/organizations/{organization}/members/{user}", "Remove a member; the approvals of the member's tokens end", func(ctx context.Context, in *inMember) (*struct{}, error) {
+		_, err := s.do(ctx, inventory.RemoveMember{Organization: in.Organization, User: in.User})
+		return nil, err
+	})
+}

@@ -1,0 +1,229 @@
+package admin
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// NewToken is the body that issues a token.
+type NewToken struct {
+	Owner       string        `json:"owner" minLength:"1" maxLength:"96"`
+	DisplayName string        `json:"display_name" minLength:"1" maxLength:"200"`
+	Kind        string        `json:"kind" enum:"read,write,fine-grained"`
+	Grants      []authz.Grant `json:"grants,omitempty"`
+	Global      []string      `json:"global,omitempty"`
+	ExpiresAt   *time.Time    `json:"expires_at,omitempty"`
+	Purpose     string        `json:"purpose,omitempty" maxLength:"2000"`
+	Contact     string        `json:"contact,omitempty" maxLength:"254"`
+}
+
+// IssuedToken is a new token with its secret, which is shown this once.
+type IssuedToken struct {
+	inventory.TokenRow
+	Secret string `json:"token" doc:"The secret; it cannot be shown again"`
+}
+
+// ImportedToken is one token to import.
+type ImportedToken struct {
+	SHA256      string        `json:"sha256" pattern:"^[0-9a-fA-F]{64}$" doc:"The SHA-256 of the secret, in hex"`
+	Owner       string        `json:"owner" minLength:"1" maxLength:"96"`
+	DisplayName string        `json:"display_name" minLength:"1" maxLength:"200"`
+	Kind        string        `json:"kind" enum:"read,write,fine-grained"`
+	Grants      []authz.Grant `json:"grants,omitempty"`
+	Global      []string      `json:"global,omitempty"`
+	Last4       string        `json:"last4,omitempty" maxLength:"4"`
+	CreatedAt   *time.Time    `json:"created_at,omitempty"`
+	ExpiresAt   *time.Time    `json:"expires_at,omitempty"`
+	Purpose     string        `json:"purpose,omitempty" maxLength:"2000"`
+	Contact     string        `json:"contact,omitempty" maxLength:"254"`
+}
+
+// Listed is a token in the shape of the hub's own listing.
+type Listed struct {
+	ID            string                      `json:"_id"`
+	DisplayName   string                      `json:"displayName"`
+	Owner         string                      `json:"owner"`
+	Role          string                      `json:"role"`
+	Last4         string                      `json:"last4"`
+	CreatedAt     time.Time                   `json:"createdAt"`
+	ExpiresAt     *time.Time                  `json:"expiresAt,omitempty"`
+	Authorization *inventory.AuthorizationRow `json:"authorization,omitempty"`
+	Version       int64                       `json:"version"`
+}
+
+func listed(t *inventory.TokenRow) Listed {
+	role := t.Kind
+	if role == authz.KindFineGrained {
+		role = "fineGrained"
+	}
+	return Listed{t.ID, t.DisplayName, t.Owner, role, t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version}
+}
+
+type inToken struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+type inOrganizationToken struct {
+	inOrganization
+	inToken
+}
+
+// Comment is the body of an action on a token.
+type Comment struct {
+	Comment string `json:"comment,omitempty" maxLength:"2000"`
+}
+
+func (s *service) tokens() {
+	register(s, "issue-token", "POST", "/api/tokens", "Issue a token; its secret is shown once", s.issue)
+	register(s, "import-tokens", "POST", "/api/tokens/import", "Import tokens by the SHA-256 of their secrets, all or none", s.importTokens)
+	register(s, "list-tokens", "GET", "/api/tokens", "List all tokens, newest first", func(ctx context.Context, in *struct {
+		paging
+		filter
+	}) (*page[inventory.TokenRow], error) {
+		rows, next, err := s.Queries.Tokens(ctx, "", in.tokens(), in.page())
+		return listing(rows, next), err
+	})
+	register(s, "list-organization-tokens", "GET", "/api/organizations/{organization}/settings/tokens", "List the tokens that reach an organization, newest first; revoked ones by status=all", func(ctx context.Context, in *struct {
+		inOrganization
+		paging
+		filter
+	}) (*page[Listed], error) {
+		rows, next, err := s.Queries.Tokens(ctx, in.Organization, in.tokens(), in.page())
+		out := make([]Listed, len(rows))
+		for i := range rows {
+			out[i] = listed(&rows[i])
+		}
+		return listing(out, next), err
+	})
+	show := func(ctx context.Context, organization, id string) (*body[inventory.TokenRow], error) {
+		row, err := s.Queries.Token(ctx, organization, id)
+		if err != nil {
+			return nil, err
+		}
+		return &body[inventory.TokenRow]{*row}, nil
+	}
+	register(s, "get-token", "GET", "/api/tokens/{id}", "Show a token", func(ctx context.Context, in *inToken) (*body[inventory.TokenRow], error) {
+		return show(ctx, "", in.ID)
+	})
+	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *inOrganizationToken) (*body[inventory.TokenRow], error) {
+		return show(ctx, in.Organization, in.ID)
+	})
+	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *inToken) (*struct{}, error) {
+		_, err := s.do(ctx, inventory.DeleteToken{Token: in.ID})
+		return nil, err
+	})
+	s.everywhere("disable", "Stop a token everywhere", func(id, comment string) inventory.Command { return inventory.DisableToken{Token: id, Comment: comment} })
+	s.everywhere("enable", "Let a disabled token go on", func(id, comment string) inventory.Command { return inventory.EnableToken{Token: id, Comment: comment} })
+	s.action("revoke", "End a token's access to the organization for ever", func(org, id, comment string) inventory.Command {
+		return inventory.RevokeToken{Organization: org, Token: id, Comment: comment}
+	})
+	s.action("suspend", "Stop a token's access until it is resumed", func(org, id, comment string) inventory.Command {
+		return inventory.SuspendToken{Organization: org, Token: id, Comment: comment}
+	})
+	s.action("resume", "Let a suspended token go on", func(org, id, comment string) inventory.Command {
+		return inventory.ResumeToken{Organization: org, Token: id, Comment: comment}
+	})
+}
+
+type filter struct {
+	Status string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
+	Kind   string `query:"kind" enum:"read,write,fine-grained"`
+	Owner  string `query:"owner" maxLength:"96"`
+	Query  string `query:"q" maxLength:"200" doc:"Part of the name"`
+}
+
+func (f filter) tokens() inventory.TokenFilter {
+	return inventory.TokenFilter{Status: f.Status, Kind: f.Kind, Owner: f.Owner, Query: f.Query}
+}
+
+func (s *service) issue(ctx context.Context, in *struct{ Body NewToken }) (*body[IssuedToken], error) {
+	secret := credential.Generate()
+	c := inventory.IssueToken{
+		Owner: in.Body.Owner, DisplayName: in.Body.DisplayName, Kind: in.Body.Kind, Grants: in.Body.Grants, Global: in.Body.Global,
+		Purpose: in.Body.Purpose, Contact: in.Body.Contact, Digest: s.Digester.Secret(secret), Last4: secret.Last4(),
+	}
+	if in.Body.ExpiresAt != nil {
+		c.ExpiresAt = *in.Body.ExpiresAt
+	}
+	r, err := s.do(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &body[IssuedToken]{IssuedToken{*r.Token, secret.Reveal()}}, nil
+}
+
+// Imported is the answer to an import.
+type Imported struct {
+	Imported int `json:"imported"`
+}
+
+func (s *service) importTokens(ctx context.Context, in *struct {
+	Body struct {
+		Tokens []ImportedToken `json:"tokens" minItems:"1"`
+	}
+}) (*body[Imported], error) {
+	c := inventory.ImportTokens{Tokens: make([]inventory.ImportToken, len(in.Body.Tokens))}
+	for i, t := range in.Body.Tokens {
+		var sum [32]byte
+		if n, err := hex.Decode(sum[:], []byte(t.SHA256)); err != nil || n != len(sum) {
+			return nil, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].sha256", i), Problem: "must be 64 hex digits"}
+		}
+		c.Tokens[i] = inventory.ImportToken{
+			Digest: s.Digester.SHA256(sum), Owner: t.Owner, DisplayName: t.DisplayName, Kind: t.Kind, Grants: t.Grants, Global: t.Global,
+			Last4: t.Last4, CreatedAt: when(t.CreatedAt), ExpiresAt: when(t.ExpiresAt), Purpose: t.Purpose, Contact: t.Contact,
+		}
+	}
+	r, err := s.do(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &body[Imported]{Imported{r.Imported}}, nil
+}
+
+func when(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// everywhere registers an action on a token as a whole.
+func (s *service) everywhere(name, summary string, command func(id, comment string) inventory.Command) {
+	register(s, name+"-token", "POST", "/api/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
+		inToken
+		Body *Comment `required:"false"`
+	}) (*body[inventory.TokenRow], error) {
+		return s.acted(ctx, command(in.ID, comment(in.Body)))
+	})
+}
+
+// action registers an action of an organization on a token.
+func (s *service) action(name, summary string, command func(org, id, comment string) inventory.Command) {
+	register(s, name+"-organization-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
+		inOrganizationToken
+		Body *Comment `required:"false"`
+	}) (*body[inventory.TokenRow], error) {
+		return s.acted(ctx, command(in.Organization, in.ID, comment(in.Body)))
+	})
+}
+
+func comment(c *Comment) string {
+	if c == nil {
+		return ""
+	}
+	return c.Comment
+}
+
+func (s *service) acted(ctx context.Context, c inventory.Command) (*body[inventory.TokenRow], error) {
+	r, err := s.do(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &body[inventory.TokenRow]{*r.Token}, nil
+}

@@ -1,0 +1,147 @@
+package telemetry
+
+import (
+	"context"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// DenialLog writes at most one line for a refusal, and no more lines than its
+// rate: a flood of refusals costs counters, not a full disk.
+type DenialLog struct {
+	Log *slog.Logger
+	// PerSecond lines, with a burst of the same size; default 50.
+	PerSecond int
+	Clock     func() time.Time
+
+	mu         sync.Mutex
+	tokens     float64
+	last       time.Time
+	suppressed int
+}
+
+// Record writes the line of a refusal.
+func (d *DenialLog) Record(o *authz.Outcome) {
+	if o.Decision.Allowed && o.Conflict == "" {
+		return
+	}
+	suppressed, ok := d.take()
+	if !ok {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("reason", o.Decision.Reason), slog.String("decision_id", o.DecisionID), slog.String("request_id", o.RequestID),
+		slog.String("revision", o.Revision),
+	}
+	if o.Request != nil {
+		path, _, _ := strings.Cut(o.Request.Path(), "?")
+		if len(path) > 200 {
+			path = path[:200]
+		}
+		attrs = append(attrs, slog.String("method", o.Request.Method()), slog.String("path", path))
+	}
+	if f := o.Facts; f != nil {
+		if f.Organization != nil {
+			attrs = append(attrs, slog.String("organization", f.Organization.Name), slog.String("policy", o.Policy))
+		}
+		if f.Token != nil {
+			attrs = append(attrs, slog.String("token_id", f.Token.ID))
+		}
+	}
+	if o.Conflict != "" {
+		attrs = append(attrs, slog.String("safety_net_overruled", o.Conflict))
+	}
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
+	}
+	level := slog.LevelInfo
+	if o.Err != nil {
+		level = slog.LevelError
+		attrs = append(attrs, slog.String("error", o.Err.Error()))
+	}
+	d.Log.LogAttrs(context.Background(), level, "denied", attrs...)
+}
+
+func (d *DenialLog) take() (suppressed int, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	rate := float64(d.PerSecond)
+	if rate == 0 {
+		rate = 50
+	}
+	now := time.Now()
+	if d.Clock != nil {
+		now = d.Clock()
+	}
+	if d.last.IsZero() {
+		d.tokens = rate
+	}
+	d.tokens = min(rate, d.tokens+now.Sub(d.last).Seconds()*rate)
+	d.last = now
+	if d.tokens < 1 {
+		d.suppressed++
+		return 0, false
+	}
+	d.tokens--
+	suppressed, d.suppressed = d.suppressed, 0
+	return suppressed, true
+}
+
+// secrets are texts that look like credentials, should one get near a log.
+var secrets = regexp.MustCompile(`(?i)\b(?:ptl_|hf_|api_org_|ghp_|glpat-|npm_)[A-Za-z0-9_-]{12,}|\b(?:bearer|basic) +[A-Za-z0-9._~+/=-]{8,}`)
+
+// Redact replaces what looks like a credential in a text.
+func Redact(text string) string { return secrets.ReplaceAllString(text, "[redacted]") }
+
+// Guard wraps a handler: whatever looks like a credential in a message or a
+// text attribute is replaced. It is the second line; the first is that secrets
+// are of a type that prints as redacted.
+func Guard(h slog.Handler) slog.Handler { return guard{h} }
+
+type guard struct{ slog.Handler }
+
+func (g guard) Handle(ctx context.Context, r slog.Record) error {
+	out := slog.NewRecord(r.Time, r.Level, Redact(r.Message), r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		out.AddAttrs(redactAttr(a))
+		return true
+	})
+	return g.Handler.Handle(ctx, out)
+}
+
+func (g guard) WithAttrs(attrs []slog.Attr) slog.Handler {
+	for i := range attrs {
+		attrs[i] = redactAttr(attrs[i])
+	}
+	return guard{g.Handler.WithAttrs(attrs)}
+}
+
+func (g guard) WithGroup(name string) slog.Handler { return guard{g.Handler.WithGroup(name)} }
+
+func redactAttr(a slog.Attr) slog.Attr {
+	v := a.Value.Resolve()
+	switch v.Kind() {
+	case slog.KindString:
+		return slog.String(a.Key, Redact(v.String()))
+	case slog.KindAny:
+		if err, ok := v.Any().(error); ok {
+			return slog.String(a.Key, Redact(err.Error()))
+		}
+	}
+	return a
+}
+
+// Recorders records with each of several.
+type Recorders []interface{ Record(*authz.Outcome) }
+
+// Record records with each.
+func (rs Recorders) Record(o *authz.Outcome) {
+	for _, r := range rs {
+		r.Record(o)
+	}
+}
