@@ -1,0 +1,54 @@
+// Package envoytest runs a real Envoy in a test: a test that needs one fails
+// where there is none, it never skips.
+package envoytest
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/deploy/envoy"
+)
+
+// Start runs Envoy with a configuration on free ports until the test ends.
+func Start(t testing.TB, c envoy.Config) *envoy.Process {
+	t.Helper()
+	c.Listen, c.Admin = "127.0.0.1:0", "127.0.0.1:0"
+	yaml, err := c.Render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return StartYAML(t, yaml)
+}
+
+// StartYAML runs Envoy with a configuration of the test's own.
+func StartYAML(t testing.TB, yaml string) *envoy.Process {
+	t.Helper()
+	dir := t.TempDir()
+	p, err := envoy.Start(t.Context(), envoy.Options{YAML: yaml, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Stop()
+		if t.Failed() {
+			if log, err := os.ReadFile(p.LogFile); err == nil && len(log) > 0 {
+				t.Logf("envoy's log:\n%s", log)
+			}
+		}
+	})
+	return p
+}
+
+// Access returns the access log's line of a request.
+func Access(t testing.TB, p *envoy.Process, requestID string) envoy.AccessLine {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	line, err := p.WaitRequest(ctx, requestID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
