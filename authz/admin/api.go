@@ -116,13 +116,13 @@ type page[T any] struct {
 	Body []T
 }
 
-// paging are a listing's parameters.
-type paging struct {
+// Paging are a listing's parameters.
+type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Rows a page"`
 	Cursor string `query:"cursor" maxLength:"200" doc:"Where the page before ended, from its Link header"`
 }
 
-func (p paging) page() inventory.Page { return inventory.Page{Limit: p.Limit, Cursor: p.Cursor} }
+func (p Paging) page() inventory.Page { return inventory.Page{Limit: p.Limit, Cursor: p.Cursor} }
 
 func listing[T any](rows []T, next string) *page[T] {
 	if rows == nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
-type inOrganization struct {
+// OrganizationPath names the organization in a path.
+type OrganizationPath struct {
 	Organization string `path:"organization" maxLength:"96"`
 }
 
@@ -29,7 +30,7 @@ type PolicyChange struct {
 }
 
 func (s *service) organizations() {
-	register(s, "list-organizations", "GET", "/api/organizations", "List organizations", func(ctx context.Context, in *struct{ paging }) (*page[inventory.OrganizationRow], error) {
+	register(s, "list-organizations", "GET", "/api/organizations", "List organizations", func(ctx context.Context, in *struct{ Paging }) (*page[inventory.OrganizationRow], error) {
 		rows, next, err := s.Queries.Organizations(ctx, in.page())
 		return listing(rows, next), err
 	})
@@ -40,19 +41,19 @@ func (s *service) organizations() {
 		}
 		return &body[inventory.OrganizationRow]{*r.Organization}, nil
 	})
-	register(s, "get-organization", "GET", "/api/organizations/{organization}", "Show an organization", func(ctx context.Context, in *inOrganization) (*body[inventory.OrganizationRow], error) {
+	register(s, "get-organization", "GET", "/api/organizations/{organization}", "Show an organization", func(ctx context.Context, in *OrganizationPath) (*body[inventory.OrganizationRow], error) {
 		row, err := s.Queries.Organization(ctx, in.Organization)
 		if err != nil {
 			return nil, err
 		}
 		return &body[inventory.OrganizationRow]{*row}, nil
 	})
-	register(s, "delete-organization", "DELETE", "/api/organizations/{organization}", "Delete an organization without members", func(ctx context.Context, in *inOrganization) (*struct{}, error) {
+	register(s, "delete-organization", "DELETE", "/api/organizations/{organization}", "Delete an organization without members", func(ctx context.Context, in *OrganizationPath) (*struct{}, error) {
 		_, err := s.do(ctx, inventory.DeleteOrganization{Organization: in.Organization})
 		return nil, err
 	})
 	register(s, "set-token-policy", "PUT", "/api/organizations/{organization}/settings/token-policy", "Change the token policy, now or at a date", func(ctx context.Context, in *struct {
-		inOrganization
+		OrganizationPath
 		Body PolicyChange
 	}) (*body[inventory.OrganizationRow], error) {
 		c := inventory.SetPolicy{Organization: in.Organization, TokenPolicy: in.Body.TokenPolicy, ClearNext: in.Body.ClearNext, Enforcement: in.Body.Enforcement}
@@ -65,7 +66,7 @@ func (s *service) organizations() {
 		}
 		return &body[inventory.OrganizationRow]{*r.Organization}, nil
 	})
-	register(s, "get-token-policy", "GET", "/api/organizations/{organization}/settings/token-policy", "Show the token policy", func(ctx context.Context, in *inOrganization) (*body[PolicyChange], error) {
+	register(s, "get-token-policy", "GET", "/api/organizations/{organization}/settings/token-policy", "Show the token policy", func(ctx context.Context, in *OrganizationPath) (*body[PolicyChange], error) {
 		row, err := s.Queries.Organization(ctx, in.Organization)
 		if err != nil {
 			return nil, err
@@ -73,7 +74,7 @@ func (s *service) organizations() {
 		return &body[PolicyChange]{PolicyChange{TokenPolicy: row.TokenPolicy, EnforceAt: row.EnforceAt, Enforcement: row.Enforcement}}, nil
 	})
 	register(s, "list-audit", "GET", "/api/audit", "List the audit log, newest first", func(ctx context.Context, in *struct {
-		paging
+		Paging
 		Organization string `query:"organization" maxLength:"96"`
 	}) (*page[inventory.AuditRow], error) {
 		rows, next, err := s.Queries.Audit(ctx, in.Organization, in.page())
@@ -88,21 +89,22 @@ type NewMember struct {
 	Email string `json:"email,omitempty" maxLength:"254"`
 }
 
-type inMember struct {
-	inOrganization
+// MemberPath names a member in a path.
+type MemberPath struct {
+	OrganizationPath
 	User string `path:"user" maxLength:"96"`
 }
 
 func (s *service) members() {
 	register(s, "list-members", "GET", "/api/organizations/{organization}/members", "List members", func(ctx context.Context, in *struct {
-		inOrganization
-		paging
+		OrganizationPath
+		Paging
 	}) (*page[inventory.MemberRow], error) {
 		rows, next, err := s.Queries.Members(ctx, in.Organization, in.page())
 		return listing(rows, next), err
 	})
 	register(s, "set-member", "PUT", "/api/organizations/{organization}/members/{user}", "Add a member or change a role", func(ctx context.Context, in *struct {
-		inMember
+		MemberPath
 		Body NewMember
 	}) (*body[inventory.MemberRow], error) {
 		r, err := s.do(ctx, inventory.AddMember{Organization: in.Organization, User: in.User, Type: in.Body.Type, Role: in.Body.Role, Email: in.Body.Email})
@@ -111,7 +113,7 @@ func (s *service) members() {
 		}
 		return &body[inventory.MemberRow]{*r.Member}, nil
 	})
-	register(s, "remove-member", "DELETE", "/api/organizations/{organization}/members/{user}", "Remove a member; the approvals of the member's tokens end", func(ctx context.Context, in *inMember) (*struct{}, error) {
+	register(s, "remove-member", "DELETE", "/api/organizations/{organization}/members/{user}", "Remove a member; the approvals of the member's tokens end", func(ctx context.Context, in *MemberPath) (*struct{}, error) {
 		_, err := s.do(ctx, inventory.RemoveMember{Organization: in.Organization, User: in.User})
 		return nil, err
 	})

@@ -65,13 +65,15 @@ func listed(t *inventory.TokenRow) Listed {
 	return Listed{t.ID, t.DisplayName, t.Owner, role, t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version}
 }
 
-type inToken struct {
+// TokenPath names a token in a path.
+type TokenPath struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
-type inOrganizationToken struct {
-	inOrganization
-	inToken
+// OrganizationTokenPath names a token of an organization in a path.
+type OrganizationTokenPath struct {
+	OrganizationPath
+	TokenPath
 }
 
 // Comment is the body of an action on a token.
@@ -83,16 +85,16 @@ func (s *service) tokens() {
 	register(s, "issue-token", "POST", "/api/tokens", "Issue a token; its secret is shown once", s.issue)
 	register(s, "import-tokens", "POST", "/api/tokens/import", "Import tokens by the SHA-256 of their secrets, all or none", s.importTokens)
 	register(s, "list-tokens", "GET", "/api/tokens", "List all tokens, newest first", func(ctx context.Context, in *struct {
-		paging
-		filter
+		Paging
+		Filter
 	}) (*page[inventory.TokenRow], error) {
 		rows, next, err := s.Queries.Tokens(ctx, "", in.tokens(), in.page())
 		return listing(rows, next), err
 	})
 	register(s, "list-organization-tokens", "GET", "/api/organizations/{organization}/settings/tokens", "List the tokens that reach an organization, newest first; revoked ones by status=all", func(ctx context.Context, in *struct {
-		inOrganization
-		paging
-		filter
+		OrganizationPath
+		Paging
+		Filter
 	}) (*page[Listed], error) {
 		rows, next, err := s.Queries.Tokens(ctx, in.Organization, in.tokens(), in.page())
 		out := make([]Listed, len(rows))
@@ -108,13 +110,13 @@ func (s *service) tokens() {
 		}
 		return &body[inventory.TokenRow]{*row}, nil
 	}
-	register(s, "get-token", "GET", "/api/tokens/{id}", "Show a token", func(ctx context.Context, in *inToken) (*body[inventory.TokenRow], error) {
+	register(s, "get-token", "GET", "/api/tokens/{id}", "Show a token", func(ctx context.Context, in *TokenPath) (*body[inventory.TokenRow], error) {
 		return show(ctx, "", in.ID)
 	})
-	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *inOrganizationToken) (*body[inventory.TokenRow], error) {
+	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*body[inventory.TokenRow], error) {
 		return show(ctx, in.Organization, in.ID)
 	})
-	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *inToken) (*struct{}, error) {
+	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *TokenPath) (*struct{}, error) {
 		_, err := s.do(ctx, inventory.DeleteToken{Token: in.ID})
 		return nil, err
 	})
@@ -131,14 +133,15 @@ func (s *service) tokens() {
 	})
 }
 
-type filter struct {
+// Filter narrows a listing of tokens.
+type Filter struct {
 	Status string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
 	Kind   string `query:"kind" enum:"read,write,fine-grained"`
 	Owner  string `query:"owner" maxLength:"96"`
 	Query  string `query:"q" maxLength:"200" doc:"Part of the name"`
 }
 
-func (f filter) tokens() inventory.TokenFilter {
+func (f Filter) tokens() inventory.TokenFilter {
 	return inventory.TokenFilter{Status: f.Status, Kind: f.Kind, Owner: f.Owner, Query: f.Query}
 }
 
@@ -196,7 +199,7 @@ func when(t *time.Time) time.Time {
 // everywhere registers an action on a token as a whole.
 func (s *service) everywhere(name, summary string, command func(id, comment string) inventory.Command) {
 	register(s, name+"-token", "POST", "/api/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
-		inToken
+		TokenPath
 		Body *Comment `required:"false"`
 	}) (*body[inventory.TokenRow], error) {
 		return s.acted(ctx, command(in.ID, comment(in.Body)))
@@ -206,7 +209,7 @@ func (s *service) everywhere(name, summary string, command func(id, comment stri
 // action registers an action of an organization on a token.
 func (s *service) action(name, summary string, command func(org, id, comment string) inventory.Command) {
 	register(s, name+"-organization-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
-		inOrganizationToken
+		OrganizationTokenPath
 		Body *Comment `required:"false"`
 	}) (*body[inventory.TokenRow], error) {
 		return s.acted(ctx, command(in.Organization, in.ID, comment(in.Body)))

@@ -140,3 +140,11 @@ func fill(template string, values map[string]string) string {
 	b.WriteString(template)
 	return b.String()
 }
+
+// Sentence is what a refused client is told.
+func Sentence(o *authz.Outcome, opts Options) string {
+	if o.Reason == nil || o.Reason.Allow {
+		return ""
+	}
+	return (&problem{outcome: o, reason: o.Reason, opts: &opts}).sentence()
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/answer"
+	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/decide"
+	"github.com/patrol-authz/patrol/authz/extauthz"
+	"github.com/patrol-authz/patrol/authz/input"
+	"github.com/patrol-authz/patrol/authz/input/protodoc"
+	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	"github.com/patrol-authz/patrol/authz/telemetry"
+	"github.com/patrol-authz/patrol/bundles"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+)
+
+// App is a running patrol: every part, wired. End-to-end tests use it too.
+type App struct {
+	Config Config
+	Log    *slog.Logger
+	Clock  func() time.Time
+
+	Bundles  *bundles.Manager
+	Store    *sqlstore.Store
+	Follower *snapshot.Follower
+	Pipeline *decide.Pipeline
+	Metrics  *telemetry.Metrics
+	Server   *extauthz.Server
+
+	admin       *admin.Server
+	diagnostics *http.Server
+	listeners   []net.Listener
+	wait        sync.WaitGroup
+	failed      chan error
+	digester    *credential.Digester
+	stop        context.CancelFunc
+}
+
+// Start opens the state and the listeners, and serves. Close ends it.
+func (a *App) Start(ctx context.Context) (err error) {
+	if a.Clock == nil {
+		a.Clock = time.Now
+	}
+	a.failed = make(chan error, 8)
+	background, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	if err := a.openState(ctx); err != nil {
+		return err
+	}
+	a.decisions()
+	if err := a.listen(); err != nil {
+		return err
+	}
+	a.wait.Add(1)
+	go a.followReadiness(background)
+	return nil
+}
+
+func (a *App) openState(ctx context.Context) error {
+	dir := a.Config.DataDir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	keyFile := a.Config.Inventory.DigestKeyFile
+	if keyFile == "" {
+		keyFile = filepath.Join(dir, "digest.key")
+	}
+	key, err := credential.LoadOrCreateKey(keyFile)
+	if err != nil {
+		return err
+	}
+	if a.digester, err = credential.NewDigester(key); err != nil {
+		return err
+	}
+	remote, err := a.Config.remote()
+	if err != nil {
+		return err
+	}
+	p := a.Config.Policy
+	o := gateOptions(p.Decisions, p.ExposeCredential, p.CredentialHeaders)
+	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock = p.Bundles, remote, dir, a.Log, a.Clock
+	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
+	o.Observe = func(e bundles.Event) {
+		if a.Metrics != nil {
+			a.Metrics.Activated(e.Name, e.Revision, e.Err, e.Time)
+		}
+	}
+	a.Bundles = bundles.New(o)
+	a.Metrics = telemetry.New(telemetry.Options{
+		Version: version, Inventory: (*inventoryMetrics)(a), Clock: a.Clock,
+		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() },
+	})
+	a.Store, err = sqlstore.Open(ctx, sqlstore.Options{
+		Path: filepath.Join(dir, "patrol.db"), KeyCheck: a.digester.Check(), Policies: a.Bundles, Clock: a.Clock,
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.Bundles.Start(ctx); err != nil {
+		return err
+	}
+	a.Follower, err = snapshot.Start(ctx, snapshot.Options{
+		Feed: a.Store, FreezeOrganization: input.FreezeOrganization, FreezeGrants: input.FreezeGrants, Clock: a.Clock, Log: a.Log,
+	})
+	return err
+}
+
+func (a *App) decisions() {
+	a.Pipeline = decide.New(decide.Options{
+		Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
+		Recorder:     telemetry.Recorders{a.Metrics, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
+		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
+		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
+	})
+	a.Server = extauthz.New(extauthz.Options{
+		Decider: a.Pipeline, Answer: a.answerOptions(), Log: a.Log,
+		Attributes: func(c *authv3.AttributeContext) (map[string]any, error) { return protodoc.Of(c) },
+	})
+}
+
+func (a *App) answerOptions() answer.Options {
+	return answer.Options{
+		PublicURL: a.Config.Answer.PublicURL, Realm: a.Config.Answer.Realm, CredentialHeaders: a.Config.Policy.CredentialHeaders,
+		HubWarnings: a.Config.Answer.HubWarnings == nil || *a.Config.Answer.HubWarnings,
+	}
+}
+
+func (a *App) listen() error {
+	addresses := a.Config.ExtAuthz.Listen
+	if len(addresses) == 0 {
+		addresses = []string{"127.0.0.1:9191"}
+	}
+	mode, err := a.Config.socketMode()
+	if err != nil {
+		return err
+	}
+	for _, address := range addresses {
+		l, err := extauthz.Listen(address, extauthz.ListenOptions{Mode: mode, Group: a.Config.ExtAuthz.Group, Insecure: a.Config.ExtAuthz.Insecure})
+		if err != nil {
+			return fmt.Errorf("ext_authz: %w", err)
+		}
+		a.listeners = append(a.listeners, l)
+	}
+	socket := a.Config.Admin.Socket
+	if socket == "" {
+		socket = filepath.Join(a.Config.DataDir, "admin.sock")
+	}
+	c := &commands{a}
+	handler := admin.Handler(admin.Options{
+		Commands: c, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Digester: a.digester, Version: version,
+	})
+	if a.admin, err = admin.Listen(socket, handler); err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	if err := a.listenDiagnostics(); err != nil {
+		return err
+	}
+	a.serve("admin", a.admin.Serve)
+	for _, l := range a.listeners {
+		a.serve("ext_authz", func() error { return a.Server.Serve(l) })
+	}
+	a.Log.Info("serving", "ext_authz", addresses, "admin", socket, "diagnostics", a.Config.Diagnostics.Listen, "ready", a.Ready() == nil)
+	return nil
+}
+
+func (a *App) listenDiagnostics() error {
+	address := a.Config.Diagnostics.Listen
+	if address == "" {
+		address = "127.0.0.1:8282"
+		a.Config.Diagnostics.Listen = address
+	}
+	if address == "off" {
+		return nil
+	}
+	l, err := extauthz.Listen(address, extauthz.ListenOptions{Insecure: true})
+	if err != nil {
+		return fmt.Errorf("diagnostics: %w", err)
+	}
+	a.Config.Diagnostics.Listen = l.Addr().String()
+	a.diagnostics = &http.Server{Handler: telemetry.Diagnostics(a.Metrics.Registry, a.Ready), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	a.serve("diagnostics", func() error {
+		if err := a.diagnostics.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+func (a *App) serve(what string, f func() error) {
+	a.wait.Add(1)
+	go func() {
+		defer a.wait.Done()
+		if err := f(); err != nil {
+			a.failed <- fmt.Errorf("%s: %w", what, err)
+		}
+	}()
+}
+
+// Failed tells of a listener that stopped by itself.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Ready says why requests cannot be decided, or nil. A bundle that was refused
+// while another serves does not make the server unready.
+func (a *App) Ready() error {
+	if a.Bundles.Ruleset() == nil {
+		return errors.New("no policy bundle is active: see patrol bundle status")
+	}
+	limit := time.Duration(a.Config.Inventory.MaxStaleness)
+	if limit == 0 {
+		limit = time.Minute
+	}
+	if age := a.Clock().Sub(a.Follower.Snapshot().AsOf()); age > limit {
+		return fmt.Errorf("the inventory was last read %s ago", age.Round(time.Second))
+	}
+	return nil
+}
+
+// followReadiness tells Envoy's health checks.
+func (a *App) followReadiness(ctx context.Context) {
+	defer a.wait.Done()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		a.Server.SetReady(a.Ready() == nil)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Close ends everything in turn: no new requests, those under way, then state.
+func (a *App) Close() {
+	a.stop()
+	within, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if a.Server != nil {
+		a.Server.Stop(5 * time.Second)
+	}
+	for _, l := range a.listeners {
+		l.Close()
+	}
+	if a.admin != nil {
+		_ = a.admin.Stop(within)
+	}
+	if a.diagnostics != nil {
+		_ = a.diagnostics.Shutdown(within)
+	}
+	a.wait.Wait()
+	if a.Pipeline != nil {
+		a.Pipeline.Close()
+	}
+	if a.Follower != nil {
+		a.Follower.Close()
+	}
+	if a.Bundles != nil {
+		a.Bundles.Close()
+	}
+	if a.Store != nil {
+		if err := a.Store.Close(); err != nil {
+			a.Log.Error("close the database", "error", err)
+		}
+	}
+}

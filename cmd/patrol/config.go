@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/patrol-authz/patrol/bundles"
+)
+
+// Config is patrol's configuration file. Without one, patrol serve works: base
+// bundle, SQLite, loopback. docs/configuration.md describes each key.
+type Config struct {
+	DataDir     string          `yaml:"data_dir"`
+	ExtAuthz    ExtAuthzConfig  `yaml:"ext_authz"`
+	Admin       AdminConfig     `yaml:"admin"`
+	Diagnostics ListenConfig    `yaml:"diagnostics"`
+	Policy      PolicyConfig    `yaml:"policy"`
+	Inventory   InventoryConfig `yaml:"inventory"`
+	Answer      AnswerConfig    `yaml:"answer"`
+	Log         LogConfig       `yaml:"log"`
+	// OPA is OPA's own configuration: services, bundles, keys, and in
+	// plugins.envoy_ext_authz_grpc the drop-in mode.
+	OPA map[string]any `yaml:"opa"`
+}
+
+// ExtAuthzConfig are Envoy's listeners.
+type ExtAuthzConfig struct {
+	Listen   []string `yaml:"listen"`
+	Mode     string   `yaml:"mode"`
+	Group    string   `yaml:"group"`
+	Insecure bool     `yaml:"insecure"`
+}
+
+// AdminConfig is the admin API's socket.
+type AdminConfig struct {
+	Socket string `yaml:"socket"`
+}
+
+// ListenConfig is an address.
+type ListenConfig struct {
+	Listen string `yaml:"listen"`
+}
+
+// PolicyConfig says where policy comes from and what it sees.
+type PolicyConfig struct {
+	Bundles           []string `yaml:"bundles"`
+	Decisions         []string `yaml:"decisions"`
+	ExposeCredential  bool     `yaml:"expose_credential"`
+	CredentialHeaders []string `yaml:"credential_headers"`
+	TrustedHops       int      `yaml:"trusted_hops"`
+}
+
+// InventoryConfig says where tokens are kept.
+type InventoryConfig struct {
+	MaxStaleness  duration `yaml:"max_staleness"`
+	DigestKeyFile string   `yaml:"digest_key_file"`
+}
+
+// AnswerConfig says what clients are told.
+type AnswerConfig struct {
+	PublicURL   string `yaml:"public_url"`
+	Realm       string `yaml:"realm"`
+	HubWarnings *bool  `yaml:"hub_warnings"`
+}
+
+// LogConfig says what is logged, and how.
+type LogConfig struct {
+	Level   string `yaml:"level"`
+	Format  string `yaml:"format"`
+	Denials int    `yaml:"denials_per_second"`
+}
+
+// duration is a time span as Go writes it: 60s, 5m.
+type duration time.Duration
+
+// UnmarshalYAML reads "60s".
+func (d *duration) UnmarshalYAML(b []byte) error {
+	parsed, err := time.ParseDuration(strings.Trim(strings.TrimSpace(string(b)), `"'`))
+	if err != nil || parsed <= 0 {
+		return fmt.Errorf("%q is no time span: write for example 60s", strings.TrimSpace(string(b)))
+	}
+	*d = duration(parsed)
+	return nil
+}
+
+// loadConfig reads a file strictly: an unknown key is an error with its line.
+func loadConfig(path string) (*Config, error) {
+	c := &Config{}
+	if path == "" {
+		return c, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	text = []byte(expand(string(text)))
+	dec := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
+	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	base := filepath.Dir(path)
+	for i, p := range c.Policy.Bundles {
+		if !filepath.IsAbs(p) {
+			c.Policy.Bundles[i] = filepath.Join(base, p)
+		}
+	}
+	return c, nil
+}
+
+// expand replaces ${NAME} by the environment, as OPA does.
+func expand(text string) string {
+	return os.Expand(strings.ReplaceAll(text, "$$", "\x00"), func(name string) string { return os.Getenv(name) })
+}
+
+func (c *Config) check() error {
+	if _, err := c.socketMode(); err != nil {
+		return err
+	}
+	switch c.Log.Level {
+	case "", "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("log.level: %q is none of debug, info, warn, error", c.Log.Level)
+	}
+	switch c.Log.Format {
+	case "", "text", "json":
+	default:
+		return fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format)
+	}
+	if c.Policy.TrustedHops < 0 || c.Policy.TrustedHops > 10 {
+		return fmt.Errorf("policy.trusted_hops: %d is not from 0 to 10", c.Policy.TrustedHops)
+	}
+	_, err := c.remote()
+	return err
+}
+
+func (c *Config) socketMode() (fs.FileMode, error) {
+	if c.ExtAuthz.Mode == "" {
+		return 0, nil
+	}
+	mode, err := strconv.ParseUint(c.ExtAuthz.Mode, 8, 9)
+	if err != nil {
+		return 0, fmt.Errorf("ext_authz.mode: %q is no mode: write it in octal and in quotes, \"0660\"", c.ExtAuthz.Mode)
+	}
+	return fs.FileMode(mode), nil
+}
+
+// remote are the bundle services of the section opa.
+func (c *Config) remote() (*bundles.Remote, error) {
+	if len(c.OPA) == 0 {
+		return nil, nil
+	}
+	b, err := json.Marshal(c.OPA)
+	if err != nil {
+		return nil, fmt.Errorf("opa: %w", err)
+	}
+	return bundles.ParseRemote(b)
+}
+
+// dropIn is the section opa.plugins.envoy_ext_authz_grpc, as JSON; nil where
+// there is none.
+func (c *Config) dropIn() ([]byte, error) {
+	plugins, _ := c.OPA["plugins"].(map[string]any)
+	for name := range plugins {
+		if name != "envoy_ext_authz_grpc" {
+			return nil, fmt.Errorf("opa.plugins.%s: there is no such plugin", name)
+		}
+	}
+	section, ok := plugins["envoy_ext_authz_grpc"]
+	if !ok {
+		return nil, nil
+	}
+	return json.Marshal(section)
+}

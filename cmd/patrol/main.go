@@ -1,0 +1,116 @@
+// Command patrol is a policy-as-code authorization sidecar for organization
+// access tokens: see its README.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/patrol-authz/patrol/authz/admin/client"
+)
+
+// version is set when it is built.
+var version = "dev"
+
+// CLI is patrol's command line.
+type CLI struct {
+	Server  string `help:"The running server: unix:PATH or an http URL. Default: admin.sock in the data directory." env:"PATROL_SERVER" placeholder:"ADDR"`
+	DataDir string `help:"Where patrol keeps its state. Default: patrol in XDG's state home." env:"PATROL_DATA_DIR" type:"path" placeholder:"DIR"`
+	Output  string `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table"`
+
+	Serve      ServeCmd      `cmd:"" help:"Answer Envoy, and serve the admin API."`
+	Org        OrgCmd        `cmd:"" help:"Organizations and their token policies."`
+	Member     MemberCmd     `cmd:"" help:"Members of an organization."`
+	Token      TokenCmd      `cmd:"" help:"Tokens: issue, list, revoke."`
+	Approval   ApprovalCmd   `cmd:"" help:"Approval requests: list, approve, deny."`
+	Check      CheckCmd      `cmd:"" help:"Say how a request would be decided, and why."`
+	Whoami     WhoamiCmd     `cmd:"" help:"Say as whom the server knows you."`
+	Policy     PolicyCmd     `cmd:"" help:"Token policies: list, test, check."`
+	Route      RouteCmd      `cmd:"" help:"The route table: list, test."`
+	Bundle     BundleCmd     `cmd:"" help:"Policy bundles: status."`
+	Audit      AuditCmd      `cmd:"" help:"The audit log."`
+	Version    VersionCmd    `cmd:"" help:"Print the version."`
+	Completion CompletionCmd `cmd:"" help:"Print a completion script for your shell."`
+}
+
+// usage is an error of how a command was called: exit 2.
+type usage struct{ error }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	cli := &CLI{}
+	parser, err := kong.New(cli, kong.Name("patrol"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Description("Policy-as-code authorization for organization access tokens, beside Envoy.\n\nExample: patrol token issue --owner bob --name ci --kind fine-grained --grant organization:acme=repo.write --expires-in 90d"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "patrol:", err)
+		return 1
+	}
+	exited := -1
+	parser.Exit = func(code int) { exited = code }
+	parsed, err := parser.Parse(args)
+	if exited >= 0 && err == nil {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "patrol: %v (try patrol --help)\n", err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	parsed.Bind(cli, parser.Model)
+	if err := parsed.Run(); err != nil {
+		var quiet refused
+		if !errors.As(err, &quiet) {
+			fmt.Fprintln(os.Stderr, "patrol:", err)
+		}
+		var u usage
+		if errors.As(err, &u) {
+			return 2
+		}
+		return 1
+	}
+	return 0
+}
+
+// refused ends a command with exit 1 that has said all there is to say.
+type refused struct{ error }
+
+// dataDir is --data-dir, PATROL_DATA_DIR, or patrol below XDG's state home.
+func (c *CLI) dataDir() (string, error) {
+	if c.DataDir != "" {
+		return c.DataDir, nil
+	}
+	if state := os.Getenv("XDG_STATE_HOME"); state != "" {
+		return filepath.Join(state, "patrol"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("find a data directory: %w; name one with --data-dir", err)
+	}
+	return filepath.Join(home, ".local", "state", "patrol"), nil
+}
+
+// client connects to the running server.
+func (c *CLI) client() (*client.Client, error) {
+	if c.Server != "" {
+		cl, err := client.New(c.Server)
+		if err != nil {
+			return nil, usage{err}
+		}
+		return cl, nil
+	}
+	dir, err := c.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	return client.New("unix:" + filepath.Join(dir, "admin.sock"))
+}

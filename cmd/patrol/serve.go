@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/patrol-authz/patrol/authz/telemetry"
+)
+
+// ServeCmd runs the server.
+type ServeCmd struct {
+	Config      string   `help:"Configuration file (YAML)." type:"path" env:"PATROL_CONFIG"`
+	Bundle      []string `help:"Policy bundle: a folder or a tarball; may be given more than once." type:"path" placeholder:"PATH"`
+	ExtAuthz    []string `name:"ext-authz" help:"Where Envoy asks: host:port or unix:PATH; default 127.0.0.1:9191." placeholder:"ADDR"`
+	Diagnostics string   `help:"Where metrics and health are; default 127.0.0.1:8282, or off." placeholder:"ADDR"`
+}
+
+// Help gives an example.
+func (*ServeCmd) Help() string {
+	return "Without a configuration it works at once: the embedded base bundle, SQLite in the data directory, loopback addresses.\n\nExample: patrol serve --bundle ./policy --ext-authz unix:/run/patrol/ext_authz.sock"
+}
+
+// Run serves until it is told to stop.
+func (c *ServeCmd) Run(ctx context.Context, cli *CLI) error {
+	config, err := loadConfig(c.Config)
+	if err != nil {
+		return usage{err}
+	}
+	if cli.DataDir != "" || config.DataDir == "" {
+		if config.DataDir, err = cli.dataDir(); err != nil {
+			return err
+		}
+	}
+	if len(c.Bundle) > 0 {
+		config.Policy.Bundles = c.Bundle
+	}
+	if len(c.ExtAuthz) > 0 {
+		config.ExtAuthz.Listen = c.ExtAuthz
+	}
+	if c.Diagnostics != "" {
+		config.Diagnostics.Listen = c.Diagnostics
+	}
+	app := &App{Config: *config, Log: logger(config.Log)}
+	if err := app.Start(ctx); err != nil {
+		return err
+	}
+	defer app.Close()
+	select {
+	case <-ctx.Done():
+		app.Log.Info("stopping")
+		return nil
+	case err := <-app.Failed():
+		return fmt.Errorf("stopped: %w", err)
+	}
+}
+
+func logger(c LogConfig) *slog.Logger {
+	level := slog.LevelInfo
+	_ = level.UnmarshalText([]byte(c.Level)) // checked; empty stays info
+	o := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(os.Stderr, o)
+	if c.Format == "json" {
+		h = slog.NewJSONHandler(os.Stderr, o)
+	}
+	return slog.New(telemetry.Guard(h))
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/answer"
+	"github.com/patrol-authz/patrol/authz/decide"
+	"github.com/patrol-authz/patrol/authz/input"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
+	"github.com/patrol-authz/patrol/authz/routing"
+	"github.com/patrol-authz/patrol/authz/telemetry"
+)
+
+// The small adapters by which the parts meet.
+
+// follower is the snapshot as the pipeline asks for it.
+type follower struct{ *snapshot.Follower }
+
+func (f follower) Snapshot() decide.Snapshot {
+	if s := f.Follower.Snapshot(); s != nil {
+		return s
+	}
+	return nil
+}
+
+// commands carries out commands, and waits until they are in force here.
+type commands struct{ *App }
+
+func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.Command) (inventory.Result, error) {
+	r, err := c.Store.Do(ctx, actor, cmd)
+	if err != nil {
+		return r, err
+	}
+	if r.Changed {
+		c.decided(cmd, &r)
+		if err := c.Follower.CatchUp(ctx); err != nil {
+			// The change is on the disk; the follower goes on trying by itself.
+			c.Log.Error("the change is stored and not yet in force", "action", cmd.Action(), "error", err)
+			c.Follower.Hint()
+		}
+	}
+	return r, nil
+}
+
+// decided counts how long a request waited for its decision.
+func (c *commands) decided(cmd inventory.Command, r *inventory.Result) {
+	switch cmd.(type) {
+	case inventory.Approve, inventory.Deny:
+		if a := r.Approval; a != nil && a.DecidedAt != nil {
+			c.Metrics.Decided(a.DecidedAt.Sub(a.OpenedAt))
+		}
+	}
+}
+
+// OpenRequest opens an approval request at a token's first hit.
+func (c *commands) OpenRequest(ctx context.Context, token, organization string) (*authz.ApprovalRequest, error) {
+	r, err := c.Do(ctx, inventory.Actor{Kind: "system", Name: "patrol"}, inventory.OpenRequest{Organization: organization, Token: token})
+	if err != nil || r.Approval == nil {
+		return nil, err
+	}
+	return &authz.ApprovalRequest{ID: r.Approval.ID, State: r.Approval.State, OpenedAt: r.Approval.OpenedAt}, nil
+}
+
+// policyAdmin is the active policy as the API shows it.
+type policyAdmin struct{ app *App }
+
+func (p policyAdmin) Ruleset() *authz.Ruleset { return p.app.Bundles.Ruleset() }
+func (p policyAdmin) Bundles() any            { return p.app.Bundles.Status() }
+func (p policyAdmin) Routes() any             { return routes(p.Ruleset()) }
+
+// explainer decides without a trace, for the API's check.
+type explainer App
+
+func (e *explainer) Explain(ctx context.Context, r authz.Request) *authz.Outcome {
+	return e.Pipeline.Explain(ctx, r)
+}
+
+func (e *explainer) Input(f *authz.Facts) (map[string]any, error) {
+	return input.Document(f, e.Config.Policy.CredentialHeaders...)
+}
+
+func (e *explainer) Sentence(o *authz.Outcome) string {
+	return answer.Sentence(o, (*App)(e).answerOptions())
+}
+
+// routes is the route table in the order in which it is tried.
+func routes(r *authz.Ruleset) any {
+	if r == nil {
+		return []routing.Entry{}
+	}
+	if table, ok := r.Router.(*routing.Router); ok {
+		return table.Entries()
+	}
+	return []routing.Entry{}
+}
+
+// inventoryMetrics is what the metrics ask of the inventory.
+type inventoryMetrics App
+
+func (m *inventoryMetrics) Pending() map[string]telemetry.Queue {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	out := map[string]telemetry.Queue{}
+	list, err := m.Store.PendingApprovals(ctx)
+	if err != nil {
+		m.Log.Error("count approval requests", "error", err)
+	}
+	for _, p := range list {
+		out[p.Organization] = telemetry.Queue{Count: p.Count, Oldest: p.Oldest}
+	}
+	return out
+}
+
+func (m *inventoryMetrics) Tokens() int     { return m.Follower.Snapshot().Tokens() }
+func (m *inventoryMetrics) AsOf() time.Time { return m.Follower.Snapshot().AsOf() }
+
+func (m *inventoryMetrics) Modes() map[string]int {
+	out := map[string]int{authz.Enforce: 0, authz.Observe: 0}
+	m.Follower.Snapshot().EachOrganization(func(o *authz.Organization) bool {
+		if o.Type == authz.TypeOrganization {
+			out[o.Enforcement]++
+		}
+		return true
+	})
+	return out
+}
