@@ -56,7 +56,7 @@ func run(args []string) int {
 	exited := -1
 	parser.Exit = func(code int) { exited = code }
 	parsed, err := parser.Parse(args)
-	if exited >= 0 && err == nil {
+	if exited >= 0 {
 		return exited
 	}
 	if err != nil {
