@@ -172,7 +172,7 @@ func (m *matching) match(c *compiled) (map[string]string, bool, error) {
 		if !there {
 			return nil, false, nil
 		}
-		if len(got) > 1 {
+		if want != "*" && len(got) > 1 {
 			return nil, false, malformed("the query holds " + name + " more than once")
 		}
 		if want != "*" && got[0] != want {

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/admin/client"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// server is the real binary, as a process of its own.
+type server struct {
+	cmd  *exec.Cmd
+	api  *client.Client
+	addr string
+	log  *strings.Builder
+}
+
+func startServer(t testing.TB, binary, dataDir string, more ...string) *server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	s := &server{addr: addr, log: &strings.Builder{}}
+	s.cmd = exec.Command(binary, append([]string{"serve", "--data-dir", dataDir, "--ext-authz", addr, "--diagnostics", "off"}, more...)...)
+	s.cmd.Stderr = s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
+	s.api, _ = client.New("unix:" + filepath.Join(dataDir, "admin.sock"))
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var who inventory.Actor
+		if s.api.Do(context.Background(), "GET", "/api/whoami-v2", nil, &who) == nil {
+			return s
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server did not answer:\n%s", s.log)
+		}
+	}
+}
+
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// TestWhatWasAcknowledgedSurvivesKill kills the server at random moments while
+// administrators decide, and holds what was acknowledged against what is there.
+func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
+	rounds := 20
+	if os.Getenv("PATROL_SOAK") != "" {
+		rounds = 500
+	}
+	dir, err := os.MkdirTemp("", "patrol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "patrol")
+	build(t, "cmd/patrol", binary)
+	data := filepath.Join(dir, "data")
+	ctx := context.Background()
+	s := startServer(t, binary, data)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.api.Do(ctx, "POST", "/api/organizations", admin.NewOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"}, nil))
+	must(s.api.Do(ctx, "PUT", "/api/organizations/acme/members/bob", admin.NewMember{Role: "write"}, nil))
+	grants := []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "acme"}, Permissions: []string{"repo.write"}}}
+	acknowledged := map[string]string{} // token -> the status last acknowledged
+	var mu sync.Mutex
+	total := 0
+	for round := range rounds {
+		var wait sync.WaitGroup
+		stop := make(chan struct{})
+		for worker := range 3 {
+			wait.Add(1)
+			go func() {
+				defer wait.Done()
+				for n := 0; ; n++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					var issued admin.IssuedToken
+					in := admin.NewToken{Owner: "bob", DisplayName: fmt.Sprintf("%d-%d-%d", round, worker, n), Kind: "fine-grained", Grants: grants}
+					if s.api.Do(ctx, "POST", "/api/tokens", in, &issued) != nil {
+						return
+					}
+					note := func(status string) {
+						mu.Lock()
+						acknowledged[issued.ID] = status
+						total++
+						mu.Unlock()
+					}
+					note("pending") // the request was opened with it
+					act := []struct {
+						action, status string
+						body           any
+					}{
+						{"approve", "approved", admin.Approval{Version: 1}}, {"deny", "denied", admin.Denial{Version: 1, Reason: "no"}},
+						{"revoke", "revoked", admin.Comment{}}, {"suspend", "suspended", admin.Comment{}},
+					}[rand.IntN(4)]
+					mu.Lock()
+					acknowledged[issued.ID] = "pending|" + act.status // while it is under way, either is right
+					mu.Unlock()
+					if s.api.Do(ctx, "POST", "/api/organizations/acme/settings/tokens/"+issued.ID+"/"+act.action, act.body, nil) != nil {
+						return
+					}
+					note(act.status)
+				}
+			}()
+		}
+		time.Sleep(time.Duration(20+rand.IntN(120)) * time.Millisecond)
+		s.kill()
+		close(stop)
+		wait.Wait()
+		s = startServer(t, binary, data)
+	}
+	rows, err := client.List[admin.Listed](ctx, s.api, "/api/organizations/acme/settings/tokens", map[string][]string{"status": {"all"}}, 0)
+	must(err)
+	present := map[string]string{}
+	for _, r := range rows {
+		present[r.ID] = r.Authorization.Status
+	}
+	missing := 0
+	for id, status := range acknowledged {
+		if got := present[id]; got == "" || !strings.Contains(status, got) {
+			missing++
+			t.Errorf("token %s: acknowledged as %s, present as %q", id, status, got)
+		}
+	}
+	t.Logf("%d kills: %d acknowledgements of %d tokens, %d missing", rounds, total, len(acknowledged), missing)
+	if total < rounds {
+		t.Errorf("only %d acknowledgements came in %d rounds", total, rounds)
+	}
+}
