@@ -46,7 +46,7 @@ lint: ## Check formatting, vet, and golangci-lint
 .PHONY: fmt
 fmt: ## Format Go and Rego
 	$(TOOL) gofumpt -w $$(git ls-files '*.go')
-	$(TOOL) opa fmt -w rego
+	$(GO) tool -modfile=tools/opa/go.mod opa fmt -w rego
 
 .PHONY: test
 test: build parts lint ## Everything, with short counts (at most 20 minutes on two cores)

@@ -122,7 +122,7 @@ func (m *Manager) Close() {
 func (m *Manager) first(ctx context.Context) {
 	base, err := readFS(m.Base)
 	if err != nil {
-		m.report(m.base, nil, fmt.Errorf("the embedded base bundle: %w", err))
+		_ = m.report(m.base, nil, fmt.Errorf("the embedded base bundle: %w", err))
 		return
 	}
 	candidates := map[*source]*loaded{m.base: base}
@@ -135,7 +135,7 @@ func (m *Manager) first(ctx context.Context) {
 		l, err := readPath(s.path)
 		if err != nil {
 			complete = false
-			m.report(s, nil, err)
+			_ = m.report(s, nil, err)
 			continue
 		}
 		s.seen = l.revision + digest(l.Bundle)
@@ -195,7 +195,7 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 	defer m.mu.Unlock()
 	if err != nil {
 		if s.status.Error != err.Error() {
-			m.report(s, l, err)
+			_ = m.report(s, l, err)
 		}
 		return err
 	}

@@ -50,7 +50,8 @@ func (m *Manager) watchPath(ctx context.Context, s *source, w *fsnotify.Watcher)
 				due = time.After(m.Debounce)
 			}
 			continue
-		case <-w.Errors: // an overflow: the next tick sees the change
+		case err := <-w.Errors: // an overflow: the next tick sees the change
+			m.Log.Warn("watching the bundle", "source", s.kind, "error", err)
 			continue
 		case <-ticker.C:
 			if now := state(s.path); now == before {

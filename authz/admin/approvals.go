@@ -27,14 +27,16 @@ func (s *service) approvals() {
 		OrganizationPath
 		Paging
 		Status string `query:"status" enum:"open,decided,withdrawn,all" default:"open"`
-	}) (*page[inventory.ApprovalRow], error) {
+	},
+	) (*page[inventory.ApprovalRow], error) {
 		rows, next, err := s.Queries.Approvals(ctx, in.Organization, in.Status, in.page())
 		return listing(rows, next), err
 	})
 	register(s, "approve-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/approve", "Approve a token; 409 where it changed since it was reviewed", func(ctx context.Context, in *struct {
 		OrganizationTokenPath
 		Body Approval
-	}) (*body[inventory.TokenRow], error) {
+	},
+	) (*body[inventory.TokenRow], error) {
 		return s.acted(ctx, inventory.Approve{
 			Organization: in.Organization, Token: in.ID, Version: in.Body.Version, Grants: in.Body.Grants, Until: when(in.Body.Until), Comment: in.Body.Comment,
 		})
@@ -42,7 +44,8 @@ func (s *service) approvals() {
 	register(s, "deny-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/deny", "Deny a token, or take an approval back", func(ctx context.Context, in *struct {
 		OrganizationTokenPath
 		Body Denial
-	}) (*body[inventory.TokenRow], error) {
+	},
+	) (*body[inventory.TokenRow], error) {
 		return s.acted(ctx, inventory.Deny{Organization: in.Organization, Token: in.ID, Version: in.Body.Version, Reason: in.Body.Reason})
 	})
 }

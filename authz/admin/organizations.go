@@ -55,7 +55,8 @@ func (s *service) organizations() {
 	register(s, "set-token-policy", "PUT", "/api/organizations/{organization}/settings/token-policy", "Change the token policy, now or at a date", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Body PolicyChange
-	}) (*body[inventory.OrganizationRow], error) {
+	},
+	) (*body[inventory.OrganizationRow], error) {
 		c := inventory.SetPolicy{Organization: in.Organization, TokenPolicy: in.Body.TokenPolicy, ClearNext: in.Body.ClearNext, Enforcement: in.Body.Enforcement}
 		if in.Body.EnforceAt != nil {
 			c.EnforceAt = *in.Body.EnforceAt
@@ -76,7 +77,8 @@ func (s *service) organizations() {
 	register(s, "list-audit", "GET", "/api/audit", "List the audit log, newest first", func(ctx context.Context, in *struct {
 		Paging
 		Organization string `query:"organization" maxLength:"96"`
-	}) (*page[inventory.AuditRow], error) {
+	},
+	) (*page[inventory.AuditRow], error) {
 		rows, next, err := s.Queries.Audit(ctx, in.Organization, in.page())
 		return listing(rows, next), err
 	})
@@ -99,14 +101,16 @@ func (s *service) members() {
 	register(s, "list-members", "GET", "/api/organizations/{organization}/members", "List members", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Paging
-	}) (*page[inventory.MemberRow], error) {
+	},
+	) (*page[inventory.MemberRow], error) {
 		rows, next, err := s.Queries.Members(ctx, in.Organization, in.page())
 		return listing(rows, next), err
 	})
 	register(s, "set-member", "PUT", "/api/organizations/{organization}/members/{user}", "Add a member or change a role", func(ctx context.Context, in *struct {
 		MemberPath
 		Body NewMember
-	}) (*body[inventory.MemberRow], error) {
+	},
+	) (*body[inventory.MemberRow], error) {
 		r, err := s.do(ctx, inventory.AddMember{Organization: in.Organization, User: in.User, Type: in.Body.Type, Role: in.Body.Role, Email: in.Body.Email})
 		if err != nil {
 			return nil, err

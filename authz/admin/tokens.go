@@ -87,7 +87,8 @@ func (s *service) tokens() {
 	register(s, "list-tokens", "GET", "/api/tokens", "List all tokens, newest first", func(ctx context.Context, in *struct {
 		Paging
 		Filter
-	}) (*page[inventory.TokenRow], error) {
+	},
+	) (*page[inventory.TokenRow], error) {
 		rows, next, err := s.Queries.Tokens(ctx, "", in.tokens(), in.page())
 		return listing(rows, next), err
 	})
@@ -95,7 +96,8 @@ func (s *service) tokens() {
 		OrganizationPath
 		Paging
 		Filter
-	}) (*page[Listed], error) {
+	},
+	) (*page[Listed], error) {
 		rows, next, err := s.Queries.Tokens(ctx, in.Organization, in.tokens(), in.page())
 		out := make([]Listed, len(rows))
 		for i := range rows {
@@ -170,7 +172,8 @@ func (s *service) importTokens(ctx context.Context, in *struct {
 	Body struct {
 		Tokens []ImportedToken `json:"tokens" minItems:"1"`
 	}
-}) (*body[Imported], error) {
+},
+) (*body[Imported], error) {
 	c := inventory.ImportTokens{Tokens: make([]inventory.ImportToken, len(in.Body.Tokens))}
 	for i, t := range in.Body.Tokens {
 		var sum [32]byte
@@ -201,7 +204,8 @@ func (s *service) everywhere(name, summary string, command func(id, comment stri
 	register(s, name+"-token", "POST", "/api/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
 		TokenPath
 		Body *Comment `required:"false"`
-	}) (*body[inventory.TokenRow], error) {
+	},
+	) (*body[inventory.TokenRow], error) {
 		return s.acted(ctx, command(in.ID, comment(in.Body)))
 	})
 }
@@ -211,7 +215,8 @@ func (s *service) action(name, summary string, command func(org, id, comment str
 	register(s, name+"-organization-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
 		OrganizationTokenPath
 		Body *Comment `required:"false"`
-	}) (*body[inventory.TokenRow], error) {
+	},
+	) (*body[inventory.TokenRow], error) {
 		return s.acted(ctx, command(in.Organization, in.ID, comment(in.Body)))
 	})
 }

@@ -47,28 +47,40 @@ func TestDecisionsThatAreUnderstood(t *testing.T) {
 	}{
 		{"true", `decision := true`, authz.Decision{Allowed: true, Reason: "allowed"}},
 		{"false", `decision := false`, authz.Decision{Reason: "policy_denied", Reasons: []string{"policy_denied"}}},
-		{"an object that says no more", `decision := {"allowed": false, "mine": 1}`,
-			authz.Decision{Reason: "policy_denied", Reasons: []string{"policy_denied"}}},
-		{"all of patrol's members", `decision := {"allowed": false, "reason": "approval_pending",
+		{
+			"an object that says no more", `decision := {"allowed": false, "mine": 1}`,
+			authz.Decision{Reason: "policy_denied", Reasons: []string{"policy_denied"}},
+		},
+		{
+			"all of patrol's members", `decision := {"allowed": false, "reason": "approval_pending",
 			"reasons": ["approval_pending", "b"], "next": {"n"}, "params": {"days": 3}, "request_approval": true,
 			"anonymous": true, "exception": "e1"}`,
-			authz.Decision{Reason: "approval_pending", Reasons: []string{"approval_pending", "b"}, Next: []string{"n"},
-				RequestApproval: true, Anonymous: true, Exception: "e1", Params: map[string]any{"days": jsonNumber("3")}}},
-		{"all of Envoy's members", `decision := {"allowed": true, "reason": "allowed",
+			authz.Decision{
+				Reason: "approval_pending", Reasons: []string{"approval_pending", "b"}, Next: []string{"n"},
+				RequestApproval: true, Anonymous: true, Exception: "e1", Params: map[string]any{"days": jsonNumber("3")},
+			},
+		},
+		{
+			"all of Envoy's members", `decision := {"allowed": true, "reason": "allowed",
 			"headers": [{"x-a": "1"}, {"x-b": ["2", "3"]}], "response_headers_to_add": {"x-c": "4"},
 			"request_headers_to_remove": ["x-d"], "query_parameters_to_set": {"q": ["5", "6"]},
 			"query_parameters_to_remove": ["r"], "http_status": 418.0, "body": "b", "dynamic_metadata": {"k": "v"}}`,
-			authz.Decision{}},
-		{"a status and a body", `decision := {"allowed": false, "reason": "no_grant", "http_status": 404, "body": ""}`,
-			authz.Decision{Reason: "no_grant", Envoy: &authz.EnvoyDecision{HTTPStatus: 404, HasBody: true}}},
-		{"headers and query", `decision := {"allowed": true, "headers": [{"x-a": "1"}, {"x-b": ["2", "3"]}],
+			authz.Decision{},
+		},
+		{
+			"a status and a body", `decision := {"allowed": false, "reason": "no_grant", "http_status": 404, "body": ""}`,
+			authz.Decision{Reason: "no_grant", Envoy: &authz.EnvoyDecision{HTTPStatus: 404, HasBody: true}},
+		},
+		{
+			"headers and query", `decision := {"allowed": true, "headers": [{"x-a": "1"}, {"x-b": ["2", "3"]}],
 			"response_headers_to_add": {"x-c": "4"}, "request_headers_to_remove": ["x-d"],
 			"query_parameters_to_set": {"q": ["5"]}, "query_parameters_to_remove": ["r"], "dynamic_metadata": {"k": "v"}}`,
 			authz.Decision{Allowed: true, Reason: "allowed", Envoy: &authz.EnvoyDecision{
 				Headers:         []header{{Name: "x-a", Value: "1"}, {Name: "x-b", Value: "2"}, {Name: "x-b", Value: "3"}},
 				ResponseHeaders: []header{{Name: "x-c", Value: "4"}}, RequestHeadersRemove: []string{"x-d"},
 				QuerySet: []header{{Name: "q", Value: "5"}}, QueryRemove: []string{"r"}, Metadata: map[string]any{"k": "v"},
-			}}},
+			}},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

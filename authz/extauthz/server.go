@@ -75,7 +75,7 @@ func New(o Options) *Server {
 	s := &Server{Options: o, health: health.NewServer()}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(o.MaxMessage), grpc.NumStreamWorkers(o.Workers),
-		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<24), grpc.SharedWriteBuffer(true), grpc.MaxConcurrentStreams(100_000),
+		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
 	)
 	s.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: Service, HandlerType: (*any)(nil), Metadata: "envoy/service/auth/v3/external_auth.proto",
@@ -120,7 +120,7 @@ func (s *Server) handle(_ any, ctx context.Context, decode func(any) error, _ gr
 	var wire wireRequest
 	if err := decode(&wire); err != nil {
 		// Only the transport can fail here; denied in band all the same.
-		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received"), nil
+		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received"), nil //nolint:nilerr // denied in band
 	}
 	return s.Check(ctx, wire.bytes), nil
 }

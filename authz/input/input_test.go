@@ -129,8 +129,10 @@ func TestCredentialsAreHidden(t *testing.T) {
 	asMap, asList := inputtest.Check(), inputtest.Check()
 	h := asList.GetAttributes().GetRequest().GetHttp()
 	h.HeaderMap = &corev3.HeaderMap{Headers: []*corev3.HeaderValue{
-		{Key: "Authorization", RawValue: []byte("Bearer " + inputtest.Secret)}, {Key: "x-api-key", Value: inputtest.Secret},
-		{Key: "accept", Value: "a"}, {Key: "accept", Value: "b"},
+		{Key: "Authorization", RawValue: []byte("Bearer " + inputtest.Secret)},
+		{Key: "x-api-key", Value: inputtest.Secret},
+		{Key: "accept", Value: "a"},
+		{Key: "accept", Value: "b"},
 	}}
 	h.Headers = nil
 	for name, check := range map[string]*authv3.CheckRequest{"as a map": asMap, "one by one": asList} {

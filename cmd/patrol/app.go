@@ -65,7 +65,11 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err := a.openState(ctx); err != nil {
 		return err
 	}
-	a.decisions()
+	responder, err := a.dropIn(ctx, background)
+	if err != nil {
+		return err
+	}
+	a.decisions(responder)
 	if err := a.listen(); err != nil {
 		return err
 	}
@@ -97,6 +101,11 @@ func (a *App) openState(ctx context.Context) error {
 	p := a.Config.Policy
 	o := gateOptions(p.Decisions, p.ExposeCredential, p.CredentialHeaders)
 	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock = p.Bundles, remote, dir, a.Log, a.Clock
+	if section, err := a.Config.dropIn(); err != nil {
+		return err
+	} else if section != nil {
+		o.Paths = nil // they are the drop-in policy's
+	}
 	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
 	o.Observe = func(e bundles.Event) {
 		if a.Metrics != nil {
@@ -123,7 +132,25 @@ func (a *App) openState(ctx context.Context) error {
 	return err
 }
 
-func (a *App) decisions() {
+// dropIn is the responder of opa-envoy-plugin's mode, where it is configured.
+func (a *App) dropIn(ctx, background context.Context) (extauthz.Responder, error) {
+	section, err := a.Config.dropIn()
+	if err != nil || section == nil {
+		return nil, err
+	}
+	d, err := newDropIn(ctx, section, a.Config.Policy.Bundles, a.Log)
+	if err != nil {
+		return nil, err
+	}
+	a.wait.Add(1)
+	go func() {
+		defer a.wait.Done()
+		d.follow(background)
+	}()
+	return d, nil
+}
+
+func (a *App) decisions(responder extauthz.Responder) {
 	a.Pipeline = decide.New(decide.Options{
 		Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
 		Recorder:     telemetry.Recorders{a.Metrics, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
@@ -131,7 +158,7 @@ func (a *App) decisions() {
 		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
 	})
 	a.Server = extauthz.New(extauthz.Options{
-		Decider: a.Pipeline, Answer: a.answerOptions(), Log: a.Log,
+		Decider: a.Pipeline, Responder: responder, Answer: a.answerOptions(), Log: a.Log,
 		Attributes: func(c *authv3.AttributeContext) (map[string]any, error) { return protodoc.Of(c) },
 	})
 }

@@ -200,3 +200,24 @@ func (w *world) step(t testing.TB, raw json.RawMessage) error {
 	}
 	return nil
 }
+
+func approveOf(id string) inventory.Command {
+	return inventory.Approve{Organization: "acme", Token: id, Version: 1}
+}
+
+func denyOf(id string) inventory.Command {
+	return inventory.Deny{Organization: "acme", Token: id, Version: 1, Reason: "not needed"}
+}
+
+func suspendOf(id string) inventory.Command {
+	return inventory.SuspendToken{Organization: "acme", Token: id}
+}
+
+func resumeOf(id string) inventory.Command {
+	return inventory.ResumeToken{Organization: "acme", Token: id}
+}
+func disableOf(id string) inventory.Command { return inventory.DisableToken{Token: id} }
+func enableOf(id string) inventory.Command  { return inventory.EnableToken{Token: id} }
+func revokeOf(id string) inventory.Command {
+	return inventory.RevokeToken{Organization: "acme", Token: id}
+}

@@ -117,8 +117,10 @@ func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
 						action, status string
 						body           any
 					}{
-						{"approve", "approved", admin.Approval{Version: 1}}, {"deny", "denied", admin.Denial{Version: 1, Reason: "no"}},
-						{"revoke", "revoked", admin.Comment{}}, {"suspend", "suspended", admin.Comment{}},
+						{"approve", "approved", admin.Approval{Version: 1}},
+						{"deny", "denied", admin.Denial{Version: 1, Reason: "no"}},
+						{"revoke", "revoked", admin.Comment{}},
+						{"suspend", "suspended", admin.Comment{}},
 					}[rand.IntN(4)]
 					mu.Lock()
 					acknowledged[issued.ID] = "pending|" + act.status // while it is under way, either is right

@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer hub.Close()
+	defer func() { _ = hub.Close() }()
 	patrol, err := startPatrol(ctx)
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func startPatrol(ctx context.Context) (*patrolProcess, error) {
 		select {
 		case err := <-p.ended:
 			text, _ := os.ReadFile(filepath.Join(dir, "patrol.log"))
-			return nil, fmt.Errorf("patrol did not start: %v\n%s", err, text)
+			return nil, fmt.Errorf("patrol did not start: %w\n%s", err, text)
 		default:
 		}
 		if time.Now().After(deadline) {
@@ -125,7 +125,8 @@ func startPatrol(ctx context.Context) (*patrolProcess, error) {
 func (p *patrolProcess) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-p.ended:
+	case err := <-p.ended:
+		_ = err // it was told to end
 	case <-time.After(8 * time.Second):
 		_ = p.cmd.Process.Kill()
 	}

@@ -23,6 +23,7 @@ type policies struct{}
 func (policies) HasPolicy(name string) bool {
 	return name == "allow_user_access_tokens" || name == "only_fine_grained_tokens" || name == "require_administrator_approval"
 }
+
 func (policies) RequiresApproval(name string) bool { return name == "require_administrator_approval" }
 func (policies) PolicyNames() []string             { return []string{"allow_user_access_tokens"} }
 
@@ -262,7 +263,6 @@ func TestAHundredThousandTokens(t *testing.T) {
 	do(t, s, inventory.ImportTokens{Tokens: list})
 	imported := time.Since(start)
 	var before, after runtime.MemStats
-	list = nil
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	start = time.Now()

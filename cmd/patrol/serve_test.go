@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+)
+
+// TestServeRefusesInOneSentence: what is wrong with a start is said in one
+// clear sentence, by exit 2 (configuration) or 1, and nothing is changed.
+func TestServeRefusesInOneSentence(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "patrol")
+	build(t, "cmd/patrol", binary)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	cases := []struct {
+		name    string
+		config  string
+		args    []string
+		prepare func(t *testing.T, data string)
+		exit    int
+		want    []string
+	}{
+		{name: "an unknown key", config: "log:\n  level: info\n  colour: red\n", exit: 2, want: []string{"config.yaml", "[3:", "colour"}},
+		{name: "a wrong value", config: "log:\n  level: loud\n", exit: 2, want: []string{"log.level", "loud"}},
+		{name: "a wrong type", config: "policy:\n  trusted_hops: many\n", exit: 2, want: []string{"[2:"}},
+		{name: "a time span that is none", config: "inventory:\n  max_staleness: soon\n", exit: 2, want: []string{"soon", "60s"}},
+		{name: "an unknown key of opa's", config: "opa:\n  bundels: {}\n", exit: 2, want: []string{"opa", "bundels"}},
+		{name: "a configuration that is not there", args: []string{"--config", "/nowhere/patrol.yaml"}, exit: 2, want: []string{"/nowhere/patrol.yaml"}},
+		{name: "a busy port", args: []string{"--ext-authz", busy.Addr().String()}, exit: 1, want: []string{busy.Addr().String(), "in use"}},
+		{name: "an open address", args: []string{"--ext-authz", "0.0.0.0:0"}, exit: 1, want: []string{"0.0.0.0:0", "insecure"}},
+		{name: "a socket path that is too long", args: []string{"--ext-authz", "unix:/tmp/" + strings.Repeat("x", 120)}, exit: 1, want: []string{"107"}},
+		{name: "a data directory that is a file", prepare: func(t *testing.T, data string) { write(t, data, "x") }, exit: 1, want: []string{"data directory"}},
+		{name: "a digest key that others may read", prepare: func(t *testing.T, data string) {
+			mkdir(t, data)
+			write(t, filepath.Join(data, "digest.key"), strings.Repeat("k", 32))
+			if err := os.Chmod(filepath.Join(data, "digest.key"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, exit: 1, want: []string{"digest.key", "chmod 600"}},
+		{name: "a digest key of another database", prepare: func(t *testing.T, data string) {
+			mkdir(t, data)
+			s, err := sqlstore.Open(context.Background(), sqlstore.Options{Path: filepath.Join(data, "patrol.db"), KeyCheck: "another"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+		}, exit: 1, want: []string{"digest key does not match"}},
+		{name: "a database that is none", prepare: func(t *testing.T, data string) {
+			mkdir(t, data)
+			write(t, filepath.Join(data, "patrol.db"), strings.Repeat("this is no database ", 100))
+		}, exit: 1, want: []string{"patrol.db"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			data := filepath.Join(dir, "data")
+			args := append([]string{"serve", "--data-dir", data, "--diagnostics", "off"}, c.args...)
+			if !strings.Contains(strings.Join(c.args, " "), "--ext-authz") {
+				args = append(args, "--ext-authz", "127.0.0.1:0")
+			}
+			if c.config != "" {
+				write(t, filepath.Join(dir, "config.yaml"), c.config)
+				args = append(args, "--config", filepath.Join(dir, "config.yaml"))
+			}
+			if c.prepare != nil {
+				c.prepare(t, data)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, binary, args...)
+			out, err := cmd.CombinedOutput()
+			if err == nil || cmd.ProcessState.ExitCode() != c.exit {
+				t.Errorf("exit %d, want %d:\n%s", cmd.ProcessState.ExitCode(), c.exit, out)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(string(out), w) {
+					t.Errorf("the error does not say %q:\n%s", w, out)
+				}
+			}
+		})
+	}
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mkdir(t testing.TB, path string) {
+	t.Helper()
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWithoutAGoodBundleEverythingIsDenied: at the first start, with an overlay
+// that does not compile, the server is up, denies by policy_error, and is not
+// ready.
+func TestWithoutAGoodBundleEverythingIsDenied(t *testing.T) {
+	policy := t.TempDir()
+	write(t, filepath.Join(policy, "local", "a.rego"), "package local.a\n\nallow if {")
+	w := startApp(t, func(c *Config) { c.Policy.Bundles = []string{policy} })
+	if w.Ready() == nil {
+		t.Error("it is ready")
+	}
+	c := &testCase{}
+	c.Request.Method, c.Request.Path = "GET", "/api/models/acme/model"
+	if got := serverTier(t, w)(t, c); got.Reason != "policy_error" {
+		t.Errorf("answered %q", got.Reason)
+	}
+	if s := w.Bundles.Status()[1]; !strings.Contains(s.Error, "a.rego:3") {
+		t.Errorf("bundle status does not name file and line: %q", s.Error)
+	}
+}
