@@ -1,0 +1,140 @@
+package routing_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/routing"
+)
+
+type request struct{ method, path, host, body string }
+
+func (r request) Method() string                     { return r.method }
+func (r request) Path() string                       { return r.path }
+func (r request) Host() string                       { return r.host }
+func (request) Scheme() string                       { return "" }
+func (request) Protocol() string                     { return "" }
+func (request) ID() string                           { return "" }
+func (request) Header(string) (string, int)          { return "", 0 }
+func (request) EachHeader(func(string, string) bool) {}
+func (r request) Body() authz.Body                   { return authz.Body{Bytes: []byte(r.body), Present: r.body != ""} }
+func (request) Extension(string) (string, bool)      { return "", false }
+func (request) Source() authz.Peer                   { return authz.Peer{} }
+func (request) Destination() authz.Peer              { return authz.Peer{} }
+func (request) Attributes() (map[string]any, error)  { return nil, nil }
+
+func table(t testing.TB, entries ...any) *routing.Router {
+	t.Helper()
+	list, err := routing.Parse(entries, "routes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := routing.New(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func entry(pattern string, more ...any) map[string]any {
+	e := map[string]any{"pattern": pattern, "permission": "p", "organizations": map[string]any{"from": "query", "name": "o", "default": "x"}}
+	for i := 0; i+1 < len(more); i += 2 {
+		e[more[i].(string)] = more[i+1]
+	}
+	return e
+}
+
+func TestALiteralBeatsAVariableSegmentBySegment(t *testing.T) {
+	r := table(t, entry("/{a}/{b}/resolve/{rest...}"), entry("/datasets/{a}/resolve/{rest...}"), entry("/{a}/{b}.git/{rest...}"), entry("/{a}/{rest...}"), entry("/"))
+	for path, want := range map[string]string{
+		"/x/y/resolve/z":        "/{a}/{b}/resolve/{rest...}",
+		"/datasets/y/resolve/z": "/datasets/{a}/resolve/{rest...}",
+		"/x/y.git/info":         "/{a}/{b}.git/{rest...}",
+		"/x/.git/info":          "/{a}/{rest...}",
+		"/x/y":                  "/{a}/{rest...}",
+		"/":                     "/",
+	} {
+		got, err := r.Route(request{method: "GET", path: path})
+		if err != nil || got == nil || got.Pattern != want {
+			t.Errorf("%s: %+v %v; want %s", path, got, err, want)
+		}
+	}
+	if got, err := r.Route(request{method: "GET", path: "/x"}); got != nil || err != nil {
+		t.Errorf("/x: %v %v; want no route", got, err)
+	}
+}
+
+func TestOnlyIdenticalEntriesAreRefused(t *testing.T) {
+	a, _ := routing.Parse([]any{entry("/{a}"), entry("/{a}")}, "routes")
+	if _, err := routing.New(a); err == nil {
+		t.Error("two identical routes were taken")
+	}
+	table(t, entry("/{a}"), entry("/{a}", "methods", []any{"GET"}))
+}
+
+func TestAnOddFormIsForRoutesThatAllowIt(t *testing.T) {
+	r := table(t, entry("/npm/{name}", "allow", []any{"encoded_slash"}), entry("/other/{name}"))
+	got, err := r.Route(request{method: "GET", path: "/npm/@scope%2fname"})
+	if err != nil || got == nil {
+		t.Errorf("the route that allows it: %v %v", got, err)
+	}
+	if _, err := r.Route(request{method: "GET", path: "/other/@scope%2fname"}); err == nil {
+		t.Error("the route that does not allow it took it")
+	}
+	if _, err := r.Route(request{method: "GET", path: "/npm/..%2fname"}); err == nil {
+		t.Error("a dot segment behind an encoded slash was taken")
+	}
+}
+
+func TestHosts(t *testing.T) {
+	r := table(t, entry("/a", "hosts", []any{"Hub.Example", "*.hub.example"}))
+	for host, want := range map[string]bool{"hub.example": true, "HUB.example.:443": true, "x.hub.example": true, "hub.example.evil": false, "evilhub.example": false, "": false} {
+		got, _ := r.Route(request{method: "GET", path: "/a", host: host})
+		if (got != nil) != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}
+
+func TestBadTablesNameTheEntry(t *testing.T) {
+	for want, e := range map[string]any{
+		"unknown":    map[string]any{"pattern": "/x", "unknown": 1},
+		"slash":      map[string]any{"pattern": "x"},
+		"access":     map[string]any{"pattern": "/x", "access": "open"},
+		"permission": map[string]any{"pattern": "/{organization}"},
+		"upper":      map[string]any{"pattern": "/x", "access": "public", "methods": []any{"get"}},
+	} {
+		_, err := routing.Parse([]any{e}, "local.routes")
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "local.routes[0]") {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// FuzzRoute: whatever the path, it is refused, unrouted, or routed with values
+// that hold no separator or control character.
+func FuzzRoute(f *testing.F) {
+	for _, p := range []string{"/a/b", "//a", "/a/../b", "/a%2fb/c", "/a;x/b", "/%2e%2e/b", "/a/b?o=x;y", "/a%00/b", "/é/b"} {
+		f.Add(p, `{"organization":"x"}`)
+	}
+	r := table(f, entry("/{organization}/{name}"), map[string]any{"pattern": "/body", "permission": "p", "organizations": map[string]any{"from": "body", "name": "organization"}})
+	f.Fuzz(func(t *testing.T, path, body string) {
+		got, err := r.Route(request{method: "GET", path: path, body: body})
+		if err != nil {
+			var refusal *authz.Refusal
+			if !errors.As(err, &refusal) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if got == nil || got.Pattern == "/body" {
+			return
+		}
+		raw, _, _ := strings.Cut(path, "?")
+		if strings.Contains(raw, "//") || strings.Contains(raw, "/../") || strings.ContainsAny(raw, "\\;#\x00\r\n ") {
+			t.Fatalf("%q was routed", path)
+		}
+	})
+}
