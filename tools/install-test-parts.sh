@@ -1,53 +1,23 @@
-#!/bin/sh
-# Puts what the tests need beside Go into .cache/debian of this checkout:
-# git-lfs and Prometheus as Debian packages them, unpacked, not installed. So
-# no root is needed, no service starts, and the system's package lists stay as
-# they are. What is already on the PATH is left alone. Add .cache/debian/usr/bin
-# to the PATH to use it. A second run is instant.
-set -eu
+#!/usr/bin/env bash
+# Brings Prometheus from Debian's packages into .cache/debian, inside the
+# checkout: nothing is installed on the system, no service is started.
+set -euo pipefail
 cd "$(dirname "$0")/.."
-root=$PWD/.cache/debian
-bin=$root/usr/bin
-PATH=$PATH:$bin
-
-fail() {
-	echo "$0: $*" >&2
-	exit 1
+target=.cache/debian
+if [ -x "$target/usr/bin/prometheus" ] && [ -x "$target/usr/bin/promtool" ]; then
+  exit 0
+fi
+command -v apt-get >/dev/null && command -v dpkg >/dev/null || {
+  echo "install-test-parts: this is no Debian; put prometheus and promtool into $target/usr/bin" >&2
+  exit 1
 }
-
-missing=""
-command -v git-lfs >/dev/null 2>&1 || missing="$missing git-lfs"
-if ! command -v prometheus >/dev/null 2>&1 || ! command -v promtool >/dev/null 2>&1; then
-	missing="$missing prometheus"
+mkdir -p "$target/packages"
+packages=$(cd "$target/packages" && pwd)
+fetch() { (cd "$packages" && apt-get download -q "$1" >/dev/null 2>&1); }
+if ! fetch prometheus; then
+  # The lists of packages may be missing or old.
+  if [ "$(id -u)" = 0 ]; then apt-get update -q >/dev/null; else sudo -n apt-get update -q >/dev/null; fi
+  fetch prometheus || { echo "install-test-parts: Debian's package prometheus cannot be downloaded" >&2; exit 1; }
 fi
-if ! command -v curl >/dev/null 2>&1; then
-	[ "$(id -u)" = 0 ] || fail "curl is missing; install it (on Debian: apt-get install curl)"
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends curl >/dev/null ||
-		fail "curl is missing and apt-get could not install it"
-fi
-[ -n "$missing" ] || exit 0
-
-command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 ||
-	fail "missing on the PATH:$missing; install them (this script knows Debian's packages only)"
-
-# A package list of its own, so that an old or absent one of the system's does
-# not matter and nothing of the system's changes.
-apt=$PWD/.cache/apt
-mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$root"
-set -- -qq -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt" \
-	-o "Dir::State::status=/var/lib/dpkg/status" -o "Debug::NoLocking=1" -o "APT::Sandbox::User=$(id -un)"
-apt-get "$@" update || fail "apt-get update failed; needed for:$missing"
-(
-	cd "$apt/archives"
-	for package in $missing; do
-		rm -f "$package"_*.deb
-		apt-get "$@" download "$package" || fail "could not download Debian's package $package"
-		dpkg-deb -x "$package"_*.deb "$root" || fail "could not unpack $package"
-	done
-)
-rm -rf "$apt"
-
-for command in git-lfs prometheus promtool; do
-	command -v "$command" >/dev/null 2>&1 || fail "$command is still missing"
-	"$command" --version >/dev/null 2>&1 || fail "$command does not run on this machine"
-done
+for package in "$packages"/*.deb; do dpkg -x "$package" "$target"; done
+test -x "$target/usr/bin/prometheus"
