@@ -14,11 +14,9 @@ import data.patrol.waivers
 # METADATA
 # description: The answer. An overlay's data.local.answer may add opa-envoy-plugin's keys.
 # entrypoint: true
-decision := object.union(answer, verdict)
+decision := object.union(data.local.answer, verdict) if data.local.answer
 
-default answer := {}
-
-answer := data.local.answer
+else := verdict
 
 # METADATA
 # description: Every reason to refuse the request, waived or not.
@@ -30,7 +28,9 @@ found contains reason if some reason in token_policy.reasons
 
 # METADATA
 # description: Reasons in the order in which they are told; an overlay's own come last.
-ordered := array.concat(
+ordered := [] if count(found) == 0
+
+else := array.concat(
 	[reason | some reason in data.patrol.order; reason in found],
 	[reason | some reason in found; not reason in data.patrol.order],
 )
@@ -41,7 +41,9 @@ waived := waivers.waived(found)
 
 # METADATA
 # description: What the next, dated policy would refuse and this one does not.
-added := [reason | some reason in data.patrol.order; reason in token_policy.next; not reason in found]
+added := [] if not input.organization.next_token_policy
+
+else := [reason | some reason in data.patrol.order; reason in token_policy.next; not reason in found]
 
 verdict := {
 	"allowed": false,
@@ -62,16 +64,14 @@ verdict := {
 	"request_approval": ask,
 } if anonymous
 
-verdict := object.union(
-	{
-		"allowed": true,
-		"reason": allow_reason,
-		"reasons": ordered,
-		"next": added,
-		"request_approval": ask,
-	},
-	exception,
-) if {
+verdict := {
+	"allowed": true,
+	"reason": allow_reason,
+	"reasons": ordered,
+	"next": added,
+	"request_approval": ask,
+	"exception": exception,
+} if {
 	count(refusals) == 0
 	admission.granted
 }
@@ -85,9 +85,11 @@ anonymous if {
 	}
 }
 
-default exception := {}
+default exception := ""
 
-exception := {"exception": waivers.used(found)[0]} if count(waivers.used(found)) > 0
+exception := waivers.used(found)[0]
+
+excepted if exception != ""
 
 default ask := false
 
@@ -121,7 +123,7 @@ approved(entity, permission) if {
 
 allow_reason := "unmanaged" if input.route.access == "unmanaged"
 
-else := "exception" if count(waivers.used(found)) > 0
+else := "exception" if excepted
 
 else := "observed" if count(waived) > 0
 

@@ -286,8 +286,8 @@ test_catalogue_and_order_agree if {
 	}
 }
 
-test_broken_rights_grant_nothing if {
-	d := authz.decision with input as patched([]) with data.local.rights as "nonsense"
+test_rights_that_are_gone_grant_nothing if {
+	d := authz.decision with input as patched([]) with data.patrol.rights as {}
 	d.reason == "insufficient_permission"
 }
 

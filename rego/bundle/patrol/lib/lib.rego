@@ -10,7 +10,7 @@ governed if input.route.access == "organization"
 public_read if {
 	governed
 	input.route.resource.visibility == "public"
-	input.route.permission in rights.public_read
+	input.route.permission in data.patrol.rights.public_read
 	not input.organization.settings.public_read == "refuse"
 	input.organization.settings.public_read
 }
@@ -24,13 +24,11 @@ requires_approval(name) if data.patrol.policies[name].requires_approval
 
 requires_approval(name) if data.local.policies[name].requires_approval
 
-default rights := {}
+# METADATA
+# description: The permissions of a role, a kind, or implied by one; an overlay's entry comes first.
+right(section, key) := data.local.rights[section][key] if data.local.rights[section][key]
 
-rights := object.union(data.patrol.rights, overlay)
-
-default overlay := {}
-
-overlay := data.local.rights
+else := data.patrol.rights[section][key]
 
 # METADATA
 # description: Whether a permission is among the given ones, by name or by implication.
@@ -38,7 +36,7 @@ implied(permissions, wanted) if wanted in permissions
 
 implied(permissions, wanted) if {
 	some permission in permissions
-	wanted in rights.implies[permission]
+	wanted in right("implies", permission)
 }
 
 # METADATA

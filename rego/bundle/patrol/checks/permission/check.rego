@@ -13,13 +13,13 @@ reasons contains "insufficient_permission" if {
 }
 
 permitted if {
-	lib.implied(lib.rights.roles[input.membership.role], input.route.permission)
+	lib.implied(lib.right("roles", input.membership.role), input.route.permission)
 	token_allows
 }
 
 token_allows if {
 	input.token.kind in {"read", "write"}
-	lib.implied(lib.rights.kinds[input.token.kind], input.route.permission)
+	lib.implied(lib.right("kinds", input.token.kind), input.route.permission)
 }
 
 token_allows if {
