@@ -227,7 +227,7 @@ type rawCodec struct{}
 
 func (rawCodec) Marshal(v any) ([]byte, error) { return v.([]byte), nil }
 func (rawCodec) Unmarshal(b []byte, v any) error {
-	*(v.(*[]byte)) = append((*(v.(*[]byte)))[:0], b...)
+	*v.(*[]byte) = append((*v.(*[]byte))[:0], b...)
 	return nil
 }
 func (rawCodec) Name() string { return "proto" }

@@ -125,10 +125,10 @@ func TestSocketsAreRefusedClearly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for address, want := range map[string]string{
-		"unix:" + file:                         "is no socket",
+		"unix:" + file:                          "is no socket",
 		"unix:/tmp/" + strings.Repeat("x", 110): "bytes",
-		"192.0.2.1:1":                          "insecure",
-		"nonsense":                             "neither",
+		"192.0.2.1:1":                           "insecure",
+		"nonsense":                              "neither",
 	} {
 		if _, err := extauthz.Listen(address, extauthz.ListenOptions{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", address, err)
