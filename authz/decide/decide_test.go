@@ -1,0 +1,192 @@
+package decide_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/decide"
+)
+
+// yes is a policy that allows whatever it is asked, or does what it is told.
+type yes struct {
+	decision authz.Decision
+	err      error
+	panics   bool
+}
+
+func (yes) Name() string { return "yes" }
+
+func (y yes) Evaluate(context.Context, *authz.Facts) (authz.Decision, error) {
+	if y.panics {
+		panic("broken policy")
+	}
+	return y.decision, y.err
+}
+
+type router struct{ route *authz.Route }
+
+func (r router) Route(authz.Request) (*authz.Route, error) { return r.route, nil }
+
+type policy struct{ rules *authz.Ruleset }
+
+func (p policy) Ruleset() *authz.Ruleset { return p.rules }
+
+// inventory is one token in one organization.
+type inventory struct {
+	token         *authz.Token
+	organization  *authz.Organization
+	authorization authz.Authorization
+	asOf          time.Time
+}
+
+func (i *inventory) Snapshot() decide.Snapshot               { return i }
+func (i *inventory) Token(authz.Digest) *authz.Token         { return i.token }
+func (i *inventory) Organization(string) *authz.Organization { return i.organization }
+func (i *inventory) Membership(string, string) *authz.Membership {
+	return &authz.Membership{Role: "write"}
+}
+func (i *inventory) AsOf() time.Time { return i.asOf }
+func (i *inventory) Access(*authz.Token, *authz.Organization) authz.Access {
+	return authz.Access{Authorization: &i.authorization}
+}
+
+type digester struct{}
+
+func (digester) Secret(credential.Secret) authz.Digest { return authz.Digest{1} }
+
+type request struct{ authorization string }
+
+func (r request) Header(name string) (string, int) {
+	if name == "authorization" && r.authorization != "" {
+		return r.authorization, 1
+	}
+	return "", 0
+}
+func (request) Method() string                       { return "GET" }
+func (request) Path() string                         { return "/x" }
+func (request) Host() string                         { return "" }
+func (request) Scheme() string                       { return "" }
+func (request) Protocol() string                     { return "" }
+func (request) ID() string                           { return "" }
+func (request) EachHeader(func(string, string) bool) {}
+func (request) Body() authz.Body                     { return authz.Body{} }
+func (request) Extension(string) (string, bool)      { return "", false }
+func (request) Source() authz.Peer                   { return authz.Peer{} }
+func (request) Destination() authz.Peer              { return authz.Peer{} }
+func (request) Attributes() (map[string]any, error)  { return nil, nil }
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// world is a request that everything speaks for.
+type world struct {
+	policy    yes
+	inventory *inventory
+	route     *authz.Route
+	request   request
+	rules     bool
+}
+
+func sound() *world {
+	return &world{
+		policy: yes{decision: authz.Decision{Allowed: true, Reason: "allowed"}}, rules: true,
+		inventory: &inventory{
+			token:         &authz.Token{ID: "t", Kind: "read", Owner: &authz.Owner{ID: "u", Name: "bob"}},
+			organization:  &authz.Organization{ID: "o", Name: "acme", Type: "organization", Enforcement: "enforce"},
+			authorization: authz.Authorization{State: "none"}, asOf: now,
+		},
+		route: &authz.Route{Access: "organization", Permission: "p", Organizations: []string{"acme"}}, request: request{"Bearer x"},
+	}
+}
+
+func (w *world) decide() *authz.Outcome {
+	var rules *authz.Ruleset
+	if w.rules {
+		rules = &authz.Ruleset{Evaluator: w.policy, Router: router{w.route}, Catalogue: authz.Catalogue{}}
+		for _, code := range []string{"route_unknown", "credential_missing", "token_unknown", "token_expired", "token_revoked", "token_suspended", "policy_denied"} {
+			rules.Catalogue[code] = &authz.Reason{Code: code, HTTPStatus: 403, GRPCStatus: 7}
+		}
+		for _, code := range []string{"allowed", "observed", "anonymous"} {
+			rules.Catalogue[code] = &authz.Reason{Code: code, Allow: true}
+		}
+	}
+	p := decide.New(decide.Options{Policy: policy{rules}, Inventory: w.inventory, Digester: digester{}, Clock: func() time.Time { return now }})
+	defer p.Close()
+	return p.Decide(context.Background(), w.request)
+}
+
+// TestTheSafetyNetOverrulesAPolicyThatAllowsEverything: whatever Rego says.
+func TestTheSafetyNetOverrulesAPolicyThatAllowsEverything(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*world)
+		reason string
+	}{
+		"nothing is wrong":           {func(*world) {}, "allowed"},
+		"no route":                   {func(w *world) { w.route = nil }, "route_unknown"},
+		"no credential":              {func(w *world) { w.request = request{} }, "credential_missing"},
+		"an unknown token":           {func(w *world) { w.inventory.token = nil }, "token_unknown"},
+		"a disabled token":           {func(w *world) { w.inventory.token.Disabled = true }, "token_unknown"},
+		"an expired token":           {func(w *world) { w.inventory.token.ExpiresAt = now }, "token_expired"},
+		"a token before its end":     {func(w *world) { w.inventory.token.ExpiresAt = now.Add(time.Second) }, "allowed"},
+		"a revoked token":            {func(w *world) { w.inventory.authorization.State = "revoked" }, "token_revoked"},
+		"a suspended token":          {func(w *world) { w.inventory.authorization.Suspended = true }, "token_suspended"},
+		"observe, an unknown token":  {func(w *world) { w.observe(); w.inventory.token = nil }, "observed"},
+		"observe, a disabled token":  {func(w *world) { w.observe(); w.inventory.token.Disabled = true }, "token_unknown"},
+		"observe, a revoked token":   {func(w *world) { w.observe(); w.inventory.authorization.State = "revoked" }, "token_revoked"},
+		"observe, a suspended token": {func(w *world) { w.observe(); w.inventory.authorization.Suspended = true }, "token_suspended"},
+		"anonymous, and not public": {func(w *world) {
+			w.policy.decision = authz.Decision{Allowed: true, Reason: "anonymous", Anonymous: true}
+		}, "credential_missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := sound()
+			c.change(w)
+			o := w.decide()
+			if o.Decision.Reason != c.reason || o.Decision.Allowed != (o.Reason != nil && o.Reason.Allow) {
+				t.Errorf("got %s (allowed %t), want %s", o.Decision.Reason, o.Decision.Allowed, c.reason)
+			}
+			if !o.Decision.Allowed && o.Conflict == "" {
+				t.Error("the conflict is not told")
+			}
+		})
+	}
+}
+
+func (w *world) observe() {
+	w.inventory.organization.Enforcement = "observe"
+	w.policy.decision.Reason = "observed"
+}
+
+// TestWhatFailsIsNeverAnAllow: errors, panics, and answers that are none.
+func TestWhatFailsIsNeverAnAllow(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*world)
+		reason string
+	}{
+		"no bundle":                     {func(w *world) { w.rules = false }, "policy_error"},
+		"an error":                      {func(w *world) { w.policy.err = errors.New("broken") }, "policy_error"},
+		"a panic":                       {func(w *world) { w.policy.panics = true }, "policy_error"},
+		"an undeclared reason":          {func(w *world) { w.policy.decision.Reason = "made_up" }, "policy_error"},
+		"a reason of Go's own":          {func(w *world) { w.policy.decision.Reason = "overloaded" }, "policy_error"},
+		"an allow by a refusal":         {func(w *world) { w.policy.decision.Reason = "policy_denied" }, "policy_error"},
+		"a refusal by an allow":         {func(w *world) { w.policy.decision = authz.Decision{Reason: "allowed"} }, "policy_error"},
+		"a boolean no":                  {func(w *world) { w.policy.decision = authz.Decision{} }, "policy_denied"},
+		"facts that are too old":        {func(w *world) { w.inventory.asOf = now.Add(-61 * time.Second) }, "inventory_unavailable"},
+		"a credential that is doubtful": {func(w *world) { w.request = request{"Bearer a,b"} }, "credential_malformed"},
+		"a request that cannot be shown": {func(w *world) {
+			w.policy.err = &authz.Refusal{Reason: "request_malformed", Detail: "its body"}
+		}, "request_malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := sound()
+			c.change(w)
+			o := w.decide()
+			if o.Decision.Allowed || o.Decision.Reason != c.reason || o.Reason == nil {
+				t.Errorf("got %s (allowed %t), want %s", o.Decision.Reason, o.Decision.Allowed, c.reason)
+			}
+		})
+	}
+}
