@@ -23,14 +23,3 @@ type Conflict struct {
 }
 
 func (e *Conflict) Error() string { return e.Problem }
-
-// Stale says that what a command was to change is no longer at the version that
-// it was based on.
-type Stale struct {
-	What           string // organization, token
-	Given, Present int64
-}
-
-func (e *Stale) Error() string {
-	return fmt.Sprintf("the %s has changed: version %d was read, %d is present; read it again", e.What, e.Given, e.Present)
-}
