@@ -94,7 +94,7 @@ func (p *problem) authorization(v map[string]string, a *authz.Authorization) {
 func tokenName(t *authz.Token) string {
 	name := `"` + cut(oneLine(t.DisplayName), 80) + `"`
 	if t.Last4 != "" {
-		name += " (…" + t.Last4 + ")"
+		name += " (..." + t.Last4 + ")"
 	}
 	return name
 }
