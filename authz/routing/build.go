@@ -3,7 +3,6 @@ package routing
 import (
 	"bytes"
 	"encoding/json"
-	"net/url"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -12,13 +11,6 @@ import (
 // build makes the route of a request that matched an entry. It returns nil,
 // which is route_unknown, where a value that the entry needs is not there.
 func (m *matching) build(c *compiled, vars map[string]string) (*authz.Route, error) {
-	for name, v := range vars {
-		decoded, err := url.PathUnescape(v)
-		if err != nil {
-			return nil, malformed("the path holds a bad escape")
-		}
-		vars[name] = decoded
-	}
 	route := &authz.Route{Pattern: c.Pattern, Access: c.Access}
 	if c.Access == authz.AccessUnmanaged {
 		return route, nil

@@ -17,7 +17,10 @@ const MaxPath = 16 << 10
 
 // target is a request target taken apart.
 type target struct {
-	parts []string // segments as sent, without a trailing empty one
+	// parts are the segments, without a trailing empty one. They are decoded: a
+	// literal of the table is the same one when a letter of it was escaped, as
+	// it is to the upstream.
+	parts []string
 	// encodedSlash and matrix mark forms that only some routes admit.
 	encodedSlash, matrix bool
 	rawQuery             string
@@ -54,10 +57,15 @@ func parseTarget(raw string) (*target, error) {
 		return t, nil
 	}
 	t.parts = strings.Split(strings.TrimSuffix(path[1:], "/"), "/")
-	for _, part := range t.parts {
+	for i, part := range t.parts {
 		if err := t.checkPart(part); err != nil {
 			return nil, err
 		}
+		decoded, err := url.PathUnescape(part)
+		if err != nil {
+			return nil, malformed("the path holds a bad escape")
+		}
+		t.parts[i] = decoded
 	}
 	return t, nil
 }
@@ -95,9 +103,6 @@ func (t *target) checkPart(part string) error {
 				return malformed("the path holds an empty or dot segment behind an encoded slash")
 			}
 		}
-	}
-	if _, err := url.PathUnescape(part); err != nil {
-		return malformed("the path holds a bad escape")
 	}
 	return nil
 }

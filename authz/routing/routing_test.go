@@ -66,6 +66,23 @@ func TestALiteralBeatsAVariableSegmentBySegment(t *testing.T) {
 	}
 }
 
+// Who escapes a letter of a literal reaches the same route: another one could
+// ask for less.
+func TestAnEscapedLiteralIsTheSameLiteral(t *testing.T) {
+	r := table(t, entry("/o/{name}/settings/tokens", "permission", "more"), entry("/o/{name}/{rest...}"), entry("/{a}/{b}.git"))
+	for path, want := range map[string]string{
+		"/o/x/settings/tokens":       "/o/{name}/settings/tokens",
+		"/o/x/settings/t%6fkens":     "/o/{name}/settings/tokens",
+		"/%6F/x/s%65ttings/token%73": "/o/{name}/settings/tokens",
+		"/x/y.g%69t":                 "/{a}/{b}.git",
+	} {
+		got, err := r.Route(request{method: "GET", path: path})
+		if err != nil || got == nil || got.Pattern != want {
+			t.Errorf("%s: %+v %v; want %s", path, got, err, want)
+		}
+	}
+}
+
 func TestOnlyIdenticalEntriesAreRefused(t *testing.T) {
 	a, _ := routing.Parse([]any{entry("/{a}"), entry("/{a}")}, "routes")
 	if _, err := routing.New(a); err == nil {
