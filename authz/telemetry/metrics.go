@@ -122,6 +122,9 @@ func (m *Metrics) Record(o *authz.Outcome) {
 	}
 	if o.Facts != nil && o.Facts.Organization != nil {
 		k.organization, k.mode = o.Facts.Organization.Name, o.Facts.Organization.Enforcement
+		if o.Facts.Organization.Type == authz.TypeUser {
+			k.organization = userNamespace // its name is a user's, which is no label
+		}
 	}
 	for _, r := range o.Decision.Reasons {
 		k.pending = k.pending || r == authz.ReasonApprovalPending
@@ -168,6 +171,9 @@ func (m *Metrics) counters(k kind) *counters {
 	}
 	return c
 }
+
+// userNamespace stands for all user namespaces in the label organization.
+const userNamespace = "user namespace"
 
 // bounded keeps the label organization from growing without end.
 func (m *Metrics) bounded(name string) string {

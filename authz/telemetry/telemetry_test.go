@@ -1,0 +1,104 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/telemetry"
+)
+
+func denied(organization, kind string) *authz.Outcome {
+	return &authz.Outcome{
+		DecisionID: "d", RequestID: "r", Decision: authz.Decision{Reason: "approval_pending", Reasons: []string{"approval_pending"}},
+		Reason: &authz.Reason{Code: "approval_pending", HTTPStatus: 403},
+		Facts: &authz.Facts{
+			Organization: &authz.Organization{Name: organization, Type: kind, Enforcement: "enforce"},
+			Token:        &authz.Token{ID: "token-id", DisplayName: "the name", Owner: &authz.Owner{Name: "bob"}},
+		},
+	}
+}
+
+// labels gathers every label value of a registry.
+func labels(t *testing.T, m *telemetry.Metrics) map[string]map[string]bool {
+	t.Helper()
+	families, err := m.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]map[string]bool{}
+	for _, f := range families {
+		for _, metric := range f.GetMetric() {
+			for _, l := range metric.GetLabel() {
+				if out[l.GetName()] == nil {
+					out[l.GetName()] = map[string]bool{}
+				}
+				out[l.GetName()][l.GetValue()] = true
+			}
+		}
+	}
+	return out
+}
+
+func TestNoLabelHoldsATokenOrAUser(t *testing.T) {
+	m := telemetry.New(telemetry.Options{})
+	m.Record(denied("acme", authz.TypeOrganization))
+	m.Record(denied("bob", authz.TypeUser)) // a user namespace has its user's name
+	for label, values := range labels(t, m) {
+		for v := range values {
+			if v == "bob" || strings.Contains(v, "token-id") || strings.Contains(v, "the name") {
+				t.Errorf("the label %s holds %q", label, v)
+			}
+		}
+	}
+	if !labels(t, m)["organization"]["acme"] {
+		t.Error("the organization is not counted at all")
+	}
+}
+
+func TestTheLabelOrganizationIsBounded(t *testing.T) {
+	m := telemetry.New(telemetry.Options{Organizations: 3})
+	for i := range 50 {
+		m.Record(denied(fmt.Sprintf("org-%d", i), authz.TypeOrganization))
+	}
+	if got := labels(t, m)["organization"]; len(got) != 4 || !got["other"] {
+		t.Errorf("labels %v", got)
+	}
+}
+
+func TestAFloodOfDenialsIsNoFloodOfLines(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Now()
+	d := &telemetry.DenialLog{Log: slog.New(slog.NewTextHandler(&out, nil)), PerSecond: 10, Clock: func() time.Time { return now }}
+	for range 1000 {
+		d.Record(denied("acme", authz.TypeOrganization))
+	}
+	if n := strings.Count(out.String(), "\n"); n != 10 {
+		t.Errorf("%d lines", n)
+	}
+	now = now.Add(time.Second)
+	out.Reset()
+	d.Record(denied("acme", authz.TypeOrganization))
+	if !strings.Contains(out.String(), "suppressed=990") {
+		t.Errorf("what was suppressed is not told: %s", out.String())
+	}
+}
+
+func TestWhatLooksLikeACredentialIsRedacted(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(telemetry.Guard(slog.NewTextHandler(&out, nil))).With("a", "Bearer abcdefghijkl")
+	log.Error("got ptl_0123456789abcdef", "b", "hf_0123456789abcdef", "c", errors.New("Basic dXNlcjpwYXNz"), "d", "plain")
+	for _, secret := range []string{"abcdefghijkl", "0123456789abcdef", "dXNlcjpwYXNz"} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("%s is in %s", secret, out.String())
+		}
+	}
+	if !strings.Contains(out.String(), "plain") {
+		t.Error("what is no credential is gone")
+	}
+}
