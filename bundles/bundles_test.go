@@ -141,6 +141,19 @@ func TestABadChangeKeepsWhatIsActiveAndAGoodOneReplacesIt(t *testing.T) {
 	eventually(t, "the good one is active", func() bool { return m.Ruleset().Revision != before && m.Status()[1].Error == "" })
 }
 
+func TestAFolderThatComesBackAsItWasEndsItsError(t *testing.T) {
+	dir := write(t, filepath.Join(t.TempDir(), "policy"), map[string]string{"local/policies/office_hours/policy.rego": fifth})
+	m := start(t, options("", dir))
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the missing folder is reported", func() bool { return m.Status()[1].Error != "" })
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the error ends", func() bool { return m.Status()[1].Error == "" })
+}
+
 func TestTheLastGoodBundleServesAfterARestartOntoABadOne(t *testing.T) {
 	dir := write(t, t.TempDir(), map[string]string{"local/policies/office_hours/policy.rego": fifth})
 	state := t.TempDir()

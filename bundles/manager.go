@@ -194,16 +194,17 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {
+		s.seen = "" // what comes next is tried, also if it is what was there before
 		if s.status.Error != err.Error() {
 			_ = m.report(s, l, err)
 		}
 		return err
 	}
-	if seen := l.revision + digest(l.Bundle); s.seen == seen {
+	seen := l.revision + digest(l.Bundle)
+	if s.seen == seen {
 		return nil
-	} else {
-		s.seen = seen
 	}
+	s.seen = seen
 	candidates := map[*source]*loaded{s: l}
 	for _, other := range append([]*source{m.base}, m.overlays...) {
 		if other == s {

@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -107,13 +109,33 @@ func TestOPAsConfigurationIsReadStrictly(t *testing.T) {
 	}
 }
 
-// What an archive must not do.
+// What an archive must not do: write outside of memory, or grow without end.
 func TestATarballStaysInItsPlace(t *testing.T) {
+	outer := t.TempDir()
+	dir := filepath.Join(outer, "a", "b")
+	write(t, dir, map[string]string{"b.tar.gz": string(tarball(t, map[string]string{"../../escaped/a.rego": "package local.a\n\nx := 1\n"}))})
+	start(t, options(filepath.Join(dir, "state"), filepath.Join(dir, "b.tar.gz")))
+	found := 0
+	err := filepath.WalkDir(outer, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			found++
+			if filepath.Ext(path) != ".gz" {
+				t.Errorf("%s was written", path)
+			}
+		}
+		return err
+	})
+	if err != nil || found == 0 {
+		t.Errorf("%d files, %v", found, err)
+	}
+}
+
+func TestATarballThatGrowsWithoutEndIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	file := dir + "/b.tar.gz"
-	write(t, dir, map[string]string{"b.tar.gz": string(tarball(t, map[string]string{"../../escaped/local/a.rego": "package local.a\n\nx := 1\n"}))})
-	m := start(t, options(t.TempDir(), file))
-	if m.Ruleset() != nil && m.Status()[1].Error != "" {
-		t.Error("refused and active at once")
+	bomb := tarball(t, map[string]string{"local/x/data.json": `"` + strings.Repeat("x", 65<<20) + `"`})
+	write(t, dir, map[string]string{"b.tar.gz": string(bomb)})
+	m := start(t, options("", dir+"/b.tar.gz"))
+	if m.Ruleset() != nil || m.Status()[1].Error == "" {
+		t.Errorf("%d bytes that unpack to 65 MB were taken", len(bomb))
 	}
 }
