@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -121,9 +122,12 @@ func loadConfig(path string) (*Config, error) {
 	return c, nil
 }
 
+// variable is ${NAME}; a dollar sign without braces is itself.
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
 // expand replaces ${NAME} by the environment, as OPA does.
 func expand(text string) string {
-	return os.Expand(strings.ReplaceAll(text, "$$", "\x00"), func(name string) string { return os.Getenv(name) })
+	return variable.ReplaceAllStringFunc(text, func(v string) string { return os.Getenv(v[2 : len(v)-1]) })
 }
 
 func (c *Config) check() error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -58,6 +59,10 @@ func (c *commands) decided(cmd inventory.Command, r *inventory.Result) {
 // OpenRequest opens an approval request at a token's first hit.
 func (c *commands) OpenRequest(ctx context.Context, token, organization string) (*authz.ApprovalRequest, error) {
 	r, err := c.Do(ctx, inventory.Actor{Kind: "system", Name: "patrol"}, inventory.OpenRequest{Organization: organization, Token: token})
+	var gone *inventory.NotFound
+	if errors.As(err, &gone) {
+		return nil, nil // the token or the organization went meanwhile: there is nothing to try again
+	}
 	if err != nil || r.Approval == nil {
 		return nil, err
 	}
