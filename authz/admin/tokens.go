@@ -118,6 +118,11 @@ func (s *service) tokens() {
 	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*body[inventory.TokenRow], error) {
 		return show(ctx, in.Organization, in.ID)
 	})
+	s.tokenActions()
+}
+
+// tokenActions registers what changes a token.
+func (s *service) tokenActions() {
 	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *TokenPath) (*struct{}, error) {
 		_, err := s.do(ctx, inventory.DeleteToken{Token: in.ID})
 		return nil, err

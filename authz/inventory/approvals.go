@@ -152,13 +152,30 @@ func (r *rules) decidable(t *Token, a *Authorization, version int64) error {
 	return nil
 }
 
-func (r *rules) approve(c Approve) error {
-	o, t, a, err := r.pair(c.Organization, c.Token)
+// reviewed finds a token that is to be decided on as it was reviewed.
+func (r *rules) reviewed(organization, token string, version int64) (*Organization, *Token, *Authorization, error) {
+	o, t, a, err := r.pair(organization, token)
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	r.change.Subject = Subject{OrganizationID: o.ID, TokenID: t.ID}
-	if err := r.decidable(t, a, c.Version); err != nil {
+	return o, t, a, r.decidable(t, a, version)
+}
+
+// settle writes a decision, and closes the request that asked for it.
+func (r *rules) settle(a *Authorization, state string, grants []authz.Grant, until time.Time, comment string) error {
+	a.State, a.Grants, a.ExpiresAt, a.Comment = state, grants, until, comment
+	a.ChangedAt, a.ChangedBy = r.now, r.actor.Name
+	r.change.Records.Authorizations = append(r.change.Records.Authorizations, a)
+	if state == authz.StateRevoked {
+		return r.closeRequest(a.TokenID, a.OrganizationID, authz.RequestWithdrawn, "", "")
+	}
+	return r.closeRequest(a.TokenID, a.OrganizationID, authz.RequestDecided, state, comment)
+}
+
+func (r *rules) approve(c Approve) error {
+	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version)
+	if err != nil {
 		return err
 	}
 	if !c.Until.IsZero() && !c.Until.After(r.now) {
@@ -185,10 +202,7 @@ func (r *rules) approve(c Approve) error {
 	if a.State == authz.StateApproved && a.ExpiresAt.Equal(until) && Covers(a.Grants, granted) && Covers(granted, a.Grants) {
 		return nil
 	}
-	a.State, a.Grants, a.ExpiresAt, a.Comment = authz.StateApproved, granted, until, c.Comment
-	a.ChangedAt, a.ChangedBy = r.now, r.actor.Name
-	r.change.Records.Authorizations = append(r.change.Records.Authorizations, a)
-	if err := r.closeRequest(t.ID, o.ID, authz.RequestDecided, authz.StateApproved, c.Comment); err != nil {
+	if err := r.settle(a, authz.StateApproved, granted, until, c.Comment); err != nil {
 		return err
 	}
 	details := map[string]any{"version": t.Version, "grants": len(granted)}
@@ -201,12 +215,8 @@ func (r *rules) approve(c Approve) error {
 }
 
 func (r *rules) deny(c Deny) error {
-	o, t, a, err := r.pair(c.Organization, c.Token)
+	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version)
 	if err != nil {
-		return err
-	}
-	r.change.Subject = Subject{OrganizationID: o.ID, TokenID: t.ID}
-	if err := r.decidable(t, a, c.Version); err != nil {
 		return err
 	}
 	if err := checkText("reason", c.Reason, maxText); err != nil {
@@ -215,10 +225,7 @@ func (r *rules) deny(c Deny) error {
 	if a.State == authz.StateDenied && a.Comment == c.Reason {
 		return nil
 	}
-	a.State, a.Grants, a.ExpiresAt, a.Comment = authz.StateDenied, nil, time.Time{}, c.Reason
-	a.ChangedAt, a.ChangedBy = r.now, r.actor.Name
-	r.change.Records.Authorizations = append(r.change.Records.Authorizations, a)
-	if err := r.closeRequest(t.ID, o.ID, authz.RequestDecided, authz.StateDenied, c.Reason); err != nil {
+	if err := r.settle(a, authz.StateDenied, nil, time.Time{}, c.Reason); err != nil {
 		return err
 	}
 	r.audit(o.ID, t.ID, map[string]any{"version": t.Version, "reason": c.Reason})
@@ -238,10 +245,7 @@ func (r *rules) revoke(c RevokeToken) error {
 	if a.State == authz.StateRevoked {
 		return nil
 	}
-	a.State, a.Grants, a.ExpiresAt, a.Comment = authz.StateRevoked, nil, time.Time{}, c.Comment
-	a.ChangedAt, a.ChangedBy = r.now, r.actor.Name
-	r.change.Records.Authorizations = append(r.change.Records.Authorizations, a)
-	if err := r.closeRequest(t.ID, o.ID, authz.RequestWithdrawn, "", ""); err != nil {
+	if err := r.settle(a, authz.StateRevoked, nil, time.Time{}, c.Comment); err != nil {
 		return err
 	}
 	r.audit(o.ID, t.ID, map[string]any{"comment": c.Comment})

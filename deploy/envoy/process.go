@@ -63,7 +63,7 @@ func Find() (string, error) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
 			path := filepath.Join(dir, ".venv", "bin", "envoy")
 			if _, err := os.Stat(path); err != nil {
-				return "", fmt.Errorf("no Envoy at %s: run tools/envoy/install.sh, or set PATROL_ENVOY", path)
+				return "", fmt.Errorf("no Envoy at %s: run make envoy, or set PATROL_ENVOY", path)
 			}
 			return path, nil
 		}
