@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -53,7 +55,7 @@ type Digester interface {
 	SHA256([32]byte) authz.Digest
 }
 
-// Options of the API; all are required but Decided.
+// Options of the API; all are required but Log.
 type Options struct {
 	Commands  Commands
 	Queries   Queries
@@ -61,10 +63,15 @@ type Options struct {
 	Explainer Explainer
 	Digester  Digester
 	Version   string
+	// Log takes what failed here and is no fault of who asked; default: nowhere.
+	Log *slog.Logger
 }
 
 // Handler serves the API. Its requests must carry an actor, see [WithActor].
 func Handler(o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("patrol", o.Version)
 	config.CreateHooks = nil // no $schema in answers
@@ -72,15 +79,17 @@ func Handler(o Options) http.Handler {
 	config.DocsPath = ""
 	config.OpenAPIPath = "/api/openapi"
 	config.SchemasPath = ""
+	config.Transformers = append(config.Transformers, withRequestID)
 	installErrors()
 	api := &service{Options: o, API: humago.New(mux, config)}
 	api.organizations()
 	api.members()
 	api.tokens()
 	api.approvals()
+	api.audit()
 	api.policies()
 	api.check()
-	return mux
+	return identified(mux, o.Log)
 }
 
 // service registers the operations.
@@ -89,17 +98,30 @@ type service struct {
 	huma.API
 }
 
-// maxBody is the greatest body, for imports.
-const maxBody = 512 << 20
+// The greatest bodies, and how long reading one may take.
+const (
+	maxBody       = 1 << 20
+	maxImport     = 256 << 20
+	bodyTimeout   = 10 * time.Second
+	importTimeout = 5 * time.Minute
+)
 
 // register adds an operation. Nothing changes on GET.
 func register[I, O any](s *service, id, method, path, summary string, handle func(context.Context, *I) (*O, error)) {
-	huma.Register(s.API, huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, MaxBodyBytes: maxBody, BodyReadTimeout: -1,
-	}, func(ctx context.Context, in *I) (*O, error) {
+	operate(s, huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, MaxBodyBytes: maxBody, BodyReadTimeout: bodyTimeout,
+	}, handle)
+}
+
+func operate[I, O any](s *service, o huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	huma.Register(s.API, o, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
-			return nil, problem(err)
+			p := problem(err)
+			if p.Status >= http.StatusInternalServerError {
+				s.Log.Error("the admin API failed", "operation", o.OperationID, "request_id", requestOf(ctx).id, "error", err)
+			}
+			return nil, p
 		}
 		return out, nil
 	})
@@ -124,13 +146,16 @@ type Paging struct {
 
 func (p Paging) page() inventory.Page { return inventory.Page{Limit: p.Limit, Cursor: p.Cursor} }
 
-func listing[T any](rows []T, next string) *page[T] {
+// listing is a page of rows. Its Link repeats the request's own filters.
+func listing[T any](ctx context.Context, rows []T, next string) *page[T] {
 	if rows == nil {
 		rows = []T{}
 	}
 	out := &page[T]{Body: rows}
-	if next != "" {
-		out.Link = "<?cursor=" + next + `>; rel="next"`
+	if u := requestOf(ctx).url; u != nil && next != "" {
+		query := u.Query()
+		query.Set("cursor", next)
+		out.Link = "<" + u.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
 	}
 	return out
 }

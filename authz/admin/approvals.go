@@ -30,7 +30,7 @@ func (s *service) approvals() {
 	},
 	) (*page[inventory.ApprovalRow], error) {
 		rows, next, err := s.Queries.Approvals(ctx, in.Organization, in.Status, in.page())
-		return listing(rows, next), err
+		return listing(ctx, rows, next), err
 	})
 	register(s, "approve-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/approve", "Approve a token; 409 where it changed since it was reviewed", func(ctx context.Context, in *struct {
 		OrganizationTokenPath

@@ -9,37 +9,46 @@ import (
 
 // CheckRequest is a request to decide on, as if it had come through Envoy.
 type CheckRequest struct {
-	Method  string            `json:"method" maxLength:"32"`
-	Path    string            `json:"path" maxLength:"16384"`
+	Method  string            `json:"method" minLength:"1" maxLength:"32"`
+	Path    string            `json:"path" minLength:"1" maxLength:"16384"`
 	Host    string            `json:"host,omitempty" maxLength:"255"`
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    string            `json:"body,omitempty"`
-	Token   string            `json:"token,omitempty" doc:"The secret to send as Authorization: Bearer; never kept"`
+	Token   string            `json:"token,omitempty" maxLength:"8192" doc:"The secret to send as Authorization: Bearer; never kept"`
 	Address string            `json:"address,omitempty" maxLength:"64" doc:"The client's address"`
 }
 
 // Checked says how a request would be decided, and on what.
 type Checked struct {
-	Allowed    bool            `json:"allowed"`
-	Reason     string          `json:"reason"`
-	Reasons    []string        `json:"reasons,omitempty"`
-	Next       []string        `json:"next,omitempty"`
-	HTTPStatus int             `json:"http_status,omitempty"`
-	Message    string          `json:"message,omitempty"`
-	Warnings   []authz.Warning `json:"warnings,omitempty"`
-	Policy     string          `json:"policy,omitempty"`
-	Revision   string          `json:"revision"`
-	Evaluator  string          `json:"evaluator,omitempty"`
-	Error      string          `json:"policy_error,omitempty"`
-	Input      map[string]any  `json:"input,omitempty"`
+	Allowed    bool           `json:"allowed"`
+	Reason     string         `json:"reason"`
+	Reasons    []string       `json:"reasons,omitempty"`
+	Next       []string       `json:"next,omitempty"`
+	HTTPStatus int            `json:"http_status,omitempty"`
+	Message    string         `json:"message,omitempty"`
+	Warnings   []CheckWarning `json:"warnings,omitempty"`
+	Policy     string         `json:"policy,omitempty"`
+	Revision   string         `json:"revision"`
+	Evaluator  string         `json:"evaluator,omitempty"`
+	Error      string         `json:"policy_error,omitempty"`
+	Input      map[string]any `json:"input,omitempty"`
+}
+
+// CheckWarning is what a client would be told with an answer that allows.
+type CheckWarning struct {
+	Topic string `json:"topic"`
+	Text  string `json:"text"`
 }
 
 func (s *service) check() {
 	register(s, "check", "POST", "/api/check", "Decide a request without opening, counting or mailing anything", func(ctx context.Context, in *struct{ Body CheckRequest }) (*body[Checked], error) {
 		o := s.Explainer.Explain(ctx, &asked{&in.Body})
 		out := Checked{
-			Allowed: o.Decision.Allowed, Reason: o.Decision.Reason, Reasons: o.Decision.Reasons, Next: o.Decision.Next, Warnings: o.Warnings,
+			Allowed: o.Decision.Allowed, Reason: o.Decision.Reason, Reasons: o.Decision.Reasons, Next: o.Decision.Next,
 			Policy: o.Policy, Revision: o.Revision, Evaluator: o.Evaluator,
+		}
+		for _, w := range o.Warnings {
+			out.Warnings = append(out.Warnings, CheckWarning(w))
 		}
 		if o.Err != nil {
 			out.Error = o.Err.Error()

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -22,6 +23,8 @@ type Problem struct {
 	Detail  string `json:"detail"`
 	Code    string `json:"code"`
 	Message string `json:"error"`
+	// RequestID is the answer's X-Request-Id, to find it in logs.
+	RequestID string `json:"request_id,omitempty"`
 	// Errors name each field that is wrong.
 	Errors []FieldProblem `json:"errors,omitempty"`
 	// Present is the state that a change would have met, on a conflict.
@@ -50,39 +53,65 @@ func newProblem(status int, code, detail string, fields ...FieldProblem) *Proble
 var once sync.Once
 
 // installErrors makes huma's own errors (validation) problems of this API.
-// huma.NewError is a global of the process; it is set once.
+// huma.NewError is a global of the process and meant to be replaced (see its
+// documentation); it is replaced once, before the first operation is registered.
 func installErrors() {
-	once.Do(func() {
-		huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-			p := newProblem(status, strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "_"), message)
-			if status == http.StatusUnprocessableEntity {
-				p.Code = "invalid"
-			}
-			var told []string
-			for _, err := range errs {
-				f := FieldProblem{Message: err.Error()}
-				var d huma.ErrorDetailer
-				if errors.As(err, &d) {
-					f.Field, f.Message = strings.TrimPrefix(d.ErrorDetail().Location, "body."), d.ErrorDetail().Message
-				}
-				p.Errors = append(p.Errors, f)
-				told = append(told, strings.TrimPrefix(f.Field+": "+f.Message, ": "))
-			}
-			if len(told) > 0 {
-				p.Detail = strings.Join(told, "; ")
-				p.Message = p.Detail
-			}
-			return p
+	once.Do(func() { huma.NewError = invalidRequest })
+}
+
+func invalidRequest(status int, message string, errs ...error) huma.StatusError {
+	p := newProblem(status, strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "_"), message)
+	if status == http.StatusUnprocessableEntity {
+		p.Code = "invalid"
+	}
+	var told []string
+	for _, err := range errs {
+		f := fieldProblem(err)
+		p.Errors = append(p.Errors, f)
+		if len(told) < maxTold {
+			told = append(told, strings.TrimPrefix(f.Field+": "+f.Message, ": "))
 		}
-	})
+	}
+	if more := len(errs) - len(told); more > 0 {
+		told = append(told, fmt.Sprintf("and %d more", more))
+	}
+	if len(told) > 0 {
+		p.Detail = strings.Join(told, "; ")
+		p.Message = p.Detail
+	}
+	return p
+}
+
+// maxTold is how many problems of fields the detail repeats.
+const maxTold = 10
+
+// fieldProblem names a field as the request had it. The value that was given
+// is never repeated: it may be a secret.
+func fieldProblem(err error) FieldProblem {
+	f := FieldProblem{Message: err.Error()}
+	var d huma.ErrorDetailer
+	if errors.As(err, &d) {
+		f.Field, f.Message = d.ErrorDetail().Location, d.ErrorDetail().Message
+		for _, part := range []string{"body.", "query.", "path.", "header."} {
+			f.Field = strings.TrimPrefix(f.Field, part)
+		}
+		if missing, ok := strings.CutPrefix(f.Message, "expected required property "); ok {
+			if name, ok := strings.CutSuffix(missing, " to be present"); ok {
+				f.Field, f.Message = strings.TrimPrefix(f.Field+"."+name, "body."), "is missing"
+			}
+		}
+	}
+	return f
 }
 
 // problem translates the inventory's errors.
-func problem(err error) error {
+func problem(err error) *Problem {
 	var (
 		missing  *inventory.NotFound
 		invalid  *inventory.Invalid
+		several  inventory.InvalidList
 		conflict *inventory.Conflict
+		stale    *inventory.Stale
 		ours     *Problem
 	)
 	switch {
@@ -90,6 +119,12 @@ func problem(err error) error {
 		return ours
 	case errors.As(err, &missing):
 		return newProblem(http.StatusNotFound, "not_found", missing.Error())
+	case errors.As(err, &several):
+		p := newProblem(http.StatusUnprocessableEntity, "invalid", several.Error())
+		for _, e := range several {
+			p.Errors = append(p.Errors, FieldProblem{e.Field, e.Problem})
+		}
+		return p
 	case errors.As(err, &invalid):
 		return newProblem(http.StatusUnprocessableEntity, "invalid", invalid.Error(), FieldProblem{invalid.Field, invalid.Problem})
 	case errors.As(err, &conflict):
@@ -98,6 +133,8 @@ func problem(err error) error {
 			p.Present = conflict.Token
 		}
 		return p
+	case errors.As(err, &stale):
+		return newProblem(http.StatusPreconditionFailed, "precondition_failed", stale.Error(), FieldProblem{"If-Match", stale.Error()})
 	}
 	return newProblem(http.StatusInternalServerError, "internal", err.Error())
 }

@@ -29,58 +29,87 @@ type PolicyChange struct {
 	Enforcement string     `json:"enforcement,omitempty" enum:"enforce,observe"`
 }
 
+// PolicyState is an organization's token policy.
+type PolicyState struct {
+	TokenPolicy     string     `json:"token_policy"`
+	NextTokenPolicy string     `json:"next_token_policy,omitempty" doc:"Comes into force at enforce_at"`
+	EnforceAt       *time.Time `json:"enforce_at,omitempty"`
+	Enforcement     string     `json:"enforcement"`
+	Version         int64      `json:"version"`
+}
+
 func (s *service) organizations() {
 	register(s, "list-organizations", "GET", "/api/organizations", "List organizations", func(ctx context.Context, in *struct{ Paging }) (*page[inventory.OrganizationRow], error) {
 		rows, next, err := s.Queries.Organizations(ctx, in.page())
-		return listing(rows, next), err
+		return listing(ctx, rows, next), err
 	})
-	register(s, "create-organization", "POST", "/api/organizations", "Create an organization", func(ctx context.Context, in *struct{ Body NewOrganization }) (*body[inventory.OrganizationRow], error) {
+	register(s, "create-organization", "POST", "/api/organizations", "Create an organization", func(ctx context.Context, in *struct{ Body NewOrganization }) (*versioned[inventory.OrganizationRow], error) {
 		r, err := s.do(ctx, inventory.CreateOrganization(in.Body))
 		if err != nil {
 			return nil, err
 		}
-		return &body[inventory.OrganizationRow]{*r.Organization}, nil
+		return organizationAnswer(r.Organization), nil
 	})
-	register(s, "get-organization", "GET", "/api/organizations/{organization}", "Show an organization", func(ctx context.Context, in *OrganizationPath) (*body[inventory.OrganizationRow], error) {
+	register(s, "get-organization", "GET", "/api/organizations/{organization}", "Show an organization", func(ctx context.Context, in *OrganizationPath) (*versioned[inventory.OrganizationRow], error) {
 		row, err := s.Queries.Organization(ctx, in.Organization)
 		if err != nil {
 			return nil, err
 		}
-		return &body[inventory.OrganizationRow]{*row}, nil
+		return organizationAnswer(row), nil
 	})
-	register(s, "delete-organization", "DELETE", "/api/organizations/{organization}", "Delete an organization without members", func(ctx context.Context, in *OrganizationPath) (*struct{}, error) {
-		_, err := s.do(ctx, inventory.DeleteOrganization{Organization: in.Organization})
+	register(s, "delete-organization", "DELETE", "/api/organizations/{organization}", "Delete an organization without members", func(ctx context.Context, in *struct {
+		OrganizationPath
+		IfMatch
+	},
+	) (*struct{}, error) {
+		_, err := s.organizationChanged(ctx, in.Organization, in.IfMatch.IfMatch, inventory.DeleteOrganization{Organization: in.Organization})
 		return nil, err
 	})
-	register(s, "set-token-policy", "PUT", "/api/organizations/{organization}/settings/token-policy", "Change the token policy, now or at a date", func(ctx context.Context, in *struct {
-		OrganizationPath
-		Body PolicyChange
-	},
-	) (*body[inventory.OrganizationRow], error) {
-		c := inventory.SetPolicy{Organization: in.Organization, TokenPolicy: in.Body.TokenPolicy, ClearNext: in.Body.ClearNext, Enforcement: in.Body.Enforcement}
-		if in.Body.EnforceAt != nil {
-			c.EnforceAt = *in.Body.EnforceAt
-		}
-		r, err := s.do(ctx, c)
-		if err != nil {
-			return nil, err
-		}
-		return &body[inventory.OrganizationRow]{*r.Organization}, nil
-	})
-	register(s, "get-token-policy", "GET", "/api/organizations/{organization}/settings/token-policy", "Show the token policy", func(ctx context.Context, in *OrganizationPath) (*body[PolicyChange], error) {
+	register(s, "set-token-policy", "PUT", "/api/organizations/{organization}/settings/token-policy", "Change the token policy, now or at a date", s.setPolicy)
+	register(s, "get-token-policy", "GET", "/api/organizations/{organization}/settings/token-policy", "Show the token policy", func(ctx context.Context, in *OrganizationPath) (*versioned[PolicyState], error) {
 		row, err := s.Queries.Organization(ctx, in.Organization)
 		if err != nil {
 			return nil, err
 		}
-		return &body[PolicyChange]{PolicyChange{TokenPolicy: row.TokenPolicy, EnforceAt: row.EnforceAt, Enforcement: row.Enforcement}}, nil
+		return &versioned[PolicyState]{etag(row.Version), PolicyState{row.TokenPolicy, row.NextTokenPolicy, row.EnforceAt, row.Enforcement, row.Version}}, nil
 	})
-	register(s, "list-audit", "GET", "/api/audit", "List the audit log, newest first", func(ctx context.Context, in *struct {
+}
+
+func (s *service) setPolicy(ctx context.Context, in *struct {
+	OrganizationPath
+	IfMatch
+	Body PolicyChange
+},
+) (*versioned[inventory.OrganizationRow], error) {
+	if in.Body == (PolicyChange{}) {
+		return nil, &inventory.Invalid{Field: "body", Problem: "changes nothing: give token_policy, enforcement or clear_next"}
+	}
+	r, err := s.organizationChanged(ctx, in.Organization, in.IfMatch.IfMatch, inventory.SetPolicy{
+		Organization: in.Organization, TokenPolicy: in.Body.TokenPolicy, EnforceAt: when(in.Body.EnforceAt),
+		ClearNext: in.Body.ClearNext, Enforcement: in.Body.Enforcement,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return organizationAnswer(r.Organization), nil
+}
+
+func (s *service) organizationChanged(ctx context.Context, name, match string, c inventory.Command) (inventory.Result, error) {
+	return changed(ctx, s, match, c, func() (*inventory.OrganizationRow, error) { return s.Queries.Organization(ctx, name) })
+}
+
+func (s *service) audit() {
+	register(s, "list-audit", "GET", "/api/audit", "List the audit log, newest first", func(ctx context.Context, in *struct{ Paging }) (*page[inventory.AuditRow], error) {
+		rows, next, err := s.Queries.Audit(ctx, "", in.page())
+		return listing(ctx, rows, next), err
+	})
+	register(s, "list-organization-audit", "GET", "/api/organizations/{organization}/audit", "List an organization's part of the audit log, newest first", func(ctx context.Context, in *struct {
+		OrganizationPath
 		Paging
-		Organization string `query:"organization" maxLength:"96"`
 	},
 	) (*page[inventory.AuditRow], error) {
 		rows, next, err := s.Queries.Audit(ctx, in.Organization, in.page())
-		return listing(rows, next), err
+		return listing(ctx, rows, next), err
 	})
 }
 
@@ -104,7 +133,7 @@ func (s *service) members() {
 	},
 	) (*page[inventory.MemberRow], error) {
 		rows, next, err := s.Queries.Members(ctx, in.Organization, in.page())
-		return listing(rows, next), err
+		return listing(ctx, rows, next), err
 	})
 	register(s, "set-member", "PUT", "/api/organizations/{organization}/members/{user}", "Add a member or change a role", func(ctx context.Context, in *struct {
 		MemberPath

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -23,34 +25,75 @@ type Server struct {
 	path string
 }
 
-// Listen opens the socket: mode 0600, for the same user and root alone. A
-// socket on which nobody answers any more is replaced; one that is in use is an
-// error.
+// maxSocketPath is the longest path of a Unix socket (unix(7): 108 bytes with
+// the final NUL).
+const maxSocketPath = 107
+
+// Listen opens the socket: mode 0600, for the same user and root alone, in a
+// directory of mode 0700 that is made if there is none. A socket on which
+// nobody answers any more is replaced; one that is in use is an error.
 func Listen(path string, h http.Handler) (*Server, error) {
-	if len(path) > 107 {
-		return nil, fmt.Errorf("the socket path %s has %d bytes; the system takes at most 107: choose a shorter data directory", path, len(path))
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("the socket path %s has %d bytes; the system takes at most %d: choose a shorter data directory", path, len(path), maxSocketPath)
 	}
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode()&fs.ModeSocket == 0 {
-			return nil, fmt.Errorf("%s is there and is no socket", path)
-		}
-		if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-			c.Close()
-			return nil, fmt.Errorf("another patrol answers on %s: stop it, or choose another data directory", path)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("replace the socket of a patrol that is gone: %w", err)
-		}
+	if err := private(filepath.Dir(path)); err != nil {
+		return nil, err
 	}
-	mask := syscall.Umask(0o177)
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("unix", path)
-	syscall.Umask(mask)
 	if err != nil {
 		return nil, fmt.Errorf("open the admin socket: %w", err)
 	}
+	// Whoever connects before the mode is set is still asked for by peer.
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("close the admin socket to others: %w", err)
+	}
 	s := &Server{l: l, path: path}
-	s.http = &http.Server{Handler: known(h), ReadHeaderTimeout: 10 * time.Second, ConnContext: withPeer}
+	s.http = &http.Server{
+		Handler: known(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ConnContext: withPeer,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // what fails is told by problems
+	}
 	return s, nil
+}
+
+// private makes the socket's directory. One that others may write to is
+// refused: they could put a socket of their own in the place of this one.
+func private(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the directory of the admin socket: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the directory of the admin socket: %w", err)
+	}
+	if info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("others may write to %s, where the admin socket is to be: chmod 700 it, or choose another data directory", dir)
+	}
+	return nil
+}
+
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for a socket that is there already: %w", err)
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return fmt.Errorf("%s is there and is no socket", path)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return fmt.Errorf("another patrol answers on %s: stop it, or choose another data directory", path)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("replace the socket of a patrol that is gone: %w", err)
+	}
+	return nil
 }
 
 // Serve answers until Stop.
@@ -61,8 +104,13 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Stop lets requests under way end, for a time.
-func (s *Server) Stop(ctx context.Context) error { return s.http.Shutdown(ctx) }
+// Stop lets requests under way end, for a time. It closes the socket also
+// where Serve never ran.
+func (s *Server) Stop(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	s.l.Close()
+	return err
+}
 
 type peerKey struct{}
 
@@ -89,7 +137,7 @@ func known(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		uid, ok := r.Context().Value(peerKey{}).(int)
 		if !ok || uid != 0 && uid != os.Getuid() {
-			http.Error(w, `{"error":"only the user that runs patrol, and root, may use this socket"}`, http.StatusForbidden)
+			writeProblem(w, r.Context(), newProblem(http.StatusForbidden, "forbidden", "only the user that runs patrol, and root, may use this socket"))
 			return
 		}
 		name := "uid:" + strconv.Itoa(uid)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -83,48 +85,54 @@ type Comment struct {
 
 func (s *service) tokens() {
 	register(s, "issue-token", "POST", "/api/tokens", "Issue a token; its secret is shown once", s.issue)
-	register(s, "import-tokens", "POST", "/api/tokens/import", "Import tokens by the SHA-256 of their secrets, all or none", s.importTokens)
+	operate(s, huma.Operation{
+		OperationID: "import-tokens", Method: "POST", Path: "/api/tokens/import", Summary: "Import tokens by the SHA-256 of their secrets, all or none",
+		MaxBodyBytes: maxImport, BodyReadTimeout: importTimeout,
+	}, s.importTokens)
 	register(s, "list-tokens", "GET", "/api/tokens", "List all tokens, newest first", func(ctx context.Context, in *struct {
 		Paging
 		Filter
 	},
 	) (*page[inventory.TokenRow], error) {
 		rows, next, err := s.Queries.Tokens(ctx, "", in.tokens(), in.page())
-		return listing(rows, next), err
+		return listing(ctx, rows, next), err
 	})
 	register(s, "list-organization-tokens", "GET", "/api/organizations/{organization}/settings/tokens", "List the tokens that reach an organization, newest first; revoked ones by status=all", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Paging
 		Filter
+		Status string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
 	},
 	) (*page[Listed], error) {
-		rows, next, err := s.Queries.Tokens(ctx, in.Organization, in.tokens(), in.page())
+		filter := in.tokens()
+		filter.Status = in.Status
+		rows, next, err := s.Queries.Tokens(ctx, in.Organization, filter, in.page())
 		out := make([]Listed, len(rows))
 		for i := range rows {
 			out[i] = listed(&rows[i])
 		}
-		return listing(out, next), err
+		return listing(ctx, out, next), err
 	})
-	show := func(ctx context.Context, organization, id string) (*body[inventory.TokenRow], error) {
-		row, err := s.Queries.Token(ctx, organization, id)
+	register(s, "get-token", "GET", "/api/tokens/{id}", "Show a token", func(ctx context.Context, in *TokenPath) (*versioned[inventory.TokenRow], error) {
+		row, err := s.Queries.Token(ctx, "", in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return tokenAnswer(row), nil
+	})
+	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*body[inventory.TokenRow], error) {
+		row, err := s.Queries.Token(ctx, in.Organization, in.ID)
 		if err != nil {
 			return nil, err
 		}
 		return &body[inventory.TokenRow]{*row}, nil
-	}
-	register(s, "get-token", "GET", "/api/tokens/{id}", "Show a token", func(ctx context.Context, in *TokenPath) (*body[inventory.TokenRow], error) {
-		return show(ctx, "", in.ID)
 	})
-	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*body[inventory.TokenRow], error) {
-		return show(ctx, in.Organization, in.ID)
-	})
-	s.tokenActions()
-}
-
-// tokenActions registers what changes a token.
-func (s *service) tokenActions() {
-	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *TokenPath) (*struct{}, error) {
-		_, err := s.do(ctx, inventory.DeleteToken{Token: in.ID})
+	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *struct {
+		TokenPath
+		IfMatch
+	},
+	) (*struct{}, error) {
+		_, err := s.tokenChanged(ctx, in.ID, in.IfMatch.IfMatch, inventory.DeleteToken{Token: in.ID})
 		return nil, err
 	})
 	s.everywhere("disable", "Stop a token everywhere", func(id, comment string) inventory.Command { return inventory.DisableToken{Token: id, Comment: comment} })
@@ -142,14 +150,13 @@ func (s *service) tokenActions() {
 
 // Filter narrows a listing of tokens.
 type Filter struct {
-	Status string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
-	Kind   string `query:"kind" enum:"read,write,fine-grained"`
-	Owner  string `query:"owner" maxLength:"96"`
-	Query  string `query:"q" maxLength:"200" doc:"Part of the name"`
+	Kind  string `query:"kind" enum:"read,write,fine-grained"`
+	Owner string `query:"owner" maxLength:"96"`
+	Query string `query:"q" maxLength:"200" doc:"Part of the name"`
 }
 
 func (f Filter) tokens() inventory.TokenFilter {
-	return inventory.TokenFilter{Status: f.Status, Kind: f.Kind, Owner: f.Owner, Query: f.Query}
+	return inventory.TokenFilter{Kind: f.Kind, Owner: f.Owner, Query: f.Query}
 }
 
 func (s *service) issue(ctx context.Context, in *struct{ Body NewToken }) (*body[IssuedToken], error) {
@@ -157,9 +164,7 @@ func (s *service) issue(ctx context.Context, in *struct{ Body NewToken }) (*body
 	c := inventory.IssueToken{
 		Owner: in.Body.Owner, DisplayName: in.Body.DisplayName, Kind: in.Body.Kind, Grants: in.Body.Grants, Global: in.Body.Global,
 		Purpose: in.Body.Purpose, Contact: in.Body.Contact, Digest: s.Digester.Secret(secret), Last4: secret.Last4(),
-	}
-	if in.Body.ExpiresAt != nil {
-		c.ExpiresAt = *in.Body.ExpiresAt
+		ExpiresAt: when(in.Body.ExpiresAt),
 	}
 	r, err := s.do(ctx, c)
 	if err != nil {
@@ -208,11 +213,20 @@ func when(t *time.Time) time.Time {
 func (s *service) everywhere(name, summary string, command func(id, comment string) inventory.Command) {
 	register(s, name+"-token", "POST", "/api/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
 		TokenPath
+		IfMatch
 		Body *Comment `required:"false"`
 	},
-	) (*body[inventory.TokenRow], error) {
-		return s.acted(ctx, command(in.ID, comment(in.Body)))
+	) (*versioned[inventory.TokenRow], error) {
+		r, err := s.tokenChanged(ctx, in.ID, in.IfMatch.IfMatch, command(in.ID, comment(in.Body)))
+		if err != nil {
+			return nil, err
+		}
+		return tokenAnswer(r.Token), nil
 	})
+}
+
+func (s *service) tokenChanged(ctx context.Context, id, match string, c inventory.Command) (inventory.Result, error) {
+	return changed(ctx, s, match, c, func() (*inventory.TokenRow, error) { return s.Queries.Token(ctx, "", id) })
 }
 
 // action registers an action of an organization on a token.

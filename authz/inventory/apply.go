@@ -15,6 +15,12 @@ const MaxDated = 90 * 24 * time.Hour
 // [*NotFound] and [*Conflict], or the state's own.
 func Apply(s State, p Policies, actor Actor, c Command, now time.Time) (*Change, error) {
 	r := &rules{State: s, policies: p, actor: actor, now: now.UTC().Truncate(time.Millisecond), change: &Change{}}
+	if on, ok := c.(IfVersion); ok {
+		if err := r.atVersion(on); err != nil {
+			return nil, err
+		}
+		c = on.Command
+	}
 	var err error
 	switch c := c.(type) {
 	case CreateOrganization:
@@ -59,6 +65,37 @@ func Apply(s State, p Policies, actor Actor, c Command, now time.Time) (*Change,
 		r.change.Audit.Actor, r.change.Audit.Action = actor, c.Action()
 	}
 	return r.change, nil
+}
+
+// atVersion checks that what a command changes is at the version it was based on.
+func (r *rules) atVersion(c IfVersion) error {
+	var organization, token string
+	switch c := c.Command.(type) {
+	case SetPolicy:
+		organization = c.Organization
+	case DeleteOrganization:
+		organization = c.Organization
+	case DisableToken:
+		token = c.Token
+	case EnableToken:
+		token = c.Token
+	case DeleteToken:
+		token = c.Token
+	default:
+		return fmt.Errorf("the command %T takes no version", c)
+	}
+	if token != "" {
+		t, err := r.token(token)
+		if err == nil && t.Version != c.Version {
+			err = &Stale{"token", c.Version, t.Version}
+		}
+		return err
+	}
+	o, err := r.organization(organization)
+	if err == nil && o.Version != c.Version {
+		err = &Stale{"organization", c.Version, o.Version}
+	}
+	return err
 }
 
 // rules is one application of a command.

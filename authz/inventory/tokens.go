@@ -14,6 +14,7 @@ const (
 	maxGrants      = 500
 	maxPermissions = 100
 	maxText        = 2000
+	maxBad         = 50 // tokens of an import whose problems are told at once
 )
 
 var validPermission = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
@@ -152,18 +153,29 @@ func (r *rules) importTokens(c ImportTokens) error {
 		return &Invalid{"tokens", "are missing"}
 	}
 	seen := make(map[authz.Digest]int, len(c.Tokens))
+	var bad InvalidList
 	for i := range c.Tokens {
 		in := &c.Tokens[i]
-		if other, twice := seen[in.Digest]; twice {
-			return &Invalid{fmt.Sprintf("tokens[%d].digest", i), fmt.Sprintf("is that of tokens[%d] too", other)}
-		}
+		other, twice := seen[in.Digest]
 		seen[in.Digest] = i
-		if err := r.importToken(in); err != nil {
-			if invalid, ok := err.(*Invalid); ok { //nolint:errorlint // made by the rules, never wrapped
-				return &Invalid{fmt.Sprintf("tokens[%d].%s", i, invalid.Field), invalid.Problem}
-			}
+		err := r.importToken(in)
+		if twice {
+			err = &Invalid{"sha256", fmt.Sprintf("is that of tokens[%d] too", other)}
+		}
+		if err == nil {
+			continue
+		}
+		invalid, ok := err.(*Invalid) //nolint:errorlint // made by the rules, never wrapped
+		if !ok {
 			return err
 		}
+		bad = append(bad, &Invalid{fmt.Sprintf("tokens[%d].%s", i, invalid.Field), invalid.Problem})
+		if len(bad) == maxBad {
+			break
+		}
+	}
+	if len(bad) > 0 {
+		return bad
 	}
 	r.change.Subject.Imported = len(c.Tokens)
 	r.audit("", "", map[string]any{"tokens": len(c.Tokens)})

@@ -2,56 +2,69 @@ package main
 
 import (
 	"context"
-	"net/url"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/term"
 
 	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/admin/client"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 // ApprovalCmd holds the commands on approval requests.
 type ApprovalCmd struct {
-	List    ApprovalListCmd    `cmd:"" help:"List approval requests, oldest first. Example: patrol approval list acme"`
-	Approve ApprovalApproveCmd `cmd:"" help:"Approve a token. Example: patrol approval approve acme ID --until 90d"`
-	Deny    ApprovalDenyCmd    `cmd:"" help:"Deny a token, or take an approval back. Example: patrol approval deny acme ID --reason \"use the shared token\""`
+	List    ApprovalListCmd    `cmd:"" help:"List approval requests, oldest first."`
+	Approve ApprovalApproveCmd `cmd:"" help:"Approve a token as you reviewed it."`
+	Deny    ApprovalDenyCmd    `cmd:"" help:"Deny a token, or take an approval back."`
 }
 
 // ApprovalListCmd lists approval requests.
 type ApprovalListCmd struct {
-	Organization string `arg:""`
-	Status       string `help:"open, decided, withdrawn or all." default:"open"`
+	Organization string `arg:"" help:"The organization."`
+	Status       string `help:"open, decided, withdrawn or all." enum:"open,decided,withdrawn,all" default:"open"`
 }
+
+// Help gives an example.
+func (*ApprovalListCmd) Help() string { return example("patrol approval list acme") }
 
 // Run lists them.
 func (c *ApprovalListCmd) Run(ctx context.Context, cli *CLI) error {
-	return list(ctx, cli, organizationPath(c.Organization)+"/settings/approvals", url.Values{"status": {c.Status}}, func(t *table, rows []inventory.ApprovalRow) {
-		t.row("TOKEN", "NAME", "OWNER", "STATE", "OPENED", "BY", "ASKS FOR", "VERSION", "PURPOSE")
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	rows, err := cl.Approvals(ctx, c.Organization, c.Status)
+	return list(cli, rows, err, "Nothing waits for a decision.", func(t *table, rows []inventory.ApprovalRow) {
+		t.row("TOKEN", "VERSION", "NAME", "OWNER", "STATE", "OPENED", "ASKS FOR", "PURPOSE")
 		for _, r := range rows {
-			t.row(r.Token, r.DisplayName, r.Owner, r.State, day(&r.OpenedAt), r.OpenedBy, permissions(r.Grants), r.Version, dash(r.Purpose))
+			state := r.State
+			if r.Decision != "" {
+				state = r.Decision
+			}
+			t.row(r.Token, r.Version, r.DisplayName, r.Owner, state, relative(&r.OpenedAt), dash(permissions(r.Grants)), dash(r.Purpose))
 		}
 	})
-}
-
-// reviewed is the version of a token that a decision is about: the one named,
-// or the one that is shown now.
-func (c *CLI) reviewed(ctx context.Context, organization, id string, version int64) (int64, error) {
-	if version != 0 {
-		return version, nil
-	}
-	cl, err := c.client()
-	if err != nil {
-		return 0, err
-	}
-	var row inventory.TokenRow
-	err = cl.Do(ctx, "GET", tokenPath(organization, id), nil, &row)
-	return row.Version, err
 }
 
 // ApprovalApproveCmd approves a token.
 type ApprovalApproveCmd struct {
 	organizationToken
-	Grant   []string `sep:"none" help:"Approve only this part: TYPE:NAME=PERMISSION,…" placeholder:"GRANT"`
-	Until   string   `help:"A span (90d), a date or a time." placeholder:"END"`
-	Version int64    `help:"The version of the token that you reviewed; refused if it changed since. Default: the present one."`
+	Grant      []string `sep:"none" help:"Approve only this part: TYPE:NAME=PERMISSION,…; may be given more than once." placeholder:"GRANT"`
+	Until      string   `help:"A span (30d), a date or a time; by default for good." placeholder:"END"`
+	Version    int64    `help:"The version that you reviewed; refused if the token changed since." xor:"version" placeholder:"N"`
+	AnyVersion bool     `help:"Approve it as it is now, whatever that is." xor:"version"`
+}
+
+// Help gives examples.
+func (*ApprovalApproveCmd) Help() string {
+	return "Without --version or --any-version the token is shown, and you are asked.\n\n" +
+		example(
+			"patrol approval approve acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --version 1",
+			"patrol approval approve acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --any-version --grant organization:acme=repo.content.read --until 30d",
+		)
 }
 
 // Run approves it.
@@ -64,26 +77,73 @@ func (c *ApprovalApproveCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	version, err := cli.reviewed(ctx, c.Organization, c.ID, c.Version)
+	cl, err := cli.client()
 	if err != nil {
 		return err
 	}
-	return cli.token(ctx, "POST", tokenPath(c.Organization, c.ID)+"/approve", admin.Approval{Version: version, Grants: grants, Until: until, Comment: c.Comment})
+	version := c.Version
+	if version == 0 {
+		if version, err = c.review(ctx, cl); err != nil {
+			return err
+		}
+	}
+	row, err := cl.Approve(ctx, c.Organization, c.ID, admin.Approval{Version: version, Grants: grants, Until: until, Comment: c.Comment})
+	return show(cli, row, err, showToken)
+}
+
+// review finds the version to approve: of what is shown now and agreed to.
+func (c *ApprovalApproveCmd) review(ctx context.Context, cl *client.Client) (int64, error) {
+	row, err := cl.Token(ctx, c.Organization, c.ID)
+	if err != nil || c.AnyVersion {
+		if err != nil {
+			return 0, err
+		}
+		return row.Version, nil
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return 0, usagef("say which version of the token you reviewed: --version %d is present (patrol token show %s --organization %s), or --any-version", row.Version, c.ID, c.Organization)
+	}
+	t := &table{w: tabwriter.NewWriter(os.Stderr, 0, 4, 2, ' ', 0)}
+	showToken(t, row)
+	if err := t.w.Flush(); err != nil {
+		return 0, err
+	}
+	fmt.Fprintf(os.Stderr, "Approve it in %s? [y/N] ", c.Organization)
+	var answer string
+	_, _ = fmt.Scanln(&answer) // nothing is no
+	if !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {
+		return 0, fmt.Errorf("nothing was approved")
+	}
+	return row.Version, nil
 }
 
 // ApprovalDenyCmd denies a token.
 type ApprovalDenyCmd struct {
-	Organization string `arg:""`
-	ID           string `arg:""`
-	Reason       string `required:"" help:"What the owner is told."`
-	Version      int64  `help:"The version of the token that you reviewed. Default: the present one."`
+	Organization string `arg:"" help:"The organization."`
+	ID           string `arg:"" help:"The token's id."`
+	Reason       string `required:"" help:"What the owner is told." placeholder:"TEXT"`
+	Version      int64  `help:"The version that you reviewed; refused if the token changed since. Default: the present one." placeholder:"N"`
+}
+
+// Help gives an example.
+func (*ApprovalDenyCmd) Help() string {
+	return example(`patrol approval deny acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --reason "use the shared token"`)
 }
 
 // Run denies it.
 func (c *ApprovalDenyCmd) Run(ctx context.Context, cli *CLI) error {
-	version, err := cli.reviewed(ctx, c.Organization, c.ID, c.Version)
+	cl, err := cli.client()
 	if err != nil {
 		return err
 	}
-	return cli.token(ctx, "POST", tokenPath(c.Organization, c.ID)+"/deny", admin.Denial{Version: version, Reason: c.Reason})
+	version := c.Version
+	if version == 0 {
+		row, err := cl.Token(ctx, c.Organization, c.ID)
+		if err != nil {
+			return err
+		}
+		version = row.Version
+	}
+	row, err := cl.Deny(ctx, c.Organization, c.ID, admin.Denial{Version: version, Reason: c.Reason})
+	return show(cli, row, err, showToken)
 }

@@ -16,9 +16,6 @@ import (
 	"github.com/patrol-authz/patrol/authz/admin/client"
 )
 
-// version is set when it is built.
-var version = "dev"
-
 // CLI is patrol's command line.
 type CLI struct {
 	Server  string `help:"The running server: unix:PATH or an http URL. Default: admin.sock in the data directory." env:"PATROL_SERVER" placeholder:"ADDR"`
@@ -42,6 +39,8 @@ type CLI struct {
 
 // usage is an error of how a command was called: exit 2.
 type usage struct{ error }
+
+func usagef(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
 
 func main() { os.Exit(run(os.Args[1:])) }
 

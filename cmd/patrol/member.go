@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/url"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -10,22 +9,23 @@ import (
 
 // MemberCmd holds the commands on members.
 type MemberCmd struct {
-	Add    MemberAddCmd    `cmd:"" help:"Add a member, or change a role. Example: patrol member add acme alice --role admin --email alice@example.com"`
-	List   MemberListCmd   `cmd:"" help:"List members. Example: patrol member list acme"`
-	Remove MemberRemoveCmd `cmd:"" help:"Remove a member; the approvals of the member's tokens end. Example: patrol member remove acme bob"`
-}
-
-func memberPath(organization, user string) string {
-	return organizationPath(organization) + "/members/" + url.PathEscape(user)
+	Add    MemberAddCmd    `cmd:"" help:"Add a member, or change a role."`
+	List   MemberListCmd   `cmd:"" help:"List members."`
+	Remove MemberRemoveCmd `cmd:"" help:"Remove a member; the approvals of the member's tokens end."`
 }
 
 // MemberAddCmd adds a member.
 type MemberAddCmd struct {
-	Organization string `arg:""`
-	User         string `arg:""`
-	Role         string `help:"admin, write, contributor, read or no_access." default:"read"`
-	Type         string `help:"user or service_account." default:"user"`
-	Email        string `help:"Address for mail."`
+	Organization string `arg:"" help:"The organization."`
+	User         string `arg:"" help:"The user; made if unknown."`
+	Role         string `help:"admin, write, contributor, read or no_access." enum:"admin,write,contributor,read,no_access" default:"read"`
+	Type         string `help:"user or service_account." enum:"user,service_account" default:"user"`
+	Email        string `help:"Address for mail." placeholder:"ADDRESS"`
+}
+
+// Help gives an example.
+func (*MemberAddCmd) Help() string {
+	return example("patrol member add acme alice --role admin --email alice@example.com")
 }
 
 // Run adds the member.
@@ -34,37 +34,49 @@ func (c *MemberAddCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	var row inventory.MemberRow
-	if err := cl.Do(ctx, "PUT", memberPath(c.Organization, c.User), admin.NewMember{Role: c.Role, Type: c.Type, Email: c.Email}, &row); err != nil {
-		return err
-	}
-	return cli.print(row, func(t *table) { members(t, []inventory.MemberRow{row}) })
+	row, err := cl.SetMember(ctx, c.Organization, c.User, admin.NewMember{Role: c.Role, Type: c.Type, Email: c.Email})
+	return show(cli, row, err, func(t *table, row *inventory.MemberRow) { members(t, []inventory.MemberRow{*row}) })
 }
 
 func members(t *table, rows []inventory.MemberRow) {
 	t.row("USER", "ROLE", "TYPE", "SINCE", "EMAIL")
 	for _, r := range rows {
-		t.row(r.User, r.Role, r.Type, day(&r.Since), dash(r.Email))
+		t.row(r.User, r.Role, r.Type, relative(&r.Since), dash(r.Email))
 	}
 }
 
 // MemberListCmd lists members.
 type MemberListCmd struct {
-	Organization string `arg:""`
+	Organization string `arg:"" help:"The organization."`
 }
+
+// Help gives an example.
+func (*MemberListCmd) Help() string { return example("patrol member list acme") }
 
 // Run lists them.
 func (c *MemberListCmd) Run(ctx context.Context, cli *CLI) error {
-	return list(ctx, cli, organizationPath(c.Organization)+"/members", nil, members)
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	rows, err := cl.Members(ctx, c.Organization)
+	return list(cli, rows, err, c.Organization+" has no members: patrol member add "+c.Organization+" USER", members)
 }
 
 // MemberRemoveCmd removes a member.
 type MemberRemoveCmd struct {
-	Organization string `arg:""`
-	User         string `arg:""`
+	Organization string `arg:"" help:"The organization."`
+	User         string `arg:"" help:"The member."`
 }
+
+// Help gives an example.
+func (*MemberRemoveCmd) Help() string { return example("patrol member remove acme bob") }
 
 // Run removes the member.
 func (c *MemberRemoveCmd) Run(ctx context.Context, cli *CLI) error {
-	return cli.send(ctx, "DELETE", memberPath(c.Organization, c.User), nil, "removed "+c.User+" from "+c.Organization)
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	return cli.done(cl.RemoveMember(ctx, c.Organization, c.User), "removed "+c.User+" from "+c.Organization)
 }

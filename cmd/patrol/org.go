@@ -2,23 +2,19 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net/url"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
-	"github.com/patrol-authz/patrol/authz/admin/client"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
-func organizationPath(name string) string { return "/api/organizations/" + url.PathEscape(name) }
-
 // OrgCmd holds the commands on organizations.
 type OrgCmd struct {
-	Create OrgCreateCmd `cmd:"" help:"Create an organization. Example: patrol org create acme --token-policy require_administrator_approval"`
-	List   OrgListCmd   `cmd:"" help:"List organizations. Example: patrol org list -o json"`
-	Show   OrgShowCmd   `cmd:"" help:"Show an organization. Example: patrol org show acme"`
-	Policy OrgPolicyCmd `cmd:"" help:"Change the token policy. Example: patrol org policy acme only_fine_grained_tokens --enforce-at 30d"`
-	Delete OrgDeleteCmd `cmd:"" help:"Delete an organization that has no members. Example: patrol org delete acme"`
+	Create OrgCreateCmd `cmd:"" help:"Create an organization."`
+	List   OrgListCmd   `cmd:"" help:"List organizations."`
+	Show   OrgShowCmd   `cmd:"" help:"Show an organization."`
+	Policy OrgPolicyCmd `cmd:"" help:"Change the token policy, now or at a date."`
+	Delete OrgDeleteCmd `cmd:"" help:"Delete an organization that has no members."`
 }
 
 // OrgCreateCmd creates an organization.
@@ -28,51 +24,94 @@ type OrgCreateCmd struct {
 	Observe     bool   `help:"Only observe: count what would be refused, and refuse nothing."`
 }
 
+// Help gives an example.
+func (*OrgCreateCmd) Help() string {
+	return example("patrol org create acme --token-policy require_administrator_approval")
+}
+
 // Run creates it.
 func (c *OrgCreateCmd) Run(ctx context.Context, cli *CLI) error {
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
 	in := admin.NewOrganization{Name: c.Name, TokenPolicy: c.TokenPolicy}
 	if c.Observe {
-		in.Enforcement = "observe"
+		in.Enforcement = authz.Observe
 	}
-	return cli.organization(ctx, "POST", "/api/organizations", in)
+	row, err := cl.CreateOrganization(ctx, in)
+	return show(cli, row, err, showOrganization)
 }
 
 // OrgListCmd lists organizations.
 type OrgListCmd struct{}
 
+// Help gives an example.
+func (*OrgListCmd) Help() string { return example("patrol org list -o json") }
+
 // Run lists them.
 func (*OrgListCmd) Run(ctx context.Context, cli *CLI) error {
-	return list(ctx, cli, "/api/organizations", nil, organizations)
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	rows, err := cl.Organizations(ctx)
+	return list(cli, rows, err, "No organization yet: patrol org create NAME", organizations)
 }
 
 // OrgShowCmd shows an organization.
 type OrgShowCmd struct {
-	Name string `arg:""`
+	Name string `arg:"" help:"The organization."`
 }
+
+// Help gives an example.
+func (*OrgShowCmd) Help() string { return example("patrol org show acme") }
 
 // Run shows it.
 func (c *OrgShowCmd) Run(ctx context.Context, cli *CLI) error {
-	return cli.organization(ctx, "GET", organizationPath(c.Name), nil)
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	row, err := cl.Organization(ctx, c.Name)
+	return show(cli, row, err, showOrganization)
 }
 
 // OrgDeleteCmd deletes an organization.
 type OrgDeleteCmd struct {
-	Name string `arg:""`
+	Name string `arg:"" help:"The organization."`
 }
+
+// Help gives an example.
+func (*OrgDeleteCmd) Help() string { return example("patrol org delete acme") }
 
 // Run deletes it.
 func (c *OrgDeleteCmd) Run(ctx context.Context, cli *CLI) error {
-	return cli.send(ctx, "DELETE", organizationPath(c.Name), nil, "deleted "+c.Name)
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	return cli.done(cl.DeleteOrganization(ctx, c.Name), "deleted "+c.Name)
 }
 
 // OrgPolicyCmd changes an organization's token policy.
 type OrgPolicyCmd struct {
-	Name      string `arg:""`
+	Name      string `arg:"" help:"The organization."`
 	Policy    string `arg:"" optional:"" help:"One of \"patrol policy list\"."`
-	EnforceAt string `help:"Bring it into force then: a date or a span (30d); until then the present one decides." placeholder:"DATE"`
+	EnforceAt string `help:"Bring it into force then: a date or a span (30d), at most 90 days ahead; until then the present one decides and the new one warns." placeholder:"DATE"`
 	ClearNext bool   `help:"Take a dated change back."`
-	Observe   bool   `help:"Only observe." xor:"mode"`
+	Observe   bool   `help:"Only observe: count what would be refused, and refuse nothing." xor:"mode"`
 	Enforce   bool   `help:"Enforce." xor:"mode"`
+	Version   int64  `help:"The version that you looked at; refused if the organization changed since. Default: not checked." placeholder:"N"`
+}
+
+// Help gives examples.
+func (*OrgPolicyCmd) Help() string {
+	return example(
+		"patrol org policy acme require_administrator_approval --enforce-at 30d",
+		"patrol org policy acme --observe",
+		"patrol org policy acme --clear-next",
+	)
 }
 
 // Run changes the policy.
@@ -83,57 +122,36 @@ func (c *OrgPolicyCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	in := admin.PolicyChange{TokenPolicy: c.Policy, EnforceAt: at, ClearNext: c.ClearNext}
 	if c.Observe {
-		in.Enforcement = "observe"
+		in.Enforcement = authz.Observe
 	}
 	if c.Enforce {
-		in.Enforcement = "enforce"
+		in.Enforcement = authz.Enforce
 	}
-	return cli.organization(ctx, "PUT", organizationPath(c.Name)+"/settings/token-policy", in)
-}
-
-func (c *CLI) organization(ctx context.Context, method, path string, in any) error {
-	cl, err := c.client()
+	if in == (admin.PolicyChange{}) {
+		return usagef("there is nothing to change: name a POLICY, --observe, --enforce or --clear-next")
+	}
+	cl, err := cli.client()
 	if err != nil {
 		return err
 	}
-	var row inventory.OrganizationRow
-	if err := cl.Do(ctx, method, path, in, &row); err != nil {
-		return err
-	}
-	return c.print(row, func(t *table) { organizations(t, []inventory.OrganizationRow{row}) })
+	row, err := cl.SetTokenPolicy(ctx, c.Name, in, c.Version)
+	return show(cli, row, err, showOrganization)
 }
 
 func organizations(t *table, rows []inventory.OrganizationRow) {
 	t.row("NAME", "TOKEN POLICY", "ENFORCEMENT", "NEXT", "FROM")
 	for _, r := range rows {
-		t.row(r.Name, r.TokenPolicy, r.Enforcement, dash(r.NextTokenPolicy), day(r.EnforceAt))
+		t.row(r.Name, r.TokenPolicy, r.Enforcement, dash(r.NextTokenPolicy), relative(r.EnforceAt))
 	}
 }
 
-// list reads a listing whole and prints it.
-func list[T any](ctx context.Context, cli *CLI, path string, query url.Values, fill func(*table, []T)) error {
-	cl, err := cli.client()
-	if err != nil {
-		return err
+func showOrganization(t *table, r *inventory.OrganizationRow) {
+	t.row("name", r.Name)
+	t.row("token policy", r.TokenPolicy)
+	if r.NextTokenPolicy != "" {
+		t.row("next", r.NextTokenPolicy+" from "+moment(r.EnforceAt))
 	}
-	rows, err := client.List[T](ctx, cl, path, query, 0)
-	if err != nil {
-		return err
-	}
-	return cli.print(rows, func(t *table) { fill(t, rows) })
-}
-
-// send asks for a change that has no answer worth a table.
-func (c *CLI) send(ctx context.Context, method, path string, in any, done string) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
-	if err := cl.Do(ctx, method, path, in, nil); err != nil {
-		return err
-	}
-	if c.Output == "table" {
-		fmt.Println(done)
-	}
-	return nil
+	t.row("enforcement", r.Enforcement)
+	t.row("created", moment(&r.CreatedAt))
+	t.row("version", r.Version)
 }

@@ -1,4 +1,6 @@
-// Package client speaks the administrative API for the commands.
+// Package client speaks the administrative API for the commands: a [Client]
+// has a method for each operation. Errors are [*Error] (what the server said),
+// [*Unreachable], or about the answer itself.
 package client
 
 import (
@@ -11,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -37,15 +38,29 @@ func New(server string) (*Client, error) {
 	return c, nil
 }
 
-// Error is a problem that the server answered with.
+// Error is a problem that the server answered with (RFC 9457).
 type Error struct {
-	Status  int             `json:"status"`
-	Detail  string          `json:"detail"`
-	Code    string          `json:"code"`
-	Present json.RawMessage `json:"present"`
+	Status    int             `json:"status"`
+	Detail    string          `json:"detail"`
+	Code      string          `json:"code"`
+	RequestID string          `json:"request_id"`
+	Fields    []Field         `json:"errors"`
+	Present   json.RawMessage `json:"present"`
 }
 
-func (e *Error) Error() string { return e.Detail }
+// Field is what is wrong with one field of a request.
+type Field struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// Error is the detail; what failed in the server names its request too.
+func (e *Error) Error() string {
+	if e.Status >= http.StatusInternalServerError && e.RequestID != "" {
+		return e.Detail + " (request " + e.RequestID + ")"
+	}
+	return e.Detail
+}
 
 // Unreachable says that no server answers.
 type Unreachable struct {
@@ -54,7 +69,7 @@ type Unreachable struct {
 }
 
 func (e *Unreachable) Error() string {
-	return fmt.Sprintf("no patrol server answers at %s: start one with \"patrol serve\", or name yours with --server or PATROL_SERVER (%v)", e.Server, e.Err)
+	return fmt.Sprintf("no patrol server answers at %s: start `patrol serve` or set --server / PATROL_SERVER (%v)", e.Server, e.Err)
 }
 
 // Unwrap gives the cause.
@@ -62,11 +77,11 @@ func (e *Unreachable) Unwrap() error { return e.Err }
 
 // Do sends in (nil: nothing) and decodes the answer into out (nil: ignored).
 func (c *Client) Do(ctx context.Context, method, path string, in, out any) error {
-	_, err := c.do(ctx, method, path, in, out)
+	_, err := c.do(ctx, method, path, nil, in, out)
 	return err
 }
 
-func (c *Client) do(ctx context.Context, method, path string, in, out any) (next string, err error) {
+func (c *Client) do(ctx context.Context, method, path string, header http.Header, in, out any) (next string, err error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -79,60 +94,88 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) (next
 	if err != nil {
 		return "", err
 	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return "", &Unreachable{c.server, err}
+		return "", c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		e := &Error{Status: resp.StatusCode}
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-		if json.Unmarshal(b, e) != nil || e.Detail == "" {
-			e.Detail = fmt.Sprintf("the server answered %s", resp.Status)
-		}
-		return "", e
-	}
-	if m := nextLink.FindStringSubmatch(resp.Header.Get("Link")); m != nil {
-		next = m[1]
+		return "", refusal(resp)
 	}
 	if out == nil || resp.StatusCode == http.StatusNoContent {
-		return next, nil
+		return "", nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return "", fmt.Errorf("read the server's answer: %w", err)
+		return "", fmt.Errorf("read the answer of %s: %w", c.server, err)
 	}
-	return next, nil
+	return nextPage(resp.Header.Get("Link")), nil
 }
 
-var nextLink = regexp.MustCompile(`<\?cursor=([^>]*)>; rel="next"`)
-
-// List reads all pages of a listing, up to a number of rows (0: all).
-func List[T any](ctx context.Context, c *Client, path string, query url.Values, most int) ([]T, error) {
-	out := []T{}
-	if query == nil {
-		query = url.Values{}
+// unreachable tells a server that does not answer from a caller who gave up.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("ask %s: %w", c.server, ctx.Err())
 	}
-	query.Set("limit", "1000")
-	for {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	return &Unreachable{c.server, err}
+}
+
+func refusal(resp *http.Response) error {
+	e := &Error{Status: resp.StatusCode}
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if json.Unmarshal(b, e) != nil || e.Detail == "" {
+		e.Detail = "the server answered " + resp.Status + "; is it a patrol?"
+	}
+	return e
+}
+
+// nextPage is the path of the page that follows, by a Link (RFC 8288), or "".
+func nextPage(link string) string {
+	target, ok := strings.CutSuffix(link, `>; rel="next"`)
+	if !ok {
+		return ""
+	}
+	return strings.TrimPrefix(target, "<")
+}
+
+// pageSize is how many rows are asked for at once.
+const pageSize = "1000"
+
+// List reads the pages of a listing, up to a number of rows (0: all).
+func List[T any](ctx context.Context, c *Client, path string, query url.Values, most int) ([]T, error) {
+	first := url.Values{"limit": {pageSize}}
+	for k, v := range query {
+		first[k] = v
+	}
+	out := []T{}
+	for next := path + "?" + first.Encode(); next != ""; {
 		var rows []T
-		next, err := c.do(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &rows)
-		if err != nil {
+		var err error
+		if next, err = c.do(ctx, http.MethodGet, next, nil, nil, &rows); err != nil {
 			return nil, err
 		}
 		out = append(out, rows...)
 		if most > 0 && len(out) >= most {
 			return out[:most], nil
 		}
-		if next == "" {
-			return out, nil
-		}
-		query.Set("cursor", next)
 	}
+	return out, nil
+}
+
+// send asks for something and decodes the answer.
+func send[T any](ctx context.Context, c *Client, method, path string, in any) (*T, error) {
+	var out T
+	if err := c.Do(ctx, method, path, in, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
 }

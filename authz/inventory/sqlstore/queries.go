@@ -202,15 +202,19 @@ func (s *Store) Approvals(ctx context.Context, organization, status string, p in
 		if err != nil {
 			return err
 		}
-		offset, _ := strconv.Atoi(p.Cursor)
-		list, err := findAll(st, scanRequest, `SELECT `+requestColumns+` FROM requests WHERE organization_id = ? AND (? IN ('', 'all') OR state = ?) ORDER BY opened_at, id LIMIT ? OFFSET ?`,
-			o.ID, status, status, limit(p)+1, offset)
+		after, afterID, err := approvalCursor(p.Cursor)
+		if err != nil {
+			return err
+		}
+		list, err := findAll(st, scanRequest, `SELECT `+requestColumns+` FROM requests WHERE organization_id = ? AND (? IN ('', 'all') OR state = ?) AND (opened_at, id) > (?, ?) ORDER BY opened_at, id LIMIT ?`,
+			o.ID, status, status, after, afterID, limit(p)+1)
 		if err != nil {
 			return err
 		}
 		for i, q := range list {
 			if i == limit(p) {
-				next = strconv.Itoa(offset + i)
+				last := list[i-1]
+				next = strconv.FormatInt(millis(last.OpenedAt), 10) + "." + last.ID
 				break
 			}
 			t, err := s.tokenRow(st, o, q.TokenID)
@@ -225,6 +229,19 @@ func (s *Store) Approvals(ctx context.Context, organization, status string, p in
 		return nil
 	})
 	return rows, next, err
+}
+
+// approvalCursor reads a cursor of Approvals: the place of its last row, which
+// stays where it is when requests before it are decided.
+func approvalCursor(cursor string) (after int64, id string, err error) {
+	if cursor == "" {
+		return 0, "", nil
+	}
+	at, id, ok := strings.Cut(cursor, ".")
+	if after, err = strconv.ParseInt(at, 10, 64); !ok || err != nil {
+		return 0, "", &inventory.Invalid{Field: "cursor", Problem: "is none of ours"}
+	}
+	return after, id, nil
 }
 
 // Audit lists the audit log, newest first; of one organization, or whole.

@@ -1,0 +1,76 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+func organizationPath(name string) string { return "/api/organizations/" + url.PathEscape(name) }
+
+func memberPath(organization, user string) string {
+	return organizationPath(organization) + "/members/" + url.PathEscape(user)
+}
+
+// Organizations lists all organizations.
+func (c *Client) Organizations(ctx context.Context) ([]inventory.OrganizationRow, error) {
+	return List[inventory.OrganizationRow](ctx, c, "/api/organizations", nil, 0)
+}
+
+// CreateOrganization makes an organization.
+func (c *Client) CreateOrganization(ctx context.Context, o admin.NewOrganization) (*inventory.OrganizationRow, error) {
+	return send[inventory.OrganizationRow](ctx, c, http.MethodPost, "/api/organizations", o)
+}
+
+// Organization reads one organization.
+func (c *Client) Organization(ctx context.Context, name string) (*inventory.OrganizationRow, error) {
+	return send[inventory.OrganizationRow](ctx, c, http.MethodGet, organizationPath(name), nil)
+}
+
+// SetTokenPolicy changes an organization's token policy, where version is not 0
+// only while the organization is at it.
+func (c *Client) SetTokenPolicy(ctx context.Context, organization string, change admin.PolicyChange, version int64) (*inventory.OrganizationRow, error) {
+	var row inventory.OrganizationRow
+	header := http.Header{}
+	if version != 0 {
+		header.Set("If-Match", fmt.Sprintf("%q", fmt.Sprint(version)))
+	}
+	if _, err := c.do(ctx, http.MethodPut, organizationPath(organization)+"/settings/token-policy", header, change, &row); err != nil {
+		return nil, err
+	}
+	return &row, nil
+}
+
+// DeleteOrganization deletes an organization that has no members.
+func (c *Client) DeleteOrganization(ctx context.Context, name string) error {
+	return c.Do(ctx, http.MethodDelete, organizationPath(name), nil, nil)
+}
+
+// Members lists an organization's members.
+func (c *Client) Members(ctx context.Context, organization string) ([]inventory.MemberRow, error) {
+	return List[inventory.MemberRow](ctx, c, organizationPath(organization)+"/members", nil, 0)
+}
+
+// SetMember adds a member or changes a role.
+func (c *Client) SetMember(ctx context.Context, organization, user string, m admin.NewMember) (*inventory.MemberRow, error) {
+	return send[inventory.MemberRow](ctx, c, http.MethodPut, memberPath(organization, user), m)
+}
+
+// RemoveMember removes a member; the approvals of the member's tokens end.
+func (c *Client) RemoveMember(ctx context.Context, organization, user string) error {
+	return c.Do(ctx, http.MethodDelete, memberPath(organization, user), nil, nil)
+}
+
+// Audit lists the newest entries of the audit log: of an organization, or of
+// all where it is "".
+func (c *Client) Audit(ctx context.Context, organization string, most int) ([]inventory.AuditRow, error) {
+	path := "/api/audit"
+	if organization != "" {
+		path = organizationPath(organization) + "/audit"
+	}
+	return List[inventory.AuditRow](ctx, c, path, nil, most)
+}

@@ -1,0 +1,107 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// tokenPath is a token's path: as an organization sees it, or whole.
+func tokenPath(organization, id string) string {
+	if organization == "" {
+		return "/api/tokens/" + url.PathEscape(id)
+	}
+	return organizationPath(organization) + "/settings/tokens/" + url.PathEscape(id)
+}
+
+// IssueToken makes a token; the answer holds its secret, this once.
+func (c *Client) IssueToken(ctx context.Context, t admin.NewToken) (*admin.IssuedToken, error) {
+	return send[admin.IssuedToken](ctx, c, http.MethodPost, "/api/tokens", t)
+}
+
+// ImportTokens brings tokens in, all or none; it returns how many.
+func (c *Client) ImportTokens(ctx context.Context, tokens []admin.ImportedToken) (int, error) {
+	out, err := send[admin.Imported](ctx, c, http.MethodPost, "/api/tokens/import", map[string]any{"tokens": tokens})
+	if err != nil {
+		return 0, err
+	}
+	return out.Imported, nil
+}
+
+// Tokens lists all tokens, newest first.
+func (c *Client) Tokens(ctx context.Context, f inventory.TokenFilter) ([]inventory.TokenRow, error) {
+	return List[inventory.TokenRow](ctx, c, "/api/tokens", filter(f), 0)
+}
+
+// OrganizationTokens lists the tokens that reach an organization, newest first.
+func (c *Client) OrganizationTokens(ctx context.Context, organization string, f inventory.TokenFilter) ([]admin.Listed, error) {
+	return List[admin.Listed](ctx, c, organizationPath(organization)+"/settings/tokens", filter(f), 0)
+}
+
+func filter(f inventory.TokenFilter) url.Values {
+	query := url.Values{}
+	for name, value := range map[string]string{"status": f.Status, "kind": f.Kind, "owner": f.Owner, "q": f.Query} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query
+}
+
+// Token reads a token: as an organization sees it, or whole where that is "".
+func (c *Client) Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error) {
+	return send[inventory.TokenRow](ctx, c, http.MethodGet, tokenPath(organization, id), nil)
+}
+
+func (c *Client) act(ctx context.Context, organization, id, action, comment string) (*inventory.TokenRow, error) {
+	return send[inventory.TokenRow](ctx, c, http.MethodPost, tokenPath(organization, id)+"/"+action, admin.Comment{Comment: comment})
+}
+
+// RevokeToken ends a token's access to an organization for ever.
+func (c *Client) RevokeToken(ctx context.Context, organization, id, comment string) (*inventory.TokenRow, error) {
+	return c.act(ctx, organization, id, "revoke", comment)
+}
+
+// SuspendToken stops a token's access to an organization until it is resumed.
+func (c *Client) SuspendToken(ctx context.Context, organization, id, comment string) (*inventory.TokenRow, error) {
+	return c.act(ctx, organization, id, "suspend", comment)
+}
+
+// ResumeToken lets a suspended token go on.
+func (c *Client) ResumeToken(ctx context.Context, organization, id, comment string) (*inventory.TokenRow, error) {
+	return c.act(ctx, organization, id, "resume", comment)
+}
+
+// DisableToken stops a token everywhere.
+func (c *Client) DisableToken(ctx context.Context, id, comment string) (*inventory.TokenRow, error) {
+	return c.act(ctx, "", id, "disable", comment)
+}
+
+// EnableToken lets a disabled token go on.
+func (c *Client) EnableToken(ctx context.Context, id, comment string) (*inventory.TokenRow, error) {
+	return c.act(ctx, "", id, "enable", comment)
+}
+
+// DeleteToken deletes a token; what was decided on it is kept.
+func (c *Client) DeleteToken(ctx context.Context, id string) error {
+	return c.Do(ctx, http.MethodDelete, tokenPath("", id), nil, nil)
+}
+
+// Approvals lists an organization's approval requests in a state (open,
+// decided, withdrawn, all), oldest first.
+func (c *Client) Approvals(ctx context.Context, organization, state string) ([]inventory.ApprovalRow, error) {
+	return List[inventory.ApprovalRow](ctx, c, organizationPath(organization)+"/settings/approvals", url.Values{"status": {state}}, 0)
+}
+
+// Approve approves a token as it was reviewed.
+func (c *Client) Approve(ctx context.Context, organization, id string, a admin.Approval) (*inventory.TokenRow, error) {
+	return send[inventory.TokenRow](ctx, c, http.MethodPost, tokenPath(organization, id)+"/approve", a)
+}
+
+// Deny denies a token as it was reviewed, or takes an approval back.
+func (c *Client) Deny(ctx context.Context, organization, id string, d admin.Denial) (*inventory.TokenRow, error) {
+	return send[inventory.TokenRow](ctx, c, http.MethodPost, tokenPath(organization, id)+"/deny", d)
+}

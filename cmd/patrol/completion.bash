@@ -1,0 +1,24 @@
+_patrol() {
+  local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" path="" words="" try i
+  case "$previous" in
+@FLAGS@  esac
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case "${COMP_WORDS[i]}" in
+    @WITH_VALUE@) ((i++)) ;;
+    -*) ;;
+    *)
+      # What is no command below this one is an argument.
+      try="${path:+$path }${COMP_WORDS[i]}"
+      if _patrol_words "$try"; then path="$try"; fi
+      ;;
+    esac
+  done
+  _patrol_words "$path"
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+_patrol_words() {
+  case "$1" in
+@COMMANDS@    *) return 1 ;;
+  esac
+}
+complete -o bashdefault -F _patrol patrol

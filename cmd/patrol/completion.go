@@ -1,0 +1,148 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+//go:embed completion.bash
+var completionBash string
+
+// CompletionCmd prints a completion script, made from the command line itself.
+type CompletionCmd struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+// Help gives an example for each shell.
+func (*CompletionCmd) Help() string {
+	return example(
+		"source <(patrol completion bash)",
+		"source <(patrol completion zsh)",
+		"patrol completion fish > ~/.config/fish/completions/patrol.fish",
+	)
+}
+
+// Run prints it.
+func (c *CompletionCmd) Run(app *kong.Application) error {
+	switch c.Shell {
+	case "fish":
+		fmt.Print(fish(app))
+	case "zsh":
+		fmt.Print("autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n" + bash(app))
+	default:
+		fmt.Print(bash(app))
+	}
+	return nil
+}
+
+// commands calls f for each command with its path, "token issue".
+func eachCommand(n *kong.Node, path string, f func(path string, n *kong.Node)) {
+	f(path, n)
+	for _, child := range n.Children {
+		if child.Type == kong.CommandNode && !child.Hidden {
+			eachCommand(child, strings.TrimSpace(path+" "+child.Name), f)
+		}
+	}
+}
+
+// words are what may follow a command: subcommands, flags, the values of its
+// arguments where they are known.
+func words(app *kong.Application, n *kong.Node) []string {
+	var out []string
+	for _, child := range n.Children {
+		if child.Type == kong.CommandNode && !child.Hidden {
+			out = append(out, child.Name)
+		}
+	}
+	for _, p := range n.Positional {
+		out = append(out, p.EnumSlice()...)
+	}
+	for _, f := range n.Flags {
+		out = append(out, "--"+f.Name)
+	}
+	if n != app.Node {
+		for _, f := range app.Flags {
+			out = append(out, "--"+f.Name)
+		}
+	}
+	return out
+}
+
+// values lists the flags with a value, and those whose values are known.
+func values(app *kong.Application) (known map[string][]string, any []string) {
+	known = map[string][]string{}
+	seen := map[string]bool{}
+	eachCommand(app.Node, "", func(_ string, n *kong.Node) {
+		for _, f := range n.Flags {
+			if f.IsBool() || seen[f.Name] {
+				continue
+			}
+			seen[f.Name] = true
+			names := []string{"--" + f.Name}
+			if f.Short != 0 {
+				names = append(names, "-"+string(f.Short))
+			}
+			if f.Enum != "" {
+				known[strings.Join(names, "|")] = f.EnumSlice()
+				continue
+			}
+			any = append(any, names...)
+		}
+	})
+	return known, any
+}
+
+func bash(app *kong.Application) string {
+	var commands, flags strings.Builder
+	eachCommand(app.Node, "", func(path string, n *kong.Node) {
+		fmt.Fprintf(&commands, "    %q) words=%q ;;\n", path, strings.Join(words(app, n), " "))
+	})
+	known, any := values(app)
+	for names, list := range known {
+		fmt.Fprintf(&flags, "    %s) COMPREPLY=($(compgen -W %q -- \"$current\")); return ;;\n", names, strings.Join(list, " "))
+	}
+	fmt.Fprintf(&flags, "    %s) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n", strings.Join(any, "|"))
+	withValue := strings.Join(any, "|")
+	for names := range known {
+		withValue += "|" + names
+	}
+	return strings.NewReplacer("@COMMANDS@", commands.String(), "@FLAGS@", flags.String(), "@WITH_VALUE@", withValue).Replace(completionBash)
+}
+
+func fish(app *kong.Application) string {
+	var out strings.Builder
+	quote := func(s string) string {
+		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
+	}
+	eachCommand(app.Node, "", func(path string, n *kong.Node) {
+		when := "__fish_use_subcommand"
+		if path != "" {
+			when = "__fish_seen_subcommand_from " + strings.Join(strings.Fields(path), "; and __fish_seen_subcommand_from ")
+		}
+		for _, child := range n.Children {
+			if child.Type == kong.CommandNode && !child.Hidden {
+				fmt.Fprintf(&out, "complete -c patrol -f -n %s -a %s -d %s\n", quote(when), child.Name, quote(child.Help))
+			}
+		}
+		for _, f := range n.Flags {
+			line := "complete -c patrol -l " + f.Name + " -d " + quote(f.Help)
+			if n != app.Node {
+				line += " -n " + quote(when)
+			}
+			if f.Short != 0 {
+				line += " -s " + string(f.Short)
+			}
+			if !f.IsBool() {
+				line += " -r"
+			}
+			if f.Enum != "" {
+				line += " -f -a " + quote(strings.Join(f.EnumSlice(), " "))
+			}
+			fmt.Fprintln(&out, line)
+		}
+	})
+	return out.String()
+}

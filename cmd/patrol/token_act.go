@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// TokenRevokeCmd revokes a token.
+type TokenRevokeCmd struct{ organizationToken }
+
+// Help gives an example.
+func (*TokenRevokeCmd) Help() string {
+	return "It is final, for this organization alone; elsewhere the token goes on.\n\n" +
+		example("patrol token revoke acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --comment leaked")
+}
+
+// Run revokes it.
+func (c *TokenRevokeCmd) Run(ctx context.Context, cli *CLI) error {
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	return cli.onToken(ctx, c.Organization, c.ID, c.Comment, cl.RevokeToken)
+}
+
+// TokenSuspendCmd suspends a token.
+type TokenSuspendCmd struct{ organizationToken }
+
+// Help gives an example.
+func (*TokenSuspendCmd) Help() string {
+	return example("patrol token suspend acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3")
+}
+
+// Run suspends it.
+func (c *TokenSuspendCmd) Run(ctx context.Context, cli *CLI) error {
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	return cli.onToken(ctx, c.Organization, c.ID, c.Comment, cl.SuspendToken)
+}
+
+// TokenResumeCmd resumes a token.
+type TokenResumeCmd struct{ organizationToken }
+
+// Help gives an example.
+func (*TokenResumeCmd) Help() string {
+	return example("patrol token resume acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3")
+}
+
+// Run resumes it.
+func (c *TokenResumeCmd) Run(ctx context.Context, cli *CLI) error {
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	return cli.onToken(ctx, c.Organization, c.ID, c.Comment, cl.ResumeToken)
+}
+
+// anyToken are the arguments of an action on a token as a whole.
+type anyToken struct {
+	ID      string `arg:"" help:"The token's id."`
+	Comment string `help:"A word for the audit log." placeholder:"TEXT"`
+}
+
+// TokenDisableCmd disables a token.
+type TokenDisableCmd struct{ anyToken }
+
+// Help gives an example.
+func (*TokenDisableCmd) Help() string {
+	return "It is answered as an unknown token in every organization until it is enabled.\n\n" +
+		example("patrol token disable 01a20daf-8d3a-7c75-94a4-182374a6e5b3")
+}
+
+// Run disables it.
+func (c *TokenDisableCmd) Run(ctx context.Context, cli *CLI) error {
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	return cli.onToken(ctx, "", c.ID, c.Comment, func(ctx context.Context, _, id, comment string) (*inventory.TokenRow, error) {
+		return cl.DisableToken(ctx, id, comment)
+	})
+}
+
+// TokenEnableCmd enables a token.
+type TokenEnableCmd struct{ anyToken }
+
+// Help gives an example.
+func (*TokenEnableCmd) Help() string {
+	return example("patrol token enable 01a20daf-8d3a-7c75-94a4-182374a6e5b3")
+}
+
+// Run enables it.
+func (c *TokenEnableCmd) Run(ctx context.Context, cli *CLI) error {
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	return cli.onToken(ctx, "", c.ID, c.Comment, func(ctx context.Context, _, id, comment string) (*inventory.TokenRow, error) {
+		return cl.EnableToken(ctx, id, comment)
+	})
+}
+
+// TokenDeleteCmd deletes a token.
+type TokenDeleteCmd struct {
+	ID string `arg:"" help:"The token's id."`
+}
+
+// Help gives an example.
+func (*TokenDeleteCmd) Help() string {
+	return "Importing it again brings back what was decided on it: a revocation stays.\n\n" +
+		example("patrol token delete 01a20daf-8d3a-7c75-94a4-182374a6e5b3")
+}
+
+// Run deletes it.
+func (c *TokenDeleteCmd) Run(ctx context.Context, cli *CLI) error {
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	return cli.done(cl.DeleteToken(ctx, c.ID), "deleted "+c.ID)
+}
