@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"authz/inventory/sqlstore":  {"authz", "authz/inventory"},
 	"authz/inventory/snapshot":  {"authz", "authz/inventory"},
 	"authz/inventory/storetest": {"authz", "authz/inventory"},
+	"authz/notify":              {},
 	"authz/telemetry":           {"authz"},
 	"authz/admin":               {"authz", "authz/credential", "authz/inventory"},
 	"authz/admin/client":        {"authz", "authz/inventory", "authz/admin"},

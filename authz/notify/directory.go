@@ -1,0 +1,95 @@
+package notify
+
+import (
+	"context"
+	"time"
+)
+
+// Person is somebody whom messages go to.
+type Person struct {
+	Name  string
+	Email string
+}
+
+// Subject is what an event is about, as it stands now.
+type Subject struct {
+	Organization Organization
+	// Token and its Owner; nil where the event is about none.
+	Token *Token
+	Owner Person
+	// Findings of a digest, the worst first.
+	Findings []Finding
+}
+
+// Organization is an organization as messages show it.
+type Organization struct {
+	ID, Name        string
+	TokenPolicy     string
+	NextTokenPolicy string
+	EnforceAt       time.Time
+	// Gather puts new requests to administrators together: "" at once, or
+	// "hourly" or "daily" (organization setting notify_gather).
+	Gather string
+}
+
+// Token is a token as messages show it: never its secret.
+type Token struct {
+	ID, Name, Last4, Kind, Owner string
+	Purpose                      string
+	// Grants in words, for example "repo.write on model acme/m".
+	Grants             []string
+	CreatedAt, Expires time.Time
+	// Status between token and organization, as listings show it.
+	Status string
+	// Approved in words, and Until when; of an approval.
+	Approved []string
+	Until    time.Time
+	// Comment is the administrators' word to the owner; By is who acted.
+	Comment, By string
+	// Request is the state of the approval request: open, decided, withdrawn.
+	Request string
+	AskedAt time.Time
+	// Recommendation of the review rules, with its reasons in words.
+	Recommendation string
+	Link           string // filled in by the sender
+}
+
+// Finding is a hygiene problem.
+type Finding struct {
+	Title, Severity, Advice string
+	Token                   Token
+}
+
+// Directory tells what an event is about and whom to reach.
+type Directory interface {
+	// Subject returns what an event is about as it stands now, or nil where it
+	// is gone.
+	Subject(ctx context.Context, e Event) (*Subject, error)
+	// Administrators returns an organization's administrators who have a
+	// confirmed address, in a stable order.
+	Administrators(ctx context.Context, organizationID string) ([]Person, error)
+}
+
+// Queue keeps events and jobs durably. Leases end by themselves.
+type Queue interface {
+	// Events leases events that have not been addressed yet.
+	Events(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Event, error)
+	// Addressed replaces an event by its jobs, once. Nobody says that an
+	// audience could not be reached, for the audit log.
+	Addressed(ctx context.Context, e Event, jobs []Job, nobody string, now time.Time) error
+	// Jobs leases jobs that are due, the oldest first.
+	Jobs(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Job, error)
+	// Done ends jobs: state is sent, skipped or dead.
+	Done(ctx context.Context, ids []int64, state, problem string, now time.Time) error
+	// Again puts jobs back, to be tried from next on.
+	Again(ctx context.Context, ids []int64, problem string, next time.Time) error
+	// Add adds events; those whose key is there already are left out.
+	Add(ctx context.Context, events []Event, now time.Time) error
+}
+
+// States in which a job ends.
+const (
+	Sent    = "sent"
+	Skipped = "skipped" // settled before it was told
+	Dead    = "dead"    // given up; notify retry tries it again
+)

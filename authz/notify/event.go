@@ -1,0 +1,103 @@
+package notify
+
+import (
+	"slices"
+	"time"
+)
+
+// Kinds of events.
+const (
+	ApprovalRequested = "approval_requested"
+	ApprovalReminder  = "approval_reminder"
+	ApprovalEscalated = "approval_escalated"
+	OwnerAsked        = "owner_asked"
+	TokenApproved     = "token_approved"
+	TokenDenied       = "token_denied"
+	TokenRevoked      = "token_revoked"
+	TokenSuspended    = "token_suspended"
+	TokenResumed      = "token_resumed"
+	ApprovalEnds      = "approval_ends"
+	ApprovalEnded     = "approval_ended"
+	TokenExpires      = "token_expires"
+	PolicyDated       = "policy_dated"
+	HygieneDigest     = "hygiene_digest"
+	Test              = "test"
+)
+
+// Audiences: for whom a message is written.
+const (
+	// Administrators of the organization.
+	Administrators = "administrators"
+	// Owner of the token.
+	Owner = "owner"
+	// Operators of patrol: the addresses of the configuration.
+	Operators = "operators"
+)
+
+// audiences says who is told of which kind of event.
+var audiences = map[string][]string{
+	ApprovalRequested: {Administrators, Owner},
+	ApprovalReminder:  {Administrators},
+	ApprovalEscalated: {Operators},
+	OwnerAsked:        {Owner},
+	TokenApproved:     {Owner},
+	TokenDenied:       {Owner},
+	TokenRevoked:      {Owner},
+	TokenSuspended:    {Owner},
+	TokenResumed:      {Owner},
+	ApprovalEnds:      {Owner},
+	ApprovalEnded:     {Owner},
+	TokenExpires:      {Owner},
+	PolicyDated:       {Owner},
+	HygieneDigest:     {Administrators},
+	Test:              {Operators},
+}
+
+// Kinds lists the kinds of events, sorted.
+func Kinds() []string {
+	kinds := make([]string, 0, len(audiences))
+	for k := range audiences {
+		kinds = append(kinds, k)
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// gathered are the kinds of which several may go into one message.
+var gathered = map[string]bool{ApprovalRequested: true, ApprovalReminder: true, TokenExpires: true, ApprovalEnds: true, PolicyDated: true}
+
+// pendingOnly are the kinds that say nothing once the request is decided.
+var pendingOnly = map[string]bool{ApprovalRequested: true, ApprovalReminder: true, ApprovalEscalated: true}
+
+// Event is something that people may have to be told. Ids are the inventory's;
+// an empty one means that the event is about none.
+type Event struct {
+	ID           int64
+	Kind         string
+	Organization string
+	Token        string
+	Request      string
+	// Key makes an event unique: one that is there already is not added again.
+	Key     string
+	Created time.Time
+}
+
+// Channels on which messages go.
+const (
+	Mail    = "mail"
+	Webhook = "webhook"
+)
+
+// Job is a message to one recipient, as queued.
+type Job struct {
+	ID       int64
+	Event    Event
+	Channel  string
+	Audience string
+	// Recipient is a mail address, or a webhook's name.
+	Recipient string
+	// Attempts that failed before this one.
+	Attempts int
+	// NextAt is when the job is due.
+	NextAt time.Time
+}

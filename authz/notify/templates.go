@@ -1,0 +1,245 @@
+package notify
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	texttemplate "text/template"
+	"time"
+)
+
+//go:embed templates
+var embedded embed.FS
+
+// Templates write messages. Each kind and audience has a file
+// KIND.AUDIENCE.tmpl with the blocks subject, lead, action, link and why, in
+// plain text; layout.txt and layout.html put them into the two forms.
+type Templates struct {
+	messages map[string]*texttemplate.Template
+	text     *texttemplate.Template
+	html     *htmltemplate.Template
+}
+
+// blocks that a message's file may define; the first two it must.
+var blocks = []string{"subject", "lead", "action", "link", "why"}
+
+// LoadTemplates reads the built-in templates, each replaced by the file of the
+// same name in folder where there is one ("": none), and tries every one. An
+// error names the file and its line; a file that replaces nothing is an error.
+func LoadTemplates(folder string) (*Templates, error) {
+	built, err := fs.Sub(embedded, "templates")
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(built, "*")
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	for _, name := range names {
+		b, err := fs.ReadFile(built, name)
+		if err != nil {
+			return nil, err
+		}
+		files[name] = string(b)
+	}
+	if folder != "" {
+		if err := replace(files, folder); err != nil {
+			return nil, fmt.Errorf("the templates in %s: %w", folder, err)
+		}
+	}
+	t := &Templates{messages: map[string]*texttemplate.Template{}}
+	if err := t.parse(files); err != nil {
+		return nil, err
+	}
+	return t, t.try()
+}
+
+func replace(files map[string]string, folder string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		if _, known := files[e.Name()]; !known {
+			return fmt.Errorf("%s replaces no template; there are %s", e.Name(), strings.Join(sorted(files), ", "))
+		}
+		b, err := os.ReadFile(path.Join(folder, e.Name()))
+		if err != nil {
+			return err
+		}
+		files[e.Name()] = string(b)
+	}
+	return nil
+}
+
+func sorted(files map[string]string) []string {
+	names := make([]string, 0, len(files))
+	for n := range files {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+var functions = texttemplate.FuncMap{
+	"date": func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
+	"name": Token.title,
+	"join": strings.Join,
+}
+
+// title is how people know a token.
+func (t Token) title() string {
+	if t.Last4 == "" {
+		return "“" + t.Name + "”"
+	}
+	return "“" + t.Name + "” (…" + t.Last4 + ")"
+}
+
+func (t *Templates) parse(files map[string]string) (err error) {
+	for _, name := range sorted(files) {
+		switch name {
+		case "layout.txt":
+			t.text, err = texttemplate.New(name).Funcs(functions).Option("missingkey=error").Parse(files[name])
+		case "layout.html":
+			t.html, err = htmltemplate.New(name).Funcs(functions).Option("missingkey=error").Parse(files[name])
+		default:
+			var m *texttemplate.Template
+			if m, err = texttemplate.New(name).Funcs(functions).Option("missingkey=error").Parse(files[name]); err == nil {
+				t.messages[strings.TrimSuffix(name, ".tmpl")] = m
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("read the template %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// try writes every message that there can be, about made-up tokens.
+func (t *Templates) try() error {
+	if t.text == nil || t.html == nil {
+		return errors.New("layout.txt or layout.html is missing")
+	}
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	token := Token{ID: "0", Name: "sample", Last4: "abcd", Kind: "fine-grained", Owner: "bob", Grants: []string{"repo.write on organization acme"}, AskedAt: now, Until: now, Expires: now, Comment: "sample"}
+	for _, kind := range Kinds() {
+		for _, audience := range audiences[kind] {
+			v := View{Kind: kind, Audience: audience, Organization: Organization{Name: "acme", EnforceAt: now}, Token: token, Tokens: []Token{token}, Now: now}
+			for _, many := range []bool{false, true} {
+				v.Many = many
+				m, err := t.Render(v)
+				if err != nil {
+					return err
+				}
+				if m.Subject == "" || m.Text == "" {
+					return fmt.Errorf("the template %s.%s.tmpl writes no subject or no text", kind, audience)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// page is what the layouts see: a message's parts as plain text.
+type page struct {
+	Subject      string
+	Lead         []string
+	Action, Link string
+	Why          string
+	View         View
+	Rows         [][2]string
+}
+
+// Render writes a message: its Subject, Text and HTML.
+func (t *Templates) Render(v View) (*Message, error) {
+	name := v.Kind + "." + v.Audience
+	m := t.messages[name]
+	if m == nil {
+		return nil, fmt.Errorf("there is no template %s.tmpl", name)
+	}
+	parts := map[string]string{}
+	for _, block := range blocks {
+		if m.Lookup(block) == nil {
+			if block == "subject" || block == "lead" {
+				return nil, fmt.Errorf("the template %s.tmpl does not define %q", name, block)
+			}
+			continue
+		}
+		var b bytes.Buffer
+		if err := m.ExecuteTemplate(&b, block, v); err != nil {
+			return nil, fmt.Errorf("write the template %s.tmpl: %w", name, err)
+		}
+		parts[block] = strings.TrimSpace(b.String())
+	}
+	p := page{
+		Subject: strings.Join(strings.Fields(parts["subject"]), " "), Lead: paragraphs(parts["lead"]),
+		Action: parts["action"], Link: parts["link"], Why: strings.Join(strings.Fields(parts["why"]), " "), View: v,
+	}
+	if !v.Many && v.Token.ID != "" {
+		p.Rows = v.Token.rows(v.Audience)
+	}
+	var text, html bytes.Buffer
+	if err := t.text.Execute(&text, p); err != nil {
+		return nil, fmt.Errorf("write layout.txt for %s: %w", name, err)
+	}
+	if err := t.html.Execute(&html, p); err != nil {
+		return nil, fmt.Errorf("write layout.html for %s: %w", name, err)
+	}
+	return &Message{Subject: p.Subject, Text: text.String(), HTML: html.String(), View: v}, nil
+}
+
+// paragraphs are parted by empty lines.
+func paragraphs(s string) []string {
+	var out []string
+	for p := range strings.SplitSeq(s, "\n\n") {
+		if p = strings.Join(strings.Fields(p), " "); p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// rows are a token's facts, for people.
+func (t Token) rows(audience string) [][2]string {
+	var rows [][2]string
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, [2]string{name, value})
+		}
+	}
+	add("Token", t.title())
+	if audience != Owner {
+		add("Owner", t.Owner)
+	}
+	add("Kind", t.Kind)
+	for _, g := range t.Grants {
+		add("May", g)
+	}
+	for _, g := range t.Approved {
+		add("Approved", g)
+	}
+	if !t.Until.IsZero() {
+		add("Approved until", t.Until.UTC().Format(time.DateOnly))
+	}
+	add("Purpose", t.Purpose)
+	if !t.Expires.IsZero() {
+		add("Expires", t.Expires.UTC().Format(time.DateOnly))
+	}
+	if !t.AskedAt.IsZero() && t.Request == "open" {
+		add("Asked for", t.AskedAt.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	add("Recommendation", t.Recommendation)
+	return rows
+}

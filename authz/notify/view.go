@@ -1,0 +1,74 @@
+package notify
+
+import (
+	"net/url"
+	"strings"
+	"time"
+)
+
+// View is what templates see.
+type View struct {
+	Kind         string
+	Audience     string
+	Organization Organization
+	// Token is the one token that a message is about; Tokens are all of them,
+	// where several were gathered.
+	Token  Token
+	Tokens []Token
+	// Many says that several tokens were gathered.
+	Many     bool
+	Findings []Finding
+	// Queue is the page of all open requests; "" without a public URL.
+	Queue string
+	// Now is when the message was made.
+	Now time.Time
+}
+
+// links makes the addresses of pages below the public URL.
+type links string
+
+func (l links) at(path string) string {
+	if l == "" {
+		return ""
+	}
+	return strings.TrimRight(string(l), "/") + path
+}
+
+func (l links) review(organization, token string) string {
+	return l.at("/organizations/" + url.PathEscape(organization) + "/review/" + url.PathEscape(token))
+}
+
+func (l links) queue(organization string) string {
+	return l.at("/organizations/" + url.PathEscape(organization) + "/review")
+}
+
+func (l links) token(organization, token string) string {
+	return l.at("/tokens/" + url.PathEscape(token) + "?organization=" + url.QueryEscape(organization))
+}
+
+// view puts together what the subjects of some jobs have in common: they are of
+// one kind, audience and organization.
+func (l links) view(job Job, subjects []*Subject, now time.Time) View {
+	v := View{Kind: job.Event.Kind, Audience: job.Audience, Now: now}
+	for _, s := range subjects {
+		v.Organization = s.Organization
+		v.Findings = append(v.Findings, s.Findings...)
+		if s.Token == nil {
+			continue
+		}
+		t := *s.Token
+		t.Link = l.token(s.Organization.Name, t.ID)
+		if job.Audience != Owner {
+			t.Link = l.review(s.Organization.Name, t.ID)
+		}
+		v.Tokens = append(v.Tokens, t)
+	}
+	if v.Organization.Name != "" {
+		v.Queue = l.queue(v.Organization.Name)
+	}
+	v.Many = len(v.Tokens) > 1
+	if len(v.Tokens) > 0 {
+		v.Token = v.Tokens[0]
+	}
+	return v
+}
