@@ -2,24 +2,39 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"time"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 // Do carries out a command: when it returns without an error, the change is on
 // the disk. Errors are those of [inventory.Apply], or the database's.
 func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Command) (inventory.Result, error) {
-	tx, err := s.write.BeginTx(ctx, nil)
+	// Commands are carried out one after the other, whoever asks. A number that
+	// was taken meanwhile means that somebody writes without asking for the
+	// turn; then the command is carried out on what is there now.
+	for range 3 {
+		r, err := s.try(ctx, actor, c)
+		if !errors.Is(err, errOvertaken) {
+			return r, err
+		}
+	}
+	return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), errOvertaken)
+}
+
+func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Command) (inventory.Result, error) {
+	tx, err := s.begin(ctx)
 	if err != nil {
 		return inventory.Result{}, fmt.Errorf("begin %s: %w", c.Action(), err)
 	}
 	defer tx.Rollback()
-	st := newState(ctx, tx)
+	st := s.newState(ctx, tx)
 	defer st.close()
+	if err := readAhead(st, c); err != nil {
+		return inventory.Result{}, fmt.Errorf("read for %s: %w", c.Action(), err)
+	}
 	now := s.Clock()
 	change, err := inventory.Apply(st, s.Policies, actor, c, now)
 	if err != nil {
@@ -27,7 +42,7 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	}
 	written := change.Audit != nil
 	if written {
-		if err := s.store(ctx, tx, change, now); err != nil {
+		if err := s.write(st, change, now); err != nil {
 			return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), err)
 		}
 	}
@@ -39,6 +54,9 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	if !written {
 		return result, nil
 	}
+	if err := s.take(st); err != nil {
+		return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), err)
+	}
 	st.close()
 	if err := tx.Commit(); err != nil {
 		return inventory.Result{}, fmt.Errorf("commit %s: %w", c.Action(), err)
@@ -47,6 +65,19 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 		s.Committed()
 	}
 	return result, nil
+}
+
+// readAhead reads at once what an import asks for token by token.
+func readAhead(st *state, c inventory.Command) error {
+	list, ok := c.(inventory.ImportTokens)
+	if !ok || len(list.Tokens) < 2 {
+		return nil
+	}
+	digests := make([]authz.Digest, len(list.Tokens))
+	for i := range list.Tokens {
+		digests[i] = list.Tokens[i].Digest
+	}
+	return st.readDigests(digests)
 }
 
 // explain adds the present state to a conflict.
@@ -69,137 +100,4 @@ func (s *Store) explain(st *state, c inventory.Command, err error) error {
 		conflict.Token, _ = s.tokenRow(st, o, token)
 	}
 	return conflict
-}
-
-func (s *Store) store(ctx context.Context, tx *sql.Tx, c *inventory.Change, now time.Time) error {
-	w := &writer{ctx: ctx, tx: tx, prepared: map[string]*sql.Stmt{}}
-	defer w.close()
-	w.records(&c.Records)
-	details, err := json.Marshal(c.Audit.Details)
-	if err != nil {
-		return err
-	}
-	w.exec(`INSERT INTO audit (time, actor_kind, actor_name, action, organization_id, token_id, details) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		millis(now), c.Audit.Actor.Kind, c.Audit.Actor.Name, c.Audit.Action, c.Audit.OrganizationID, c.Audit.TokenID, string(details))
-	for _, e := range c.Events {
-		w.exec(`INSERT INTO outbox (dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at)
-			VALUES (?, ?, ?, ?, ?, 'waiting', 0, ?, '', ?) ON CONFLICT (dedupe_key) DO NOTHING`,
-			e.Key, e.Kind, e.Organization, e.Token, e.Request, millis(now), millis(now))
-	}
-	w.exec(`DELETE FROM changes WHERE change IN (SELECT change FROM changes WHERE time < ? ORDER BY change LIMIT 1000)`, millis(now.Add(-s.Retention)))
-	for i, k := range w.touched {
-		w.exec(`INSERT INTO changes (change, part, kind, key1, key2, time) SELECT change + 1, ?, ?, ?, ?, ? FROM counter`, i, k.kind, k.key1, k.key2, millis(now))
-	}
-	// The last statement: see the schema.
-	w.exec(`UPDATE counter SET change = change + 1`)
-	return w.err
-}
-
-// touched is a row that a transaction wrote.
-type touched struct{ kind, key1, key2 string }
-
-// writer writes rows with prepared statements and keeps the first error.
-type writer struct {
-	ctx      context.Context
-	tx       *sql.Tx
-	prepared map[string]*sql.Stmt
-	touched  []touched
-	err      error
-}
-
-func (w *writer) close() {
-	for _, p := range w.prepared {
-		p.Close()
-	}
-}
-
-func (w *writer) exec(query string, args ...any) {
-	if w.err != nil {
-		return
-	}
-	p := w.prepared[query]
-	if p == nil {
-		if p, w.err = w.tx.PrepareContext(w.ctx, query); w.err != nil {
-			return
-		}
-		w.prepared[query] = p
-	}
-	_, w.err = p.ExecContext(w.ctx, args...)
-}
-
-func (w *writer) touch(kind, key1, key2 string) {
-	w.touched = append(w.touched, touched{kind, key1, key2})
-}
-
-func (w *writer) json(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil && w.err == nil {
-		w.err = err
-	}
-	return string(b)
-}
-
-func (w *writer) records(r *inventory.Records) {
-	for _, o := range r.Organizations {
-		w.exec(`INSERT INTO organizations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name,
-			token_policy = excluded.token_policy, next_token_policy = excluded.next_token_policy, enforce_at = excluded.enforce_at,
-			enforcement = excluded.enforcement, managed_by = excluded.managed_by, settings = excluded.settings, version = excluded.version, deleted = excluded.deleted`,
-			o.ID, o.Name, o.Type, o.OwnerID, o.TokenPolicy, o.NextTokenPolicy, millis(o.EnforceAt), o.Enforcement, o.ManagedBy,
-			w.json(o.Settings), millis(o.CreatedAt), o.Version, o.Deleted)
-		w.touch("organization", o.ID, "")
-	}
-	for _, u := range r.Users {
-		w.exec(`INSERT INTO users VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email`, u.ID, u.Name, u.Type, u.Email, millis(u.CreatedAt))
-		w.touch("user", u.ID, "")
-	}
-	for _, p := range r.Periods {
-		w.exec(`INSERT INTO periods VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET until = excluded.until`,
-			p.OrganizationID, p.UserID, millis(p.Since), millis(p.Until), p.Role)
-		w.touch("member", p.OrganizationID, p.UserID)
-	}
-	for _, t := range r.Tokens {
-		w.token(t)
-	}
-	for _, a := range r.Authorizations {
-		w.exec(`INSERT INTO authorizations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET state = excluded.state, grants = excluded.grants,
-			expires_at = excluded.expires_at, suspended = excluded.suspended, changed_at = excluded.changed_at, changed_by = excluded.changed_by, comment = excluded.comment`,
-			a.TokenID, a.OrganizationID, a.State, w.json(a.Grants), millis(a.ExpiresAt), a.Suspended, millis(a.ChangedAt), a.ChangedBy, a.Comment)
-		w.touch("authorization", a.TokenID, a.OrganizationID)
-	}
-	for _, q := range r.Requests {
-		w.exec(`INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state,
-			decided_at = excluded.decided_at, decided_by = excluded.decided_by, decision = excluded.decision, comment = excluded.comment`,
-			q.ID, q.TokenID, q.OrganizationID, q.Round, q.State, w.json(q.Grants), millis(q.OpenedAt), q.OpenedBy, millis(q.DecidedAt), q.DecidedBy, q.Decision, q.Comment)
-		w.touch("request", q.TokenID, q.OrganizationID)
-	}
-}
-
-func (w *writer) token(t *inventory.Token) {
-	w.exec(`INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET digest = excluded.digest,
-		display_name = excluded.display_name, last4 = excluded.last4, kind = excluded.kind, grants = excluded.grants, global = excluded.global,
-		purpose = excluded.purpose, contact = excluded.contact, expires_at = excluded.expires_at, disabled = excluded.disabled,
-		deleted = excluded.deleted, version = excluded.version`,
-		t.ID, t.Digest[:], t.DisplayName, t.Last4, t.Kind, t.OwnerID, t.Source, w.json(t.Grants), w.json(t.Global), t.Purpose, t.Contact,
-		millis(t.CreatedAt), millis(t.ExpiresAt), t.Disabled, t.Deleted, t.Version)
-	if t.Version > 1 {
-		w.exec(`DELETE FROM token_namespaces WHERE token_id = ?`, t.ID)
-	}
-	for _, g := range t.Grants {
-		w.exec(`INSERT INTO token_namespaces VALUES (?, ?) ON CONFLICT DO NOTHING`, g.Entity.Namespace, t.ID)
-	}
-	w.touch("token", t.ID, "")
-}
-
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-func fromMillis(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }

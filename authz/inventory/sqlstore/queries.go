@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 )
 
 const (
@@ -17,24 +17,15 @@ const (
 	maxLimit     = 1000
 )
 
-// reading runs f on a consistent state.
-func (s *Store) reading(ctx context.Context, f func(*state) error) error {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return fmt.Errorf("read the inventory: %w", err)
-	}
-	defer tx.Rollback()
-	st := newState(ctx, tx)
-	defer st.close()
-	return f(st)
-}
-
 func limit(p inventory.Page) int {
 	if p.Limit <= 0 {
 		return defaultLimit
 	}
 	return min(p.Limit, maxLimit)
 }
+
+// beyond is a limit and one more, which tells whether a page follows.
+func beyond(p inventory.Page) int32 { return int32(limit(p)) + 1 } //nolint:gosec // at most 1,001
 
 func named(st *state, name string) (*inventory.Organization, error) {
 	o, err := st.OrganizationByName(inventory.Fold(name))
@@ -47,7 +38,8 @@ func named(st *state, name string) (*inventory.Organization, error) {
 // Organizations lists organizations by name; user namespaces are left out.
 func (s *Store) Organizations(ctx context.Context, p inventory.Page) (rows []inventory.OrganizationRow, next string, err error) {
 	err = s.reading(ctx, func(st *state) error {
-		list, err := findAll(st, scanOrganization, `SELECT `+organizationColumns+` FROM organizations WHERE deleted = 0 AND type = 'organization' AND name > ? ORDER BY name LIMIT ?`, p.Cursor, limit(p)+1)
+		found, err := st.OrganizationsPage(ctx, db.OrganizationsPageParams{After: p.Cursor, Size: beyond(p)})
+		list, err := all(found, err, organizationOf)
 		for i, o := range list {
 			if i == limit(p) {
 				next = rows[i-1].Name
@@ -79,101 +71,19 @@ func (s *Store) Members(ctx context.Context, organization string, p inventory.Pa
 		if err != nil {
 			return err
 		}
-		users, err := findAll(st, scanUser, `SELECT u.id, u.name, u.type, u.email, u.created_at FROM users u JOIN periods p ON p.user_id = u.id
-			WHERE p.organization_id = ? AND p.until = 0 AND u.name > ? ORDER BY u.name LIMIT ?`, o.ID, p.Cursor, limit(p)+1)
-		if err != nil {
-			return err
-		}
-		for i, u := range users {
+		found, err := st.MembersPage(ctx, db.MembersPageParams{OrganizationID: o.ID, After: p.Cursor, Size: beyond(p)})
+		for i, m := range found {
 			if i == limit(p) {
 				next = rows[i-1].User
 				break
 			}
-			row, err := memberRow(st, o, u.ID)
-			if err != nil {
-				return err
-			}
-			rows = append(rows, *row)
+			rows = append(rows, inventory.MemberRow{
+				Organization: o.Name, User: m.Name, UserID: m.ID, Type: m.Type, Role: m.Role, Email: m.Email, Since: fromMillis(m.Since),
+			})
 		}
-		return nil
-	})
-	return rows, next, err
-}
-
-// Tokens lists the tokens that reach an organization (by grants, by a decision
-// on them, or as a member's unscoped ones), or all tokens where organization is
-// empty, newest first.
-func (s *Store) Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error) {
-	err = s.reading(ctx, func(st *state) error {
-		var o *inventory.Organization
-		where, args := []string{"t.deleted = 0"}, []any{}
-		if organization != "" {
-			if o, err = named(st, organization); err != nil {
-				return err
-			}
-			where = append(where, `(t.id IN (SELECT token_id FROM token_namespaces WHERE organization_id = ?) OR t.id IN (SELECT token_id FROM authorizations WHERE organization_id = ?)
-				OR (t.kind <> 'fine-grained' AND t.owner_id IN (SELECT user_id FROM periods WHERE organization_id = ? AND until = 0)))`)
-			args = append(args, o.ID, o.ID, o.ID)
-		}
-		if f.Kind != "" {
-			where, args = append(where, "t.kind = ?"), append(args, f.Kind)
-		}
-		if f.Owner != "" {
-			where, args = append(where, "t.owner_id = (SELECT id FROM users WHERE name = ?)"), append(args, inventory.Fold(f.Owner))
-		}
-		if f.Query != "" {
-			where, args = append(where, `t.display_name LIKE ? ESCAPE '\'`), append(args, "%"+likeEscaper.Replace(f.Query)+"%")
-		}
-		rows, next, err = s.tokenPage(st, o, f, p, where, args)
 		return err
 	})
 	return rows, next, err
-}
-
-var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// tokenPage reads on until a page is full, since the status of a token is
-// known only once it is read.
-func (s *Store) tokenPage(st *state, o *inventory.Organization, f inventory.TokenFilter, p inventory.Page, where []string, args []any) (rows []inventory.TokenRow, next string, err error) {
-	cursor := p.Cursor
-	for {
-		conditions, values := where, args
-		if cursor != "" {
-			conditions, values = append(conditions[:len(conditions):len(conditions)], "t.id < ?"), append(values[:len(values):len(values)], cursor)
-		}
-		batch := limit(p) + 1
-		list, err := findAll(st, scanToken, `SELECT `+tokenColumns+` FROM tokens t WHERE `+strings.Join(conditions, " AND ")+` ORDER BY t.id DESC LIMIT `+strconv.Itoa(batch), values...)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, t := range list {
-			row, err := s.row(st, o, t)
-			if err != nil {
-				return nil, "", err
-			}
-			cursor = t.ID
-			if row == nil || !matches(f.Status, row) {
-				continue
-			}
-			if len(rows) == limit(p) {
-				return rows, rows[len(rows)-1].ID, nil
-			}
-			rows = append(rows, *row)
-		}
-		if len(list) < batch {
-			return rows, "", nil
-		}
-	}
-}
-
-func matches(status string, t *inventory.TokenRow) bool {
-	if t.Authorization == nil || status == "all" {
-		return true
-	}
-	if status == "" {
-		return t.Authorization.Status != "revoked"
-	}
-	return t.Authorization.Status == status
 }
 
 // Token reads one token, as an organization sees it or whole.
@@ -202,12 +112,11 @@ func (s *Store) Approvals(ctx context.Context, organization, status string, p in
 		if err != nil {
 			return err
 		}
-		after, afterID, err := approvalCursor(p.Cursor)
+		list, err := requestsPage(st, o, status, p)
 		if err != nil {
 			return err
 		}
-		list, err := findAll(st, scanRequest, `SELECT `+requestColumns+` FROM requests WHERE organization_id = ? AND (? IN ('', 'all') OR state = ?) AND (opened_at, id) > (?, ?) ORDER BY opened_at, id LIMIT ?`,
-			o.ID, status, status, after, afterID, limit(p)+1)
+		tokens, err := st.tokensOf(list)
 		if err != nil {
 			return err
 		}
@@ -217,18 +126,32 @@ func (s *Store) Approvals(ctx context.Context, organization, status string, p in
 				next = strconv.FormatInt(millis(last.OpenedAt), 10) + "." + last.ID
 				break
 			}
-			t, err := s.tokenRow(st, o, q.TokenID)
-			if err != nil {
-				return err
+			row := &inventory.TokenRow{ID: q.TokenID}
+			if t := tokens[q.TokenID]; t != nil {
+				if seen, err := s.row(st, o, t); err != nil {
+					return err
+				} else if seen != nil {
+					row = seen
+				}
 			}
-			if t == nil {
-				t = &inventory.TokenRow{ID: q.TokenID}
-			}
-			rows = append(rows, *s.approvalRow(o, q, t))
+			rows = append(rows, *s.approvalRow(o, q, row))
 		}
 		return nil
 	})
 	return rows, next, err
+}
+
+func requestsPage(st *state, o *inventory.Organization, status string, p inventory.Page) ([]*inventory.Request, error) {
+	after, id, err := approvalCursor(p.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	if status == "" || status == "all" {
+		found, err := st.RequestsPage(st.ctx, db.RequestsPageParams{OrganizationID: o.ID, OpenedAt: after, ID: id, Size: beyond(p)})
+		return all(found, err, requestOf)
+	}
+	found, err := st.RequestsInStatePage(st.ctx, db.RequestsInStatePageParams{OrganizationID: o.ID, State: status, OpenedAt: after, ID: id, Size: beyond(p)})
+	return all(found, err, requestOf)
 }
 
 // approvalCursor reads a cursor of Approvals: the place of its last row, which
@@ -239,69 +162,71 @@ func approvalCursor(cursor string) (after int64, id string, err error) {
 	}
 	at, id, ok := strings.Cut(cursor, ".")
 	if after, err = strconv.ParseInt(at, 10, 64); !ok || err != nil {
-		return 0, "", &inventory.Invalid{Field: "cursor", Problem: "is none of ours"}
+		return 0, "", badCursor
 	}
 	return after, id, nil
 }
 
+var badCursor = &inventory.Invalid{Field: "cursor", Problem: "is none of ours"}
+
 // Audit lists the audit log, newest first; of one organization, or whole.
 func (s *Store) Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error) {
+	before := int64(1 << 62)
+	if p.Cursor != "" {
+		if before, err = strconv.ParseInt(p.Cursor, 10, 64); err != nil {
+			return nil, "", badCursor
+		}
+	}
 	err = s.reading(ctx, func(st *state) error {
-		id, before := "", int64(1<<62)
-		if organization != "" {
-			o, err := named(st, organization)
-			if err != nil {
-				return err
-			}
-			id = o.ID
-		}
-		if p.Cursor != "" {
-			if before, err = strconv.ParseInt(p.Cursor, 10, 64); err != nil {
-				return &inventory.Invalid{Field: "cursor", Problem: "is none of ours"}
-			}
-		}
-		list, err := findAll(st, scanAudit, `SELECT a.seq, a.time, a.actor_kind, a.actor_name, a.action, coalesce(o.name, ''), a.token_id, a.details
-			FROM audit a LEFT JOIN organizations o ON o.id = a.organization_id WHERE a.seq < ? AND (? = '' OR a.organization_id = ?) ORDER BY a.seq DESC LIMIT ?`, before, id, id, limit(p)+1)
-		for i, a := range list {
+		found, err := auditPage(st, organization, before, beyond(p))
+		for i := range found {
 			if i == limit(p) {
 				next = strconv.FormatInt(rows[i-1].Seq, 10)
 				break
 			}
-			rows = append(rows, *a)
+			row, err := auditRow(&found[i])
+			if err != nil {
+				return err
+			}
+			rows = append(rows, *row)
 		}
 		return err
 	})
 	return rows, next, err
 }
 
-func scanAudit(r scanner) (*inventory.AuditRow, error) {
-	var a inventory.AuditRow
-	var at int64
-	var details string
-	if err := r.Scan(&a.Seq, &at, &a.Actor.Kind, &a.Actor.Name, &a.Action, &a.Organization, &a.Token, &details); err != nil {
+func auditPage(st *state, organization string, before int64, size int32) ([]db.AuditPageRow, error) {
+	if organization == "" {
+		return st.AuditPage(st.ctx, db.AuditPageParams{Before: before, Size: size})
+	}
+	o, err := named(st, organization)
+	if err != nil {
 		return nil, err
 	}
-	a.Time = fromMillis(at)
-	return &a, decode("details", details, &a.Details)
+	found, err := st.AuditOfOrganizationPage(st.ctx, db.AuditOfOrganizationPageParams{OrganizationID: o.ID, Before: before, Size: size})
+	rows := make([]db.AuditPageRow, len(found))
+	for i := range found {
+		rows[i] = db.AuditPageRow(found[i])
+	}
+	return rows, err
+}
+
+func auditRow(a *db.AuditPageRow) (*inventory.AuditRow, error) {
+	row := &inventory.AuditRow{
+		Seq: a.Seq, Time: fromMillis(a.Time), Actor: inventory.Actor{Kind: a.ActorKind, Name: a.ActorName}, Action: a.Action,
+		Organization: a.Organization, Token: a.TokenID,
+	}
+	return row, decode("details", a.Details, &row.Details)
 }
 
 // PoliciesInUse lists the token policies that organizations have chosen, for
 // now or from a date on.
 func (s *Store) PoliciesInUse(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT token_policy FROM organizations WHERE deleted = 0 AND token_policy <> ''
-		UNION SELECT next_token_policy FROM organizations WHERE deleted = 0 AND next_token_policy <> ''`)
-	names, err := all(rows, err, func(r scanner) (*string, error) {
-		var name string
-		return &name, r.Scan(&name)
-	})
+	names, err := db.New(s.readDB).PoliciesInUse(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the policies in use: %w", err)
 	}
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = *n
-	}
-	return out, nil
+	return names, nil
 }
 
 // Pending is an organization's review queue.
@@ -313,18 +238,13 @@ type Pending struct {
 
 // PendingApprovals counts the open requests of each organization.
 func (s *Store) PendingApprovals(ctx context.Context) ([]Pending, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT o.name, count(*), min(q.opened_at) FROM requests q JOIN organizations o ON o.id = q.organization_id
-		WHERE q.state = ? AND o.deleted = 0 GROUP BY o.name`, authz.RequestOpen)
-	list, err := all(rows, err, func(r scanner) (*Pending, error) {
-		var p Pending
-		var oldest int64
-		err := r.Scan(&p.Organization, &p.Count, &oldest)
-		p.Oldest = fromMillis(oldest)
-		return &p, err
-	})
-	out := make([]Pending, len(list))
-	for i, p := range list {
-		out[i] = *p
+	rows, err := db.New(s.readDB).CountRequests(ctx, authz.RequestOpen)
+	if err != nil {
+		return nil, fmt.Errorf("count the open requests: %w", err)
 	}
-	return out, err
+	out := make([]Pending, len(rows))
+	for i, r := range rows {
+		out[i] = Pending{r.Name, int(r.Waiting), fromMillis(r.Oldest)}
+	}
+	return out, nil
 }

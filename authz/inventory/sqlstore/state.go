@@ -3,144 +3,170 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 )
 
 // state reads the inventory within one transaction. Names and users are kept,
 // since an import asks for the same ones many times.
 type state struct {
-	ctx      context.Context
-	tx       *sql.Tx
-	prepared map[string]*sql.Stmt
-	names    map[string]*inventory.Organization
-	ids      map[string]*inventory.Organization
-	users    map[string]*inventory.User
-	periods  map[[2]string][]*inventory.Period
+	*db.Queries
+	ctx     context.Context
+	session *session
+	names   map[string]*inventory.Organization
+	ids     map[string]*inventory.Organization
+	users   map[string]*inventory.User // by name
+	owners  map[string]*inventory.User // by id
+	periods map[[2]string][]*inventory.Period
+	// What is read ahead for many tokens at once; nil where nothing was.
+	ahead *ahead
+	// met are the tokens that were handed out, by id.
+	met map[string]bool
+	// number is what a change takes as its last statement.
+	number db.TakeNumberParams
 }
 
-func newState(ctx context.Context, tx *sql.Tx) *state {
+func (s *Store) newState(ctx context.Context, tx *sql.Tx) *state {
+	session := &session{tx: tx, prepare: s.dialect.prepare, prepared: map[string]*sql.Stmt{}}
 	return &state{
-		ctx: ctx, tx: tx, prepared: map[string]*sql.Stmt{}, names: map[string]*inventory.Organization{}, ids: map[string]*inventory.Organization{},
-		users: map[string]*inventory.User{}, periods: map[[2]string][]*inventory.Period{},
+		Queries: db.New(session), ctx: ctx, session: session, names: map[string]*inventory.Organization{}, ids: map[string]*inventory.Organization{},
+		users: map[string]*inventory.User{}, owners: map[string]*inventory.User{}, periods: map[[2]string][]*inventory.Period{},
+		met: map[string]bool{},
 	}
 }
 
-// close forgets what was kept: rows that are read from now on are as written.
 func (s *state) close() {
-	for _, p := range s.prepared {
-		p.Close()
-	}
-	clear(s.prepared)
+	s.session.close()
 	s.forget()
 }
 
+// forget drops what was kept: rows that are read from now on are as written.
 func (s *state) forget() {
 	clear(s.names)
 	clear(s.ids)
 	clear(s.users)
+	clear(s.owners)
 	clear(s.periods)
+	s.ahead = nil
 }
 
-func (s *state) statement(query string) (*sql.Stmt, error) {
-	if p := s.prepared[query]; p != nil {
-		return p, nil
+// kept looks into what was read before.
+func kept[K comparable, V any](have map[K]V, k K, read func() (V, error)) (V, error) {
+	if v, ok := have[k]; ok {
+		return v, nil
 	}
-	p, err := s.tx.PrepareContext(s.ctx, query)
+	v, err := read()
 	if err == nil {
-		s.prepared[query] = p
+		have[k] = v
 	}
-	return p, err
-}
-
-func find[T any](s *state, scan func(scanner) (*T, error), query string, args ...any) (*T, error) {
-	p, err := s.statement(query)
-	if err != nil {
-		return nil, err
-	}
-	return one(scan(p.QueryRowContext(s.ctx, args...)))
-}
-
-func findAll[T any](s *state, scan func(scanner) (*T, error), query string, args ...any) ([]*T, error) {
-	p, err := s.statement(query)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := p.QueryContext(s.ctx, args...)
-	return all(rows, err, scan)
+	return v, err
 }
 
 func (s *state) OrganizationByName(name string) (*inventory.Organization, error) {
-	if o, ok := s.names[name]; ok {
-		return o, nil
-	}
-	o, err := find(s, scanOrganization, `SELECT `+organizationColumns+` FROM organizations WHERE name = ? AND deleted = 0`, name)
-	if err == nil {
-		s.names[name] = o
-	}
-	return o, err
+	return kept(s.names, name, func() (*inventory.Organization, error) {
+		o, err := s.Queries.OrganizationByName(s.ctx, name)
+		return one(o, err, organizationOf)
+	})
 }
 
 func (s *state) OrganizationByID(id string) (*inventory.Organization, error) {
-	if o, ok := s.ids[id]; ok {
-		return o, nil
-	}
-	o, err := find(s, scanOrganization, `SELECT `+organizationColumns+` FROM organizations WHERE id = ?`, id)
-	if err == nil {
-		s.ids[id] = o
-	}
-	return o, err
+	return kept(s.ids, id, func() (*inventory.Organization, error) {
+		o, err := s.Queries.OrganizationByID(s.ctx, id)
+		return one(o, err, organizationOf)
+	})
 }
 
 func (s *state) UserByName(name string) (*inventory.User, error) {
-	if u, ok := s.users[name]; ok {
-		return u, nil
-	}
-	u, err := find(s, scanUser, `SELECT `+userColumns+` FROM users WHERE name = ?`, name)
-	if err == nil {
-		s.users[name] = u
-	}
-	return u, err
+	return kept(s.users, name, func() (*inventory.User, error) {
+		u, err := s.Queries.UserByName(s.ctx, name)
+		return one(u, err, userOf)
+	})
 }
 
 func (s *state) userByID(id string) (*inventory.User, error) {
-	return find(s, scanUser, `SELECT `+userColumns+` FROM users WHERE id = ?`, id)
+	return kept(s.owners, id, func() (*inventory.User, error) {
+		u, err := s.UserByID(s.ctx, id)
+		return one(u, err, userOf)
+	})
 }
 
 func (s *state) Periods(organizationID, userID string) ([]*inventory.Period, error) {
-	key := [2]string{organizationID, userID}
-	if p, ok := s.periods[key]; ok {
-		return p, nil
-	}
-	p, err := findAll(s, scanPeriod, `SELECT `+periodColumns+` FROM periods WHERE organization_id = ? AND user_id = ? ORDER BY since`, organizationID, userID)
-	if err == nil {
-		s.periods[key] = p
-	}
-	return p, err
+	return kept(s.periods, [2]string{organizationID, userID}, func() ([]*inventory.Period, error) {
+		rows, err := s.PeriodsOf(s.ctx, db.PeriodsOfParams{OrganizationID: organizationID, UserID: userID})
+		return all(rows, err, periodOf)
+	})
 }
 
-func (s *state) Members(organizationID string) (n int, err error) {
-	err = s.tx.QueryRowContext(s.ctx, `SELECT count(*) FROM periods WHERE organization_id = ? AND until = 0`, organizationID).Scan(&n)
-	return n, err
+func (s *state) Members(organizationID string) (int, error) {
+	n, err := s.CountMembers(s.ctx, organizationID)
+	return int(n), err
 }
 
 func (s *state) TokenByID(id string) (*inventory.Token, error) {
-	return find(s, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE id = ?`, id)
+	t, err := s.Queries.TokenByID(s.ctx, id)
+	s.met[id] = true
+	return one(t, err, tokenOf)
 }
 
 func (s *state) TokenByDigest(d authz.Digest) (*inventory.Token, error) {
-	return find(s, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE digest = ?`, d[:])
+	if t, ok := s.ahead.token(d); ok {
+		return t, nil
+	}
+	t, err := s.Queries.TokenByDigest(s.ctx, d[:])
+	s.met[t.ID] = true
+	return one(t, err, tokenOf)
 }
 
 func (s *state) TokensOf(userID string) ([]*inventory.Token, error) {
-	return findAll(s, scanToken, `SELECT `+tokenColumns+` FROM tokens WHERE owner_id = ? AND deleted = 0`, userID)
+	rows, err := s.Queries.TokensOf(s.ctx, userID)
+	for i := range rows {
+		s.met[rows[i].ID] = true
+	}
+	return all(rows, err, tokenOf)
 }
 
 func (s *state) Authorization(tokenID, organizationID string) (*inventory.Authorization, error) {
-	return find(s, scanAuthorization, `SELECT `+authorizationColumns+` FROM authorizations WHERE token_id = ? AND organization_id = ?`, tokenID, organizationID)
+	if a, ok := s.ahead.authorization(s, tokenID, organizationID); ok {
+		return a, nil
+	}
+	a, err := s.AuthorizationOf(s.ctx, db.AuthorizationOfParams{TokenID: tokenID, OrganizationID: organizationID})
+	return one(a, err, authorizationOf)
 }
 
 func (s *state) LatestRequest(tokenID, organizationID string) (*inventory.Request, error) {
-	return find(s, scanRequest, `SELECT `+requestColumns+` FROM requests WHERE token_id = ? AND organization_id = ? ORDER BY round DESC LIMIT 1`, tokenID, organizationID)
+	if q, ok := s.ahead.request(s, tokenID, organizationID); ok {
+		return q, nil
+	}
+	q, err := s.Queries.LatestRequest(s.ctx, db.LatestRequestParams{TokenID: tokenID, OrganizationID: organizationID})
+	return one(q, err, requestOf)
+}
+
+// selectRows runs a query that is put together; from begins with FROM.
+func selectRows[R, T any](s *state, alias, from string, args []any, convert func(*R) (*T, error)) ([]*T, error) {
+	var out []*T
+	err := db.Each(s.ctx, s.session, "SELECT "+db.Columns[R](alias)+" "+from, args, func(r *R) error {
+		v, err := convert(r)
+		out = append(out, v)
+		return err
+	})
+	return out, err
+}
+
+// in is a condition that a column is one of some values, whose placeholders
+// are appended to args. Lists are filled up to few sizes, so that statements
+// are prepared once.
+func in[T any](column string, values []T, args []any) (string, []any) {
+	n := 1
+	for n < len(values) {
+		n *= 4
+	}
+	var b strings.Builder
+	b.WriteString(column + " IN (" + db.Placeholders(len(args)+1, n) + ")")
+	for i := range n {
+		args = append(args, values[min(i, len(values)-1)])
+	}
+	return b.String(), args
 }

@@ -1,0 +1,152 @@
+package sqlstore
+
+import (
+	"slices"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+)
+
+// ahead is what was read at once for many tokens: a page of a listing, or a
+// part of an import. What it was asked for and did not find is not there.
+type ahead struct {
+	digests map[authz.Digest]*inventory.Token // nil: read one by one
+	// minted says that a token that no question gave was made by the command
+	// itself, and has nothing yet: rules know ids from questions only, where
+	// the command names none.
+	minted         bool
+	known          map[string]bool // the tokens for which all was read
+	organization   string          // if not empty, only what concerns it was
+	authorizations map[[2]string]*inventory.Authorization
+	requests       map[[2]string]*inventory.Request
+}
+
+func (a *ahead) token(d authz.Digest) (*inventory.Token, bool) {
+	if a == nil || a.digests == nil {
+		return nil, false
+	}
+	t, ok := a.digests[d]
+	return t, ok
+}
+
+func (a *ahead) has(s *state, tokenID, organizationID string) bool {
+	return a != nil && (a.known[tokenID] || a.minted && !s.met[tokenID]) && (a.organization == "" || a.organization == organizationID)
+}
+
+func (a *ahead) authorization(s *state, tokenID, organizationID string) (*inventory.Authorization, bool) {
+	if !a.has(s, tokenID, organizationID) {
+		return nil, false
+	}
+	return a.authorizations[[2]string{tokenID, organizationID}], true
+}
+
+func (a *ahead) request(s *state, tokenID, organizationID string) (*inventory.Request, bool) {
+	if !a.has(s, tokenID, organizationID) {
+		return nil, false
+	}
+	return a.requests[[2]string{tokenID, organizationID}], true
+}
+
+// most is how many values one question names.
+const most = 256
+
+// readDigests reads the tokens of some digests, and what was decided on them.
+func (s *state) readDigests(digests []authz.Digest) error {
+	a := &ahead{digests: make(map[authz.Digest]*inventory.Token, len(digests)), minted: true}
+	var tokens []*inventory.Token
+	for part := range slices.Chunk(digests, most) {
+		values := make([][]byte, len(part))
+		for i := range part {
+			values[i], a.digests[part[i]] = part[i][:], nil
+		}
+		where, args := in("t.digest", values, nil)
+		found, err := selectRows(s, "t", "FROM tokens t WHERE "+where, args, tokenOf)
+		if err != nil {
+			return err
+		}
+		for _, t := range found {
+			a.digests[t.Digest] = t
+		}
+		tokens = append(tokens, found...)
+	}
+	return s.readDecisions(a, tokens)
+}
+
+// readTokens reads what concerns an organization about some tokens, and their
+// owners.
+func (s *state) readTokens(o *inventory.Organization, tokens []*inventory.Token) error {
+	owners := map[string]bool{}
+	for _, t := range tokens {
+		owners[t.OwnerID] = true
+	}
+	ids := make([]string, 0, len(owners))
+	for id := range owners {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for part := range slices.Chunk(ids, most) {
+		where, args := in("u.id", part, nil)
+		users, err := selectRows(s, "u", "FROM users u WHERE "+where, args, userOf)
+		if err != nil {
+			return err
+		}
+		for _, u := range users {
+			s.owners[u.ID] = u
+		}
+		if o == nil {
+			continue
+		}
+		where, args = in("p.user_id", part, []any{o.ID})
+		periods, err := selectRows(s, "p", "FROM periods p WHERE p.organization_id = $1 AND "+where+" ORDER BY p.since", args, periodOf)
+		if err != nil {
+			return err
+		}
+		for _, id := range part {
+			s.periods[[2]string{o.ID, id}] = nil
+		}
+		for _, p := range periods {
+			k := [2]string{o.ID, p.UserID}
+			s.periods[k] = append(s.periods[k], p)
+		}
+	}
+	if o == nil {
+		return nil
+	}
+	return s.readDecisions(&ahead{organization: o.ID}, tokens)
+}
+
+func (s *state) readDecisions(a *ahead, tokens []*inventory.Token) error {
+	a.known = make(map[string]bool, len(tokens))
+	a.authorizations, a.requests = map[[2]string]*inventory.Authorization{}, map[[2]string]*inventory.Request{}
+	for part := range slices.Chunk(tokens, most) {
+		ids := make([]string, len(part))
+		for i, t := range part {
+			ids[i], a.known[t.ID] = t.ID, true
+		}
+		var first []any
+		var only string
+		if a.organization != "" {
+			first, only = []any{a.organization}, "x.organization_id = $1 AND "
+		}
+		where, args := in("x.token_id", ids, first)
+		authorizations, err := selectRows(s, "x", "FROM authorizations x WHERE "+only+where, args, authorizationOf)
+		if err != nil {
+			return err
+		}
+		for _, v := range authorizations {
+			a.authorizations[[2]string{v.TokenID, v.OrganizationID}] = v
+		}
+		requests, err := selectRows(s, "x", "FROM requests x WHERE "+only+where+" ORDER BY x.round", args, requestOf)
+		if err != nil {
+			return err
+		}
+		for _, q := range requests { // the last one stays
+			a.requests[[2]string{q.TokenID, q.OrganizationID}] = q
+		}
+	}
+	s.ahead = a
+	return nil
+}
+
+var _ db.DBTX = (*session)(nil)

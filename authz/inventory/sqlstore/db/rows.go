@@ -1,0 +1,212 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// This file is written by hand: reading row by row, and writing many rows at
+// once, which sqlc does not do for both databases. It takes the columns from
+// what sqlc made, so that a new column needs no change here.
+
+// Columns lists the columns of a model, for queries that are put together.
+func Columns[T any](alias string) string {
+	t := reflect.TypeFor[T]()
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = alias + "." + t.Field(i).Tag.Get("db")
+	}
+	return strings.Join(names, ", ")
+}
+
+// Each runs a query whose columns are those of T, and hands each row on. The
+// row is used again for the next one.
+func Each[T any](ctx context.Context, d DBTX, query string, args []any, f func(*T) error) error {
+	rows, err := d.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var row T
+	v := reflect.ValueOf(&row).Elem()
+	into := make([]any, v.NumField())
+	for i := range into {
+		into[i] = v.Field(i).Addr().Interface()
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if err := f(&row); err != nil {
+			return err
+		}
+	}
+	return errors.Join(rows.Close(), rows.Err())
+}
+
+// EachPeriod reads all periods, by organization and user, oldest first.
+func (q *Queries) EachPeriod(ctx context.Context, f func(*Period) error) error {
+	return Each(ctx, q.db, allPeriods, nil, f)
+}
+
+// EachToken reads all tokens that are not deleted.
+func (q *Queries) EachToken(ctx context.Context, f func(*Token) error) error {
+	return Each(ctx, q.db, allTokens, nil, f)
+}
+
+// EachAuthorization reads all authorizations.
+func (q *Queries) EachAuthorization(ctx context.Context, f func(*Authorization) error) error {
+	return Each(ctx, q.db, allAuthorizations, nil, f)
+}
+
+// EachRequest reads the newest approval request of each pair.
+func (q *Queries) EachRequest(ctx context.Context, f func(*Request) error) error {
+	return Each(ctx, q.db, allRequests, nil, f)
+}
+
+// Writing many rows: each takes what the query of its name takes, once a row.
+// No two rows of a call may have one key.
+
+func (q *Queries) UpsertOrganizations(ctx context.Context, rows []UpsertOrganizationParams) error {
+	return write(ctx, q.db, upsertOrganization, rows)
+}
+
+func (q *Queries) UpsertUsers(ctx context.Context, rows []UpsertUserParams) error {
+	return write(ctx, q.db, upsertUser, rows)
+}
+
+func (q *Queries) UpsertPeriods(ctx context.Context, rows []UpsertPeriodParams) error {
+	return write(ctx, q.db, upsertPeriod, rows)
+}
+
+func (q *Queries) UpsertTokens(ctx context.Context, rows []UpsertTokenParams) error {
+	return write(ctx, q.db, upsertToken, rows)
+}
+
+func (q *Queries) UpsertReaches(ctx context.Context, rows []UpsertReachParams) error {
+	return write(ctx, q.db, upsertReach, rows)
+}
+
+func (q *Queries) UpsertAuthorizations(ctx context.Context, rows []UpsertAuthorizationParams) error {
+	return write(ctx, q.db, upsertAuthorization, rows)
+}
+
+func (q *Queries) UpsertRequests(ctx context.Context, rows []UpsertRequestParams) error {
+	return write(ctx, q.db, upsertRequest, rows)
+}
+
+func (q *Queries) InsertEvents(ctx context.Context, rows []InsertEventParams) error {
+	return write(ctx, q.db, insertEvent, rows)
+}
+
+func (q *Queries) InsertChanges(ctx context.Context, rows []InsertChangeParams) error {
+	return write(ctx, q.db, insertChange, rows)
+}
+
+// ForgetReaches, ReachesByDecision and ReachesOfUnscoped do what the queries of
+// the like name do, for many tokens.
+func (q *Queries) ForgetReaches(ctx context.Context, tokenIDs []string) error {
+	return forEach(ctx, q.db, forgetReach, tokenIDs)
+}
+
+func (q *Queries) ReachesByDecision(ctx context.Context, tokenIDs []string) error {
+	return forEach(ctx, q.db, reachByDecision, tokenIDs)
+}
+
+func (q *Queries) ReachesOfUnscoped(ctx context.Context, tokenIDs []string) error {
+	return forEach(ctx, q.db, reachOfUnscoped, tokenIDs)
+}
+
+// forEach runs a statement about one id, "= $1", for many.
+func forEach(ctx context.Context, d DBTX, query string, ids []string) error {
+	for _, size := range chunks {
+		if len(ids) < size {
+			continue
+		}
+		text := strings.Replace(query, "= $1", "IN ("+Placeholders(1, size)+")", 1)
+		for ; len(ids) >= size; ids = ids[size:] {
+			args := make([]any, size)
+			for i := range size {
+				args[i] = ids[i]
+			}
+			if _, err := d.ExecContext(ctx, text, args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// chunks are how many rows a statement takes; few sizes, so that statements
+// are prepared once.
+var chunks = []int{200, 25, 1}
+
+func write[P any](ctx context.Context, d DBTX, query string, rows []P) error {
+	for _, size := range chunks {
+		if len(rows) < size {
+			continue
+		}
+		text, err := repeat(query, size)
+		if err != nil {
+			return err
+		}
+		for ; len(rows) >= size; rows = rows[size:] {
+			var args []any
+			for i := range size {
+				v := reflect.ValueOf(&rows[i]).Elem()
+				for f := range v.NumField() {
+					args = append(args, v.Field(f).Interface())
+				}
+			}
+			if _, err := d.ExecContext(ctx, text, args...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var (
+	values      = regexp.MustCompile(`VALUES (\([^)]*\))`)
+	placeholder = regexp.MustCompile(`\$(\d+)`)
+)
+
+// repeat makes an INSERT of one row one of n rows.
+func repeat(query string, n int) (string, error) {
+	at := values.FindStringSubmatchIndex(query)
+	if at == nil {
+		return "", fmt.Errorf("the statement %.40q has no VALUES", query)
+	}
+	tuple := query[at[2]:at[3]]
+	params := len(placeholder.FindAllString(tuple, -1))
+	var b strings.Builder
+	b.WriteString(query[:at[2]])
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(placeholder.ReplaceAllStringFunc(tuple, func(p string) string {
+			number, _ := strconv.Atoi(p[1:]) // it is digits
+			return "$" + strconv.Itoa(number+i*params)
+		}))
+	}
+	b.WriteString(query[at[3]:])
+	return b.String(), nil
+}
+
+// Placeholders is "$from, …" for n values.
+func Placeholders(from, n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = "$" + strconv.Itoa(from+i)
+	}
+	return strings.Join(list, ", ")
+}
+
+var _ DBTX = (*sql.Tx)(nil)

@@ -1,0 +1,59 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+)
+
+// dialect is what differs between the databases; all else is the same SQL.
+type dialect struct {
+	goose      goose.Dialect
+	migrations string // folder below migrations
+	// prepare says that statements are to be prepared here; the driver of
+	// PostgreSQL keeps its own.
+	prepare bool
+	// writing and reading are a command's and a query's transaction.
+	writing, reading sql.TxOptions
+	// lock lets one transaction write at a time; nil where it begins so.
+	lock func(context.Context, *sql.Tx) error
+	// notify tells other processes when the transaction is committed; nil
+	// where they cannot be told.
+	notify func(context.Context, db.DBTX) error
+	// options of the migrations.
+	options []goose.ProviderOption
+}
+
+// begin begins a transaction that writes: no other one does at the same time,
+// in whatever process, so that a command acts on what the one before left.
+func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
+	o := s.dialect.writing
+	tx, err := s.writeDB.BeginTx(ctx, &o)
+	if err != nil {
+		return nil, err
+	}
+	if s.dialect.lock != nil {
+		if err := s.dialect.lock(ctx, tx); err != nil {
+			tx.Rollback()
+			return nil, fmt.Errorf("wait for the turn to write: %w", err)
+		}
+	}
+	return tx, nil
+}
+
+// reading runs f on one consistent state.
+func (s *Store) reading(ctx context.Context, f func(*state) error) error {
+	o := s.dialect.reading
+	tx, err := s.readDB.BeginTx(ctx, &o)
+	if err != nil {
+		return fmt.Errorf("read the inventory: %w", err)
+	}
+	defer tx.Rollback()
+	st := s.newState(ctx, tx)
+	defer st.close()
+	return f(st)
+}

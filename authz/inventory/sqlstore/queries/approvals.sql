@@ -1,0 +1,29 @@
+-- name: AuthorizationOf :one
+SELECT * FROM authorizations WHERE token_id = $1 AND organization_id = $2;
+
+-- name: UpsertAuthorization :exec
+INSERT INTO authorizations (token_id, organization_id, state, grants, expires_at, suspended, changed_at, changed_by, comment)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (token_id, organization_id) DO UPDATE SET state = excluded.state, grants = excluded.grants, expires_at = excluded.expires_at,
+  suspended = excluded.suspended, changed_at = excluded.changed_at, changed_by = excluded.changed_by, comment = excluded.comment;
+
+-- name: LatestRequest :one
+SELECT * FROM requests WHERE token_id = $1 AND organization_id = $2 ORDER BY round DESC LIMIT 1;
+
+-- name: UpsertRequest :exec
+INSERT INTO requests (id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
+  decision = excluded.decision, comment = excluded.comment;
+
+-- name: RequestsPage :many
+SELECT * FROM requests WHERE organization_id = sqlc.arg(organization_id)
+AND (opened_at, id) > (sqlc.arg(opened_at), CAST(sqlc.arg(id) AS TEXT)) ORDER BY opened_at, id LIMIT sqlc.arg(size);
+
+-- name: RequestsInStatePage :many
+SELECT * FROM requests WHERE organization_id = sqlc.arg(organization_id) AND state = sqlc.arg(state)
+AND (opened_at, id) > (sqlc.arg(opened_at), CAST(sqlc.arg(id) AS TEXT)) ORDER BY opened_at, id LIMIT sqlc.arg(size);
+
+-- name: CountRequests :many
+SELECT o.name, count(*) AS waiting, CAST(min(q.opened_at) AS BIGINT) AS oldest FROM requests q JOIN organizations o ON o.id = q.organization_id
+WHERE q.state = $1 AND NOT o.deleted GROUP BY o.name;

@@ -1,0 +1,68 @@
+-- name: Counter :one
+SELECT change, audit_seq, audit_head FROM counter;
+
+-- name: TakeNumber :execrows
+-- The last statement of each change; it fails to match where somebody else
+-- took a number since this transaction read it.
+UPDATE counter SET change = change + 1, audit_seq = sqlc.arg(audit_seq), audit_head = sqlc.arg(audit_head)
+WHERE change = sqlc.arg(change);
+
+-- name: InsertChange :exec
+INSERT INTO changes (change, part, kind, key1, key2, time) VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: ForgetChanges :exec
+-- A bounded part of what is older than the retention: whole changes only.
+DELETE FROM changes WHERE changes.change < (SELECT min(c.change) + 200 FROM changes c) AND changes.time < sqlc.arg(before);
+
+-- name: InsertEvent :exec
+INSERT INTO outbox (dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at)
+VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, '', $7) ON CONFLICT (dedupe_key) DO NOTHING;
+
+-- name: ChangesAfter :one
+-- whole is 1 where one of them is too much to list.
+SELECT CAST(coalesce(min(c.change), 0) AS BIGINT) AS first, count(*) AS listed, CAST(coalesce(max(CASE WHEN c.kind = 'all' THEN 1 ELSE 0 END), 0) AS BIGINT) AS whole
+FROM changes c WHERE c.change > sqlc.arg(after);
+
+-- name: ChangedOrganizations :many
+SELECT * FROM organizations WHERE id IN (SELECT key1 FROM changes WHERE kind = 'organization' AND change > $1);
+
+-- name: ChangedUsers :many
+SELECT * FROM users WHERE id IN (SELECT key1 FROM changes WHERE kind = 'user' AND change > $1);
+
+-- name: ChangedPeriods :many
+SELECT p.* FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'member' AND change > $1) c
+JOIN periods p ON p.organization_id = c.key1 AND p.user_id = c.key2 ORDER BY p.organization_id, p.user_id, p.since;
+
+-- name: ChangedTokens :many
+SELECT * FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1);
+
+-- name: ChangedAuthorizations :many
+SELECT a.* FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'authorization' AND change > $1) c
+JOIN authorizations a ON a.token_id = c.key1 AND a.organization_id = c.key2;
+
+-- name: ChangedRequests :many
+SELECT q.* FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'request' AND change > $1) c
+JOIN requests q ON q.token_id = c.key1 AND q.organization_id = c.key2
+WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2);
+
+-- name: AllOrganizations :many
+SELECT * FROM organizations WHERE NOT deleted;
+
+-- name: AllUsers :many
+SELECT * FROM users;
+
+-- name: AllPeriods :many
+SELECT * FROM periods ORDER BY organization_id, user_id, since;
+
+-- name: AllTokens :many
+SELECT * FROM tokens WHERE NOT deleted;
+
+-- name: AllAuthorizations :many
+SELECT * FROM authorizations;
+
+-- name: AllRequests :many
+-- The newest request of each pair.
+SELECT * FROM requests q WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = q.token_id AND p.organization_id = q.organization_id);
+
+-- name: SetHead :execrows
+UPDATE counter SET audit_seq = $1, audit_head = $2;

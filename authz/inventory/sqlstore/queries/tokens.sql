@@ -1,0 +1,42 @@
+-- name: TokenByID :one
+SELECT * FROM tokens WHERE id = $1;
+
+-- name: TokenByDigest :one
+SELECT * FROM tokens WHERE digest = $1;
+
+-- name: TokensOf :many
+SELECT * FROM tokens WHERE owner_id = $1 AND NOT deleted ORDER BY id;
+
+-- name: UpsertToken :exec
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, display_name = excluded.display_name, last4 = excluded.last4, kind = excluded.kind,
+  grants = excluded.grants, global = excluded.global, purpose = excluded.purpose, contact = excluded.contact, expires_at = excluded.expires_at,
+  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version;
+
+-- name: UpsertReach :exec
+INSERT INTO token_namespaces (organization_id, token_id) VALUES ($1, $2) ON CONFLICT (organization_id, token_id) DO NOTHING;
+
+-- name: ForgetReach :exec
+DELETE FROM token_namespaces WHERE token_id = $1;
+
+-- name: ReachByDecision :exec
+INSERT INTO token_namespaces (organization_id, token_id)
+SELECT a.organization_id, a.token_id FROM authorizations a JOIN tokens t ON t.id = a.token_id
+WHERE a.token_id = $1 AND NOT t.deleted ON CONFLICT (organization_id, token_id) DO NOTHING;
+
+-- name: ReachOfUnscoped :exec
+INSERT INTO token_namespaces (organization_id, token_id)
+SELECT p.organization_id, t.id FROM tokens t JOIN periods p ON p.user_id = t.owner_id
+WHERE t.id = $1 AND t.kind <> 'fine-grained' AND NOT t.deleted AND p.until = 0 ON CONFLICT (organization_id, token_id) DO NOTHING;
+
+-- name: ReachOfMember :exec
+INSERT INTO token_namespaces (organization_id, token_id)
+SELECT p.organization_id, t.id FROM periods p JOIN tokens t ON t.owner_id = p.user_id
+WHERE p.organization_id = $1 AND p.user_id = $2 AND p.until = 0 AND t.kind <> 'fine-grained' AND NOT t.deleted
+ON CONFLICT (organization_id, token_id) DO NOTHING;
+
+-- name: ForgetReachOfMember :exec
+DELETE FROM token_namespaces WHERE token_namespaces.organization_id = $1
+AND token_namespaces.token_id IN (SELECT t.id FROM tokens t WHERE t.owner_id = $2 AND t.kind <> 'fine-grained'
+  AND NOT EXISTS (SELECT 1 FROM authorizations a WHERE a.token_id = t.id AND a.organization_id = $1));

@@ -1,0 +1,244 @@
+package sqlstore
+
+import (
+	"errors"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/auditlog"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+)
+
+// errOvertaken says that another transaction took a change number since this
+// one read the counter.
+var errOvertaken = errors.New("another change was written at the same time")
+
+// maxListed is how many changed rows a change lists one by one; beyond, those
+// who follow load all again.
+const maxListed = 20_000
+
+// writer writes what a change consists of, and keeps the first error.
+type writer struct {
+	*state
+	touched []touched
+	err     error
+}
+
+// touched is a row that a transaction wrote.
+type touched struct{ kind, key1, key2 string }
+
+func (w *writer) touch(kind, key1, key2 string) {
+	w.touched = append(w.touched, touched{kind, key1, key2})
+}
+
+func (w *writer) then(f func() error) {
+	if w.err == nil {
+		w.err = f()
+	}
+}
+
+func (w *writer) json(v any) string {
+	text, err := encode(v)
+	if w.err == nil {
+		w.err = err
+	}
+	return text
+}
+
+// write writes a change but for its number, which take does last.
+func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
+	w := &writer{state: st}
+	w.records(&c.Records)
+	w.events(c.Events, now)
+	w.then(func() error { return w.ForgetChanges(w.ctx, millis(now.Add(-s.Retention))) })
+	counter, err := w.Counter(w.ctx)
+	if err != nil {
+		return err
+	}
+	w.changes(counter.Change+1, now)
+	entry := auditlog.Entry{
+		Seq: counter.AuditSeq + 1, Time: now, Actor: auditlog.Actor(c.Audit.Actor), Action: c.Audit.Action,
+		OrganizationID: c.Audit.OrganizationID, TokenID: c.Audit.TokenID, Details: []byte(w.json(c.Audit.Details)),
+	}
+	entry.Hash = entry.Sum(counter.AuditHead)
+	w.then(func() error {
+		return w.InsertAudit(w.ctx, db.InsertAuditParams{
+			Seq: entry.Seq, Time: millis(entry.Time), ActorKind: entry.Actor.Kind, ActorName: entry.Actor.Name, Action: entry.Action,
+			OrganizationID: entry.OrganizationID, TokenID: entry.TokenID, Details: string(entry.Details), Hash: entry.Hash,
+		})
+	})
+	if s.dialect.notify != nil {
+		w.then(func() error { return s.dialect.notify(w.ctx, w.session) })
+	}
+	st.number = db.TakeNumberParams{Change: counter.Change, AuditSeq: entry.Seq, AuditHead: entry.Hash}
+	return w.err
+}
+
+// take takes the change's number. It is the last statement: whoever reads up to
+// a number has read all that was committed before it.
+func (s *Store) take(st *state) error {
+	n, err := st.TakeNumber(st.ctx, st.number)
+	if err == nil && n != 1 {
+		err = errOvertaken
+	}
+	return err
+}
+
+func (w *writer) changes(number int64, now time.Time) {
+	list := w.touched
+	if len(list) == 0 {
+		list = []touched{{kind: "nothing"}} // a number without rows would look like a gap
+	}
+	if len(list) > maxListed {
+		list = []touched{{kind: "all"}}
+	}
+	rows := make([]db.InsertChangeParams, len(list))
+	for i, t := range list {
+		rows[i] = db.InsertChangeParams{Change: number, Part: int64(i), Kind: t.kind, Key1: t.key1, Key2: t.key2, Time: millis(now)}
+	}
+	w.then(func() error { return w.InsertChanges(w.ctx, rows) })
+}
+
+func (w *writer) events(list []inventory.Event, now time.Time) {
+	list = newest(list, func(e inventory.Event) string { return e.Key })
+	rows := make([]db.InsertEventParams, len(list))
+	for i, e := range list {
+		rows[i] = db.InsertEventParams{
+			DedupeKey: e.Key, Kind: e.Kind, OrganizationID: e.Organization, TokenID: e.Token, RequestID: e.Request,
+			NextAt: millis(now), CreatedAt: millis(now),
+		}
+	}
+	w.then(func() error { return w.InsertEvents(w.ctx, rows) })
+}
+
+// newest drops what a later one of the same key replaces.
+func newest[T any, K comparable](list []T, key func(T) K) []T {
+	last := make(map[K]int, len(list))
+	for i, v := range list {
+		last[key(v)] = i
+	}
+	if len(last) == len(list) {
+		return list
+	}
+	out := make([]T, 0, len(last))
+	for i, v := range list {
+		if last[key(v)] == i {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func (w *writer) records(r *inventory.Records) {
+	w.organizations(newest(r.Organizations, func(o *inventory.Organization) string { return o.ID }))
+	w.usersOf(newest(r.Users, func(u *inventory.User) string { return u.ID }))
+	w.tokens(newest(r.Tokens, func(t *inventory.Token) string { return t.ID }))
+	w.authorizations(newest(r.Authorizations, func(a *inventory.Authorization) [2]string { return [2]string{a.TokenID, a.OrganizationID} }))
+	w.periodsOf(newest(r.Periods, func(p *inventory.Period) inventory.Period { return inventory.Period{OrganizationID: p.OrganizationID, UserID: p.UserID, Since: p.Since} }))
+	w.requests(newest(r.Requests, func(q *inventory.Request) string { return q.ID }))
+}
+
+func (w *writer) organizations(list []*inventory.Organization) {
+	rows := make([]db.UpsertOrganizationParams, len(list))
+	for i, o := range list {
+		rows[i] = db.UpsertOrganizationParams{
+			ID: o.ID, Name: o.Name, Type: o.Type, OwnerID: o.OwnerID, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy,
+			EnforceAt: millis(o.EnforceAt), Enforcement: o.Enforcement, ManagedBy: o.ManagedBy, Settings: w.json(o.Settings),
+			CreatedAt: millis(o.CreatedAt), Version: o.Version, Deleted: o.Deleted,
+		}
+		w.touch("organization", o.ID, "")
+	}
+	w.then(func() error { return w.UpsertOrganizations(w.ctx, rows) })
+}
+
+func (w *writer) usersOf(list []*inventory.User) {
+	rows := make([]db.UpsertUserParams, len(list))
+	for i, u := range list {
+		rows[i] = db.UpsertUserParams{ID: u.ID, Name: u.Name, Type: u.Type, Email: u.Email, CreatedAt: millis(u.CreatedAt)}
+		w.touch("user", u.ID, "")
+	}
+	w.then(func() error { return w.UpsertUsers(w.ctx, rows) })
+}
+
+// periodsOf writes periods, and which organizations list the unscoped tokens of
+// who came or left.
+func (w *writer) periodsOf(list []*inventory.Period) {
+	rows := make([]db.UpsertPeriodParams, len(list))
+	for i, p := range list {
+		rows[i] = db.UpsertPeriodParams{OrganizationID: p.OrganizationID, UserID: p.UserID, Since: millis(p.Since), Until: millis(p.Until), Role: p.Role}
+		w.touch("member", p.OrganizationID, p.UserID)
+	}
+	w.then(func() error { return w.UpsertPeriods(w.ctx, rows) })
+	for _, p := range newest(list, func(p *inventory.Period) [2]string { return [2]string{p.OrganizationID, p.UserID} }) {
+		w.then(func() error {
+			if p.Until.IsZero() {
+				return w.ReachOfMember(w.ctx, db.ReachOfMemberParams{OrganizationID: p.OrganizationID, UserID: p.UserID})
+			}
+			return w.ForgetReachOfMember(w.ctx, db.ForgetReachOfMemberParams{OrganizationID: p.OrganizationID, OwnerID: p.UserID})
+		})
+	}
+}
+
+// tokens writes tokens, and which organizations list them.
+func (w *writer) tokens(list []*inventory.Token) {
+	rows := make([]db.UpsertTokenParams, len(list))
+	var reach []db.UpsertReachParams
+	for i, t := range list {
+		rows[i] = db.UpsertTokenParams{
+			ID: t.ID, Digest: t.Digest[:], DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source,
+			Grants: w.json(t.Grants), Global: w.json(t.Global), Purpose: t.Purpose, Contact: t.Contact, CreatedAt: millis(t.CreatedAt),
+			ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version,
+		}
+		w.touch("token", t.ID, "")
+		for _, g := range t.Grants {
+			if !t.Deleted {
+				reach = append(reach, db.UpsertReachParams{OrganizationID: g.Entity.Namespace, TokenID: t.ID})
+			}
+		}
+	}
+	w.then(func() error { return w.UpsertTokens(w.ctx, rows) })
+	var changed, unscoped []string
+	for _, t := range list {
+		if t.Version > 1 {
+			changed = append(changed, t.ID)
+		}
+		if t.Kind != authz.KindFineGrained && !t.Deleted {
+			unscoped = append(unscoped, t.ID)
+		}
+	}
+	w.then(func() error { return w.ForgetReaches(w.ctx, changed) })
+	w.then(func() error { return w.ReachesByDecision(w.ctx, changed) })
+	w.then(func() error { return w.ReachesOfUnscoped(w.ctx, unscoped) })
+	w.then(func() error {
+		return w.UpsertReaches(w.ctx, newest(reach, func(r db.UpsertReachParams) db.UpsertReachParams { return r }))
+	})
+}
+
+func (w *writer) authorizations(list []*inventory.Authorization) {
+	rows := make([]db.UpsertAuthorizationParams, len(list))
+	reach := make([]db.UpsertReachParams, len(list))
+	for i, a := range list {
+		rows[i] = db.UpsertAuthorizationParams{
+			TokenID: a.TokenID, OrganizationID: a.OrganizationID, State: a.State, Grants: w.json(a.Grants), ExpiresAt: millis(a.ExpiresAt),
+			Suspended: a.Suspended, ChangedAt: millis(a.ChangedAt), ChangedBy: a.ChangedBy, Comment: a.Comment,
+		}
+		reach[i] = db.UpsertReachParams{OrganizationID: a.OrganizationID, TokenID: a.TokenID}
+		w.touch("authorization", a.TokenID, a.OrganizationID)
+	}
+	w.then(func() error { return w.UpsertAuthorizations(w.ctx, rows) })
+	w.then(func() error { return w.UpsertReaches(w.ctx, reach) })
+}
+
+func (w *writer) requests(list []*inventory.Request) {
+	rows := make([]db.UpsertRequestParams, len(list))
+	for i, q := range list {
+		rows[i] = db.UpsertRequestParams{
+			ID: q.ID, TokenID: q.TokenID, OrganizationID: q.OrganizationID, Round: int64(q.Round), State: q.State, Grants: w.json(q.Grants),
+			OpenedAt: millis(q.OpenedAt), OpenedBy: q.OpenedBy, DecidedAt: millis(q.DecidedAt), DecidedBy: q.DecidedBy,
+			Decision: q.Decision, Comment: q.Comment,
+		}
+		w.touch("request", q.TokenID, q.OrganizationID)
+	}
+	w.then(func() error { return w.UpsertRequests(w.ctx, rows) })
+}
