@@ -27,6 +27,9 @@ var arrows = map[string][]string{
 	"authz/inventory/snapshot":  {"authz", "authz/inventory"},
 	"authz/inventory/storetest": {"authz", "authz/inventory"},
 	"authz/telemetry":           {"authz"},
+	"authz/usage":               {"authz"},
+	"authz/record":              {"authz"},
+	"authz/hygiene":             {"authz"},
 	"authz/admin":               {"authz", "authz/credential", "authz/inventory"},
 	"authz/admin/client":        {"authz", "authz/inventory", "authz/admin"},
 	"bundles":                   {"authz"},
@@ -41,6 +44,9 @@ var forbidden = map[string][]string{
 	"authz/inventory":  {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/answer":     {"github.com/open-policy-agent/opa"},
 	"authz/extauthz":   {"github.com/open-policy-agent/opa"},
+	"authz/usage":      {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
+	"authz/record":     {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
+	"authz/hygiene":    {"database/sql", "google.golang.org/grpc"},
 	"bundles":          {"google.golang.org/grpc"},
 }
 
