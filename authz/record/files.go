@@ -198,7 +198,7 @@ func (f *files) trim() {
 	}
 }
 
-func (f *files) find(id string) (*Record, error) {
+func (f *files) find(id string) (*Refusal, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	where, ok := f.at[id]
@@ -222,7 +222,7 @@ func (f *files) find(id string) (*Record, error) {
 	if _, err := in.ReadAt(text, where.offset); err != nil {
 		return nil, fmt.Errorf("read a refusal: %w", err)
 	}
-	var r Record
+	var r Refusal
 	if err := json.Unmarshal(bytes.TrimSpace(text), &r); err != nil {
 		return nil, fmt.Errorf("read a refusal: %w", err)
 	}

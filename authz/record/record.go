@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Record is one refusal.
-type Record struct {
+// Refusal is one refusal.
+type Refusal struct {
 	RequestID  string    `json:"request_id"`
 	DecisionID string    `json:"decision_id"`
 	Time       time.Time `json:"time"`
-	Request    Request   `json:"request"`
+	Request    Refused   `json:"request"`
 	Reason     string    `json:"reason"`
 	Reasons    []string  `json:"reasons,omitempty"`
 	// Next are the reasons that the next, dated policy would add.
@@ -20,15 +20,15 @@ type Record struct {
 	// Message is the sentence that the client was told.
 	Message string `json:"message,omitempty"`
 	// Organization, Token and Owner are there where they are known.
-	Organization   string    `json:"organization,omitempty"`
-	OrganizationID string    `json:"organization_id,omitempty"`
-	Token          string    `json:"token,omitempty"` // its id
-	TokenName      string    `json:"token_name,omitempty"`
-	Owner          string    `json:"owner,omitempty"`
-	Approval       *Approval `json:"approval,omitempty"`
-	Policy         string    `json:"policy,omitempty"`
-	Revision       string    `json:"revision,omitempty"`
-	Evaluator      string    `json:"evaluator,omitempty"`
+	Organization   string `json:"organization,omitempty"`
+	OrganizationID string `json:"organization_id,omitempty"`
+	Token          string `json:"token,omitempty"` // its id
+	TokenName      string `json:"token_name,omitempty"`
+	Owner          string `json:"owner,omitempty"`
+	Approval       *Asked `json:"approval,omitempty"`
+	Policy         string `json:"policy,omitempty"`
+	Revision       string `json:"revision,omitempty"`
+	Evaluator      string `json:"evaluator,omitempty"`
 	// Overruled is the reason with which Rego allowed what the safety net
 	// refused.
 	Overruled string `json:"safety_net_overruled,omitempty"`
@@ -41,8 +41,8 @@ type Record struct {
 	Facts json.RawMessage `json:"facts,omitempty"`
 }
 
-// Request is what is kept of a request.
-type Request struct {
+// Refused is what is kept of a request.
+type Refused struct {
 	Method string `json:"method,omitempty"`
 	// Path without its query.
 	Path string `json:"path,omitempty"`
@@ -55,8 +55,8 @@ type Request struct {
 	Headers  map[string]string `json:"headers,omitempty"`
 }
 
-// Approval is the approval request behind a pending answer.
-type Approval struct {
+// Asked is the approval request behind a pending answer.
+type Asked struct {
 	ID    string `json:"id,omitempty"`
 	State string `json:"state"`
 }

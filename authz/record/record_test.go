@@ -43,6 +43,7 @@ func (r request) EachHeader(yield func(name, value string) bool) {
 		}
 	}
 }
+
 func (request) Body() authz.Body                    { return authz.Body{Bytes: []byte("the body"), Present: true} }
 func (request) Extension(string) (string, bool)     { return "", false }
 func (request) Source() authz.Peer                  { return authz.Peer{Address: "192.0.2.7"} }
@@ -98,7 +99,7 @@ func refusal(id string, at time.Time) *authz.Outcome {
 	}
 }
 
-func find(t *testing.T, r *record.Recorder, id string) *record.Record {
+func find(t *testing.T, r *record.Recorder, id string) *record.Refusal {
 	t.Helper()
 	got, err := r.Find(context.Background(), id)
 	if err != nil {

@@ -150,8 +150,8 @@ func source(o *authz.Outcome) string {
 	return ""
 }
 
-func (r *Recorder) record(o *authz.Outcome) *Record {
-	out := &Record{
+func (r *Recorder) record(o *authz.Outcome) *Refusal {
+	out := &Refusal{
 		RequestID: strings.Clone(o.RequestID), DecisionID: o.DecisionID, Time: o.Time.UTC().Truncate(time.Millisecond),
 		Reason: o.Decision.Reason, Reasons: o.Decision.Reasons, Next: o.Decision.Next,
 		Policy: o.Policy, Revision: o.Revision, Evaluator: o.Evaluator, Overruled: o.Conflict, Microseconds: o.Duration.Microseconds(),
@@ -174,7 +174,7 @@ func (r *Recorder) record(o *authz.Outcome) *Record {
 		out.HTTPStatus = o.Reason.HTTPStatus
 	}
 	if o.Approval != nil {
-		out.Approval = &Approval{ID: o.Approval.ID, State: o.Approval.State}
+		out.Approval = &Asked{ID: o.Approval.ID, State: o.Approval.State}
 	}
 	if o.Err != nil {
 		out.Error = most(redact.text(o.Err.Error()), 1000)
@@ -193,7 +193,7 @@ func (r *Recorder) record(o *authz.Outcome) *Record {
 	return out
 }
 
-func (out *Record) facts(f *authz.Facts) {
+func (out *Refusal) facts(f *authz.Facts) {
 	if t := f.Token; t != nil {
 		out.Token, out.TokenName = t.ID, t.DisplayName
 		if t.Owner != nil {
@@ -267,7 +267,7 @@ func (r *Recorder) one(e entry, failing bool) bool {
 
 // Find returns the latest refusal of a request, by its id or the decision's;
 // nil where none is kept (any more).
-func (r *Recorder) Find(ctx context.Context, id string) (*Record, error) {
+func (r *Recorder) Find(ctx context.Context, id string) (*Refusal, error) {
 	waiter := make(chan struct{})
 	select {
 	case r.queue <- entry{waiter: waiter}:

@@ -117,9 +117,9 @@ func most(s string, n int) string {
 }
 
 // request shows what is kept of a request.
-func (r redactor) request(q authz.Request, c authz.Client) Request {
+func (r redactor) request(q authz.Request, c authz.Client) Refused {
 	path, query, _ := strings.Cut(q.Path(), "?")
-	out := Request{
+	out := Refused{
 		Method: most(r.text(q.Method()), 32), Path: most(r.path(path), 1024), Host: most(r.text(q.Host()), 255), Protocol: most(r.text(q.Protocol()), 16),
 		Address: strings.Clone(c.Address), Network: strings.Clone(c.Network),
 	}
