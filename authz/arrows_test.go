@@ -29,8 +29,11 @@ var arrows = map[string][]string{
 	"authz/inventory/storetest": {"authz", "authz/inventory"},
 	"authz/notify":              {},
 	"authz/telemetry":           {"authz"},
-	"authz/admin":               {"authz", "authz/credential", "authz/inventory"},
-	"authz/admin/client":        {"authz", "authz/inventory", "authz/admin"},
+	"authz/usage":               {"authz"},
+	"authz/record":              {"authz"},
+	"authz/hygiene":             {"authz"},
+	"authz/admin":               {"authz", "authz/credential", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene"},
+	"authz/admin/client":        {"authz", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene", "authz/admin"},
 	"bundles":                   {"authz"},
 	"rego":                      {},
 }
@@ -43,6 +46,9 @@ var forbidden = map[string][]string{
 	"authz/inventory":  {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/answer":     {"github.com/open-policy-agent/opa"},
 	"authz/extauthz":   {"github.com/open-policy-agent/opa"},
+	"authz/usage":      {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
+	"authz/record":     {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
+	"authz/hygiene":    {"database/sql", "google.golang.org/grpc"},
 	"bundles":          {"google.golang.org/grpc"},
 }
 

@@ -93,4 +93,12 @@ type Outcome struct {
 	Duration time.Duration
 	// Shown are the organizations to name upstream on an allow.
 	Shown []string
+	// Unknown is the digest of a credential by which no token is known; zero
+	// where none was sent, or it is known.
+	Unknown Digest
+	// Disabled is the token that was sent though it is disabled everywhere; the
+	// facts do not show it.
+	Disabled *Token
+	// Leaked is the known token whose secret was found in the query string.
+	Leaked *Token
 }

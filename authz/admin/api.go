@@ -61,6 +61,7 @@ type Options struct {
 	Queries   Queries
 	Policy    Policy
 	Explainer Explainer
+	Refusals  Refusals
 	Digester  Digester
 	Version   string
 	// Log takes what failed here and is no fault of who asked; default: nowhere.
@@ -89,6 +90,7 @@ func Handler(o Options) http.Handler {
 	api.audit()
 	api.policies()
 	api.check()
+	api.refusals()
 	return identified(mux, o.Log)
 }
 

@@ -170,6 +170,30 @@ func CheckQuery(rawQuery string) error {
 	return nil
 }
 
+// maxInQuery bounds the values of one query string that are looked up.
+const maxInQuery = 4
+
+// InQuery returns the values of a query string for which [CheckQuery] refuses
+// it, so that a token which leaked there can be found.
+func InQuery(rawQuery string) []Secret {
+	var found []Secret
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		v, err := url.QueryUnescape(value)
+		if err != nil {
+			v = value
+		}
+		n, err := url.QueryUnescape(name)
+		named := err == nil && strings.EqualFold(n, "access_token")
+		if len(v) <= MaxLength && (named && isToken68(v) || LooksLikeToken(v)) {
+			if found = append(found, Secret{v}); len(found) == maxInQuery {
+				break
+			}
+		}
+	}
+	return found
+}
+
 func malformed(detail string) error {
 	return &authz.Refusal{Reason: authz.ReasonCredentialMalformed, Detail: detail}
 }

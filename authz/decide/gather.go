@@ -23,8 +23,13 @@ func (r *run) gather(route *authz.Route, cred credential.Credential) ([]*authz.F
 	base := r.facts(route)
 	base.Credential = cred.Facts
 	if cred.Facts.State == authz.CredentialPresent {
-		base.Token = snapshot.Token(r.Digester.Secret(cred.Secret))
-		if base.Token != nil && base.Token.Disabled {
+		digest := r.Digester.Secret(cred.Secret)
+		base.Token = snapshot.Token(digest)
+		switch {
+		case base.Token == nil:
+			r.out.Unknown = digest
+		case base.Token.Disabled:
+			r.out.Disabled = base.Token
 			base.Token, base.Credential.Disabled = nil, true
 		}
 	}
@@ -56,4 +61,18 @@ func (r *run) organize(f *authz.Facts, snapshot Snapshot, name string) {
 	}
 	a := snapshot.Access(f.Token, f.Organization)
 	f.Authorization, f.Current, f.Effective = a.Authorization, a.Current, a.Effective
+}
+
+// leaked finds the known token whose secret stands in a query string.
+func (r *run) leaked(query string) {
+	snapshot := r.Inventory.Snapshot()
+	if snapshot == nil {
+		return
+	}
+	for _, secret := range credential.InQuery(query) {
+		if t := snapshot.Token(r.Digester.Secret(secret)); t != nil {
+			r.out.Leaked = t
+			return
+		}
+	}
 }

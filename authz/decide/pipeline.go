@@ -214,7 +214,9 @@ func (r *run) decide(ctx context.Context) {
 	cred, err := r.Credentials.Parse(r.out.Request)
 	if err == nil {
 		_, query, _ := strings.Cut(r.out.Request.Path(), "?")
-		err = credential.CheckQuery(query)
+		if err = credential.CheckQuery(query); err != nil {
+			r.leaked(query)
+		}
 	}
 	if err != nil {
 		r.refuse(err)

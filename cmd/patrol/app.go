@@ -22,6 +22,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/input/protodoc"
 	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	"github.com/patrol-authz/patrol/authz/record"
 	"github.com/patrol-authz/patrol/authz/telemetry"
 	"github.com/patrol-authz/patrol/bundles"
 
@@ -39,6 +40,7 @@ type App struct {
 	Follower *snapshot.Follower
 	Pipeline *decide.Pipeline
 	Metrics  *telemetry.Metrics
+	Records  *record.Recorder
 	Server   *extauthz.Server
 
 	admin       *admin.Server
@@ -68,6 +70,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	responder, err := a.dropIn(ctx, background)
 	if err != nil {
+		return err
+	}
+	if err := a.openRecords(); err != nil {
 		return err
 	}
 	a.decisions(responder)
@@ -159,7 +164,7 @@ func (a *App) dropIn(ctx, background context.Context) (extauthz.Responder, error
 func (a *App) decisions(responder extauthz.Responder) {
 	a.Pipeline = decide.New(decide.Options{
 		Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
-		Recorder:     telemetry.Recorders{a.Metrics, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
+		Recorder:     telemetry.Recorders{a.Metrics, a.Records, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
 		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
 		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
 	})
@@ -198,7 +203,7 @@ func (a *App) listen() error {
 	}
 	c := &commands{a}
 	handler := admin.Handler(admin.Options{
-		Commands: c, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Digester: a.digester, Version: version,
+		Commands: c, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Refusals: a.Records, Digester: a.digester, Version: version,
 	})
 	if a.admin, err = admin.Listen(socket, handler); err != nil {
 		return fmt.Errorf("admin: %w", err)
@@ -302,6 +307,9 @@ func (a *App) Close() {
 	a.wait.Wait()
 	if a.Pipeline != nil {
 		a.Pipeline.Close()
+	}
+	if a.Records != nil {
+		_ = a.Records.Close()
 	}
 	if a.Follower != nil {
 		a.Follower.Close()

@@ -21,6 +21,7 @@ type TokenCmd struct {
 	Disable TokenDisableCmd `cmd:"" help:"Stop a token everywhere."`
 	Enable  TokenEnableCmd  `cmd:"" help:"Let a disabled token go on."`
 	Delete  TokenDeleteCmd  `cmd:"" help:"Delete a token; what was decided on it is kept."`
+	Scan    TokenScanCmd    `cmd:"" help:"Find issued secrets in files, without a server."`
 }
 
 // TokenIssueCmd issues a token.

@@ -1,0 +1,296 @@
+package record_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/record"
+)
+
+// request is a request with a few parts.
+type request struct {
+	path    string
+	headers map[string]string
+}
+
+func (request) Method() string   { return "POST" }
+func (r request) Path() string   { return r.path }
+func (request) Host() string     { return "hub.example" }
+func (request) Scheme() string   { return "https" }
+func (request) Protocol() string { return "HTTP/1.1" }
+func (request) ID() string       { return "" }
+func (r request) Header(name string) (string, int) {
+	v, ok := r.headers[name]
+	if !ok {
+		return "", 0
+	}
+	return v, 1
+}
+
+func (r request) EachHeader(yield func(name, value string) bool) {
+	for n, v := range r.headers {
+		if !yield(n, v) {
+			return
+		}
+	}
+}
+
+func (request) Body() authz.Body                    { return authz.Body{Bytes: []byte("the body"), Present: true} }
+func (request) Extension(string) (string, bool)     { return "", false }
+func (request) Source() authz.Peer                  { return authz.Peer{Address: "192.0.2.7"} }
+func (request) Destination() authz.Peer             { return authz.Peer{} }
+func (request) Attributes() (map[string]any, error) { return map[string]any{}, nil }
+
+const secret = "ThisIsTheSecret/That+NobodyMaySee="
+
+var start = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+
+// clock can be moved.
+type clock struct{ ns atomic.Int64 }
+
+func (c *clock) now() time.Time { return start.Add(time.Duration(c.ns.Add(1))) }
+
+func open(t *testing.T, o record.Options, c *clock) *record.Recorder {
+	t.Helper()
+	o.Clock = c.now
+	o.Facts = func(f *authz.Facts) (any, error) {
+		return map[string]any{"organization": map[string]any{"name": f.Organization.Name}, "route": []any{f.Route.Pattern}}, nil
+	}
+	o.Sentence = func(*authz.Outcome) string { return "The token ci waits for an approval" }
+	r, err := record.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(t, r) })
+	return r
+}
+
+// shut closes a recorder; once more does nothing.
+func shut(t *testing.T, r *record.Recorder) {
+	t.Helper()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func refusal(id string, at time.Time) *authz.Outcome {
+	return &authz.Outcome{
+		RequestID: id, DecisionID: "d-" + id, Time: at,
+		Request: request{path: "/api/models/acme/m?token=" + secret, headers: map[string]string{
+			"authorization": "Bearer " + secret, "user-agent": "git/2.47", "x-other": secret,
+		}},
+		Facts: &authz.Facts{
+			Token:        &authz.Token{ID: "t1", DisplayName: "ci", Owner: &authz.Owner{Name: "bob"}},
+			Organization: &authz.Organization{ID: "o1", Name: "acme"}, Client: authz.Client{Address: "192.0.2.7", Network: "192.0.2.0/24"},
+			Route: &authz.Route{Pattern: "/api/models/" + secret},
+		},
+		Decision: authz.Decision{Reason: "approval_pending", Reasons: []string{"approval_pending"}, Params: map[string]any{"detail": "not " + secret}},
+		Reason:   &authz.Reason{HTTPStatus: 403}, Policy: "require_administrator_approval", Revision: "7",
+		Approval: &authz.ApprovalRequest{ID: "r1", State: "open"}, Err: fmt.Errorf("because of %s", secret),
+	}
+}
+
+func find(t *testing.T, r *record.Recorder, id string) *record.Refusal {
+	t.Helper()
+	got, err := r.Find(context.Background(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestARefusalIsFoundWithItsFacts(t *testing.T) {
+	c := &clock{}
+	r := open(t, record.Options{Dir: t.TempDir()}, c)
+	r.Record(refusal("q1", c.now()))
+	allowed := refusal("q2", c.now())
+	allowed.Decision.Allowed = true
+	r.Record(allowed)
+	for _, id := range []string{"q1", "d-q1"} {
+		got := find(t, r, id)
+		if got == nil {
+			t.Fatalf("%s is not found", id)
+		}
+		if got.Reason != "approval_pending" || got.Organization != "acme" || got.Token != "t1" || got.Owner != "bob" || got.HTTPStatus != 403 ||
+			got.Message == "" || got.Approval.ID != "r1" || got.Request.Path != "/api/models/acme/m" || got.Request.Query[0] != "token" ||
+			got.Request.Headers["user-agent"] != "git/2.47" || got.Request.Network != "192.0.2.0/24" || !strings.Contains(string(got.Facts), `"acme"`) {
+			text, _ := json.MarshalIndent(got, "", "  ")
+			t.Errorf("%s is\n%s", id, text)
+		}
+	}
+	if find(t, r, "q2") != nil || find(t, r, "q3") != nil {
+		t.Error("an allow, or what never was, is found")
+	}
+}
+
+func TestNoSecretIsInARecord(t *testing.T) {
+	c, dir := &clock{}, t.TempDir()
+	r := open(t, record.Options{Dir: dir, CredentialHeaders: []string{"X-Api-Key"}, Redact: func(s string) string {
+		return strings.ReplaceAll(s, "ptl_known", "[redacted]")
+	}}, c)
+	basic := base64.StdEncoding.EncodeToString([]byte("user-name-that-is-a-token:" + secret))
+	escaped := ""
+	for _, b := range []byte(secret) {
+		escaped += fmt.Sprintf("%%%02x", b)
+	}
+	for i, headers := range []map[string]string{
+		{"authorization": "Bearer " + secret},
+		{"authorization": "bearer " + secret + "," + secret},
+		{"authorization": "Digest x=\"" + secret + "\""},
+		{"authorization": "Basic " + basic},
+		{"x-api-key": secret},
+		{"cookie": "session=1; " + secret},
+		{"authorization": secret},
+	} {
+		for j, path := range []string{"/" + secret, "/x/" + escaped, "/" + strings.ReplaceAll(secret, "/", "%2F"), "/user-name-that-is-a-token", "/a?" + secret + "=1", "/ptl_known"} {
+			o := refusal(fmt.Sprintf("q%d-%d", i, j), c.now().Add(time.Duration(10*i+j)*time.Second))
+			headers["user-agent"] = "agent " + secret
+			o.Request = request{path: path, headers: headers}
+			if i != 3 && j == 3 {
+				continue
+			}
+			r.Record(o)
+			if find(t, r, o.RequestID) == nil {
+				t.Errorf("%s is not recorded", o.RequestID)
+			}
+		}
+	}
+	shut(t, r)
+	names, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []string{secret, escaped, "NobodyMaySee", "user-name-that-is-a-token", basic, "the body", "ptl_known"} {
+			for line := range strings.SplitSeq(string(text), "\n") {
+				if strings.Contains(line, s) {
+					t.Errorf("%q is in %s", s, line)
+				}
+			}
+		}
+		if info, _ := os.Stat(name); info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has the mode %v", name, info.Mode())
+		}
+	}
+	if len(names) != 1 {
+		t.Errorf("%d files were searched", len(names))
+	}
+}
+
+func TestRecordsSurviveARestartAndATornLine(t *testing.T) {
+	c, dir := &clock{}, t.TempDir()
+	r := open(t, record.Options{Dir: dir}, c)
+	r.Record(refusal("q1", c.now()))
+	shut(t, r)
+	names, _ := filepath.Glob(filepath.Join(dir, "*"))
+	f, err := os.OpenFile(names[0], os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString(`{"request_id":"torn","ti`); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	again := open(t, record.Options{Dir: dir}, c)
+	again.Record(refusal("q2", c.now()))
+	if find(t, again, "q1") == nil || find(t, again, "q2") == nil || find(t, again, "torn") != nil {
+		t.Error("what was recorded before or after the restart is not found")
+	}
+}
+
+func TestWhatAnotherProcessRecordsIsFound(t *testing.T) {
+	c, dir := &clock{}, t.TempDir()
+	one, other := open(t, record.Options{Dir: dir}, c), open(t, record.Options{Dir: dir}, c)
+	for i := range 3 {
+		a, b := fmt.Sprintf("a%d", i), fmt.Sprintf("b%d", i)
+		one.Record(refusal(a, c.now()))
+		find(t, one, a)
+		other.Record(refusal(b, c.now()))
+		find(t, other, b)
+		for _, r := range []*record.Recorder{one, other} {
+			for _, id := range []string{a, b} {
+				if got := find(t, r, id); got == nil || got.RequestID != id {
+					t.Errorf("%s: found %v", id, got)
+				}
+			}
+		}
+	}
+}
+
+func TestRecordsEndAfterADay(t *testing.T) {
+	c, dir := &clock{}, t.TempDir()
+	r := open(t, record.Options{Dir: dir}, c)
+	r.Record(refusal("q1", c.now()))
+	if find(t, r, "q1") == nil {
+		t.Fatal("it is not found at once")
+	}
+	c.ns.Store(int64(24*time.Hour + time.Second))
+	if find(t, r, "q1") != nil {
+		t.Error("it is found after a day")
+	}
+	shut(t, r)
+	open(t, record.Options{Dir: dir}, c)
+	if names, _ := filepath.Glob(filepath.Join(dir, "*")); len(names) != 0 {
+		t.Errorf("the next start left %v", names)
+	}
+}
+
+func TestAFloodOfRefusalsFillsNoDisk(t *testing.T) {
+	const maxBytes = 200_000
+	c, dir := &clock{}, t.TempDir()
+	r := open(t, record.Options{Dir: dir, MaxBytes: maxBytes, PerSource: 5, PerSecond: 100}, c)
+	last := ""
+	for second := range 100 {
+		for i := range 50 {
+			last = fmt.Sprintf("q%d-%d", second, i)
+			r.Record(refusal(last, start.Add(time.Duration(second)*time.Second)))
+		}
+		other := refusal(fmt.Sprintf("other-%d", second), start.Add(time.Duration(second)*time.Second))
+		other.Facts.Token = &authz.Token{ID: "t2"}
+		r.Record(other)
+		if find(t, r, other.RequestID) == nil {
+			t.Errorf("second %d: a flood by one token keeps the refusal of another out", second)
+		}
+	}
+	if find(t, r, last) != nil {
+		t.Error("one token has more records a second than its share")
+	}
+	total := int64(0)
+	names, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += info.Size()
+	}
+	if total > maxBytes || total < maxBytes/2 {
+		t.Errorf("%d files have %d bytes at a bound of %d", len(names), total, maxBytes)
+	}
+	if find(t, r, "q0-0") != nil || find(t, r, "q99-0") == nil {
+		t.Error("not the oldest records went")
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	r, err := record.Open(record.Options{Dir: b.TempDir(), PerSource: 1 << 15, PerSecond: 1 << 30})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	o := refusal("q", start)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Record(o)
+	}
+}

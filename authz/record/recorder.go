@@ -1,0 +1,308 @@
+package record
+
+import (
+	"context"
+	"encoding/json"
+	"hash/maphash"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// Options of a [Recorder]; Dir is required.
+type Options struct {
+	// Dir is the folder of the records; it is made where it is not there.
+	Dir string
+	// MaxAge of a record; default 24 h.
+	MaxAge time.Duration
+	// MaxBytes of all files together; default 32 MiB. The oldest go first.
+	MaxBytes int64
+	// PerSecond and PerSource bound how many refusals are kept each second: of
+	// all (default 500), and of one token or, without one, address (default 20).
+	PerSecond, PerSource int
+	// CredentialHeaders may hold a secret beside authorization, proxy-authorization
+	// and cookie. Their words are erased from all texts.
+	CredentialHeaders []string
+	// Facts shows the facts as the policy reads them, without the request's own
+	// part, as plain JSON values of the caller's own. Sentence is what the client was told. Redact erases from a text what
+	// looks like a secret. They may be nil.
+	Facts    func(*authz.Facts) (any, error)
+	Sentence func(*authz.Outcome) string
+	Redact   func(string) string
+	Clock    func() time.Time
+	Log      *slog.Logger
+}
+
+// Recorder keeps refusals. It is safe for concurrent use.
+type Recorder struct {
+	Options
+	headers []string
+	limit   limit
+	queue   chan entry
+	files   *files
+	stop    chan struct{}
+	closing sync.Once
+	done    chan struct{}
+	dropped [3]atomic.Int64
+	written atomic.Int64
+}
+
+// entry is a record on its way to the disk, or somebody who waits for those
+// before to be there.
+type entry struct {
+	ids    [2]string // of request and decision
+	time   time.Time
+	line   []byte
+	waiter chan struct{}
+}
+
+// Why a refusal is not kept.
+const (
+	dropRate = iota
+	dropQueue
+	dropDisk
+)
+
+var dropNames = [...]string{dropRate: "rate", dropQueue: "queue", dropDisk: "disk"}
+
+// maxLine is the most bytes of a record; facts beyond are left out.
+const maxLine = 32 << 10
+
+// Open reads what was kept before, and begins to write.
+func Open(o Options) (*Recorder, error) {
+	if o.MaxAge == 0 {
+		o.MaxAge = 24 * time.Hour
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 32 << 20
+	}
+	if o.PerSecond == 0 {
+		o.PerSecond = 500
+	}
+	if o.PerSource == 0 {
+		o.PerSource = 20
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Recorder{
+		Options: o, limit: limit{perSource: o.PerSource, perSecond: o.PerSecond, seed: maphash.MakeSeed()},
+		queue: make(chan entry, 1024), stop: make(chan struct{}), done: make(chan struct{}),
+		headers: []string{"authorization", "proxy-authorization", "cookie"},
+	}
+	for _, h := range o.CredentialHeaders {
+		r.headers = append(r.headers, strings.ToLower(h))
+	}
+	var err error
+	if r.files, err = openFiles(o.Dir, o.MaxBytes, o.MaxAge, o.Clock); err != nil {
+		return nil, err
+	}
+	go r.write()
+	return r, nil
+}
+
+// Record keeps a refusal. It implements the pipeline's Recorder: it never waits
+// for the disk.
+func (r *Recorder) Record(o *authz.Outcome) {
+	if o.Decision.Allowed {
+		return
+	}
+	if !r.limit.allow(source(o), o.Time) {
+		r.dropped[dropRate].Add(1)
+		return
+	}
+	record := r.record(o)
+	line, err := encode(record)
+	if err == nil && len(line) > maxLine {
+		record.Facts = nil
+		line, err = encode(record)
+	}
+	if err != nil || len(line) > maxLine {
+		r.dropped[dropDisk].Add(1)
+		return
+	}
+	select {
+	case r.queue <- entry{ids: [2]string{record.RequestID, record.DecisionID}, time: record.Time, line: line}:
+	default:
+		r.dropped[dropQueue].Add(1)
+	}
+}
+
+// source is whose share of the records a refusal takes.
+func source(o *authz.Outcome) string {
+	switch {
+	case o.Facts != nil && o.Facts.Token != nil:
+		return o.Facts.Token.ID
+	case o.Facts != nil:
+		return o.Facts.Client.Address
+	case o.Request != nil:
+		return o.Request.Source().Address
+	}
+	return ""
+}
+
+func (r *Recorder) record(o *authz.Outcome) *Refusal {
+	out := &Refusal{
+		RequestID: strings.Clone(o.RequestID), DecisionID: o.DecisionID, Time: o.Time.UTC().Truncate(time.Millisecond),
+		Reason: o.Decision.Reason, Reasons: o.Decision.Reasons, Next: o.Decision.Next,
+		Policy: o.Policy, Revision: o.Revision, Evaluator: o.Evaluator, Overruled: o.Conflict, Microseconds: o.Duration.Microseconds(),
+	}
+	redact := redactor{known: r.Redact}
+	client := authz.Client{}
+	if f := o.Facts; f != nil {
+		client = f.Client
+		out.facts(f)
+	}
+	if o.Request != nil {
+		if client.Address == "" {
+			client.Address = o.Request.Source().Address
+		}
+		redact = newRedactor(o.Request, r.headers, r.Redact)
+		out.Request = redact.request(o.Request, client)
+		out.RequestID = redact.text(out.RequestID)
+	}
+	if o.Reason != nil {
+		out.HTTPStatus = o.Reason.HTTPStatus
+	}
+	if o.Approval != nil {
+		out.Approval = &Asked{ID: o.Approval.ID, State: o.Approval.State}
+	}
+	if o.Err != nil {
+		out.Error = most(redact.text(o.Err.Error()), 1000)
+	}
+	if r.Sentence != nil && o.Reason != nil {
+		out.Message = redact.text(r.Sentence(o))
+	}
+	out.Params = params(o.Decision.Params, redact)
+	if o.Facts != nil && r.Facts != nil {
+		if doc, err := r.Facts(o.Facts); err == nil {
+			if text, err := encode(redact.document(doc)); err == nil {
+				out.Facts = text
+			}
+		}
+	}
+	return out
+}
+
+func (out *Refusal) facts(f *authz.Facts) {
+	if t := f.Token; t != nil {
+		out.Token, out.TokenName = t.ID, t.DisplayName
+		if t.Owner != nil {
+			out.Owner = t.Owner.Name
+		}
+	}
+	if f.Organization != nil {
+		out.Organization, out.OrganizationID = f.Organization.Name, f.Organization.ID
+	}
+}
+
+// params keeps the texts among a decision's parameters.
+func params(given map[string]any, redact redactor) map[string]any {
+	var out map[string]any
+	for k, v := range given {
+		if text, ok := v.(string); ok && text != "" && len(out) < 20 {
+			if out == nil {
+				out = map[string]any{}
+			}
+			out[k] = most(redact.text(text), 500)
+		}
+	}
+	return out
+}
+
+func encode(v any) ([]byte, error) {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return []byte(b.String()), nil
+}
+
+func (r *Recorder) write() {
+	defer close(r.done)
+	failing := false
+	for {
+		select {
+		case e := <-r.queue:
+			failing = r.one(e, failing)
+			continue
+		default:
+		}
+		select {
+		case e := <-r.queue:
+			failing = r.one(e, failing)
+		case <-r.stop: // and nothing waits
+			return
+		}
+	}
+}
+
+func (r *Recorder) one(e entry, failing bool) bool {
+	if e.waiter != nil {
+		close(e.waiter)
+		return failing
+	}
+	err := r.files.append(e)
+	if err == nil {
+		r.written.Add(1)
+		return false
+	}
+	r.dropped[dropDisk].Add(1)
+	if !failing {
+		r.Log.Error("refusals cannot be recorded", "error", err)
+	}
+	return true
+}
+
+// Find returns the latest refusal of a request, by its id or the decision's;
+// nil where none is kept (any more).
+func (r *Recorder) Find(ctx context.Context, id string) (*Refusal, error) {
+	waiter := make(chan struct{})
+	select {
+	case r.queue <- entry{waiter: waiter}:
+		select {
+		case <-waiter: // what was recorded before the call is there
+		case <-r.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	case <-r.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return r.files.find(id)
+}
+
+// Close writes what is on its way, once. What is recorded after it is lost.
+func (r *Recorder) Close() error {
+	r.closing.Do(func() { close(r.stop) })
+	<-r.done
+	return r.files.close()
+}
+
+var (
+	droppedDesc = prometheus.NewDesc("patrol_records_dropped_total", "Refusals of which no record was kept.", []string{"cause"}, nil)
+	writtenDesc = prometheus.NewDesc("patrol_records_written_total", "Refusals of which a record was kept.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (r *Recorder) Describe(ch chan<- *prometheus.Desc) { ch <- droppedDesc; ch <- writtenDesc }
+
+// Collect implements prometheus.Collector.
+func (r *Recorder) Collect(ch chan<- prometheus.Metric) {
+	for i := range r.dropped {
+		ch <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(r.dropped[i].Load()), dropNames[i])
+	}
+	ch <- prometheus.MustNewConstMetric(writtenDesc, prometheus.CounterValue, float64(r.written.Load()))
+}

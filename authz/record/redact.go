@@ -1,0 +1,140 @@
+package record
+
+import (
+	"encoding/base64"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// kept are the headers that a record shows: those that say what kind of client
+// asked. All others may hold what is nobody's business.
+var kept = []string{"user-agent", "accept", "content-type", "content-length", "git-protocol", "x-forwarded-proto"}
+
+// shortest is the length from which a word of a credential header is taken out
+// of texts: shorter ones are in any text by chance.
+const shortest = 8
+
+// redactor takes the secrets of one request out of texts.
+type redactor struct {
+	secrets *strings.Replacer
+	known   func(string) string
+}
+
+func newRedactor(r authz.Request, headers []string, known func(string) string) redactor {
+	var pairs []string
+	for _, name := range headers {
+		r.EachHeader(func(n, value string) bool {
+			if n == name {
+				for _, word := range words(value) {
+					pairs = append(pairs, word, redacted, url.QueryEscape(word), redacted, url.PathEscape(word), redacted)
+				}
+			}
+			return true
+		})
+	}
+	if pairs == nil {
+		return redactor{known: known}
+	}
+	return redactor{strings.NewReplacer(pairs...), known}
+}
+
+const redacted = "[redacted]"
+
+// words are the parts of a credential header that may be a secret, whatever is
+// wrong with it; of Basic also what it decodes to.
+func words(value string) []string {
+	var found []string
+	add := func(w string) {
+		w = strings.TrimRight(w, "=") // the rest is found with and without its padding
+		if len(w) >= shortest {
+			found = append(found, strings.Clone(w))
+		}
+	}
+	for _, w := range strings.FieldsFunc(value, func(c rune) bool { return c <= ' ' || c == ',' || c == ';' || c == '"' }) {
+		add(w)
+		raw, err := base64.StdEncoding.DecodeString(w)
+		if err != nil {
+			raw, err = base64.RawStdEncoding.DecodeString(w)
+		}
+		if user, password, ok := strings.Cut(string(raw), ":"); err == nil && ok {
+			add(user)
+			add(password)
+		}
+	}
+	return found
+}
+
+// text returns a copy of a text without what looks like a secret.
+func (r redactor) text(s string) string {
+	if r.secrets != nil {
+		s = r.secrets.Replace(s)
+	}
+	if r.known != nil {
+		s = r.known(s)
+	}
+	return strings.Clone(s)
+}
+
+// path returns a path without what looks like a secret, also where it is
+// written in escapes.
+func (r redactor) path(p string) string {
+	plain := r.text(p)
+	if decoded, err := url.PathUnescape(p); err == nil && plain == p && r.text(decoded) != decoded {
+		return redacted
+	}
+	return plain
+}
+
+// document returns a JSON value whose texts have no secret.
+func (r redactor) document(v any) any {
+	switch v := v.(type) {
+	case string:
+		return r.text(v)
+	case []any:
+		for i := range v {
+			v[i] = r.document(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = r.document(v[k])
+		}
+	}
+	return v
+}
+
+// plainName is a query parameter's name that is shown: no secret looks like it.
+var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,31}$`)
+
+// most cuts a text that is too long for a record.
+func most(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "") + "…"
+	}
+	return s
+}
+
+// request shows what is kept of a request.
+func (r redactor) request(q authz.Request, c authz.Client) Refused {
+	path, query, _ := strings.Cut(q.Path(), "?")
+	out := Refused{
+		Method: most(r.text(q.Method()), 32), Path: most(r.path(path), 1024), Host: most(r.text(q.Host()), 255), Protocol: most(r.text(q.Protocol()), 16),
+		Address: strings.Clone(c.Address), Network: strings.Clone(c.Network),
+	}
+	for pair := range strings.SplitSeq(query, "&") {
+		if name, _, _ := strings.Cut(pair, "="); plainName.MatchString(name) && len(out.Query) < 20 {
+			out.Query = append(out.Query, r.text(name))
+		}
+	}
+	for _, name := range kept {
+		if value, n := q.Header(name); n > 0 {
+			if out.Headers == nil {
+				out.Headers = map[string]string{}
+			}
+			out.Headers[name] = most(r.text(value), 200)
+		}
+	}
+	return out
+}

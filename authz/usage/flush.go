@@ -1,0 +1,114 @@
+package usage
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Start writes every Interval until Close.
+func (g *Gatherer) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.cancel, g.done = cancel, make(chan struct{})
+	go g.run(ctx)
+}
+
+func (g *Gatherer) run(ctx context.Context) {
+	defer close(g.done)
+	ticker := time.NewTicker(g.Interval)
+	defer ticker.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		// A store that does not answer must not hold the next batch for ever.
+		within, cancel := context.WithTimeout(ctx, max(g.Interval, 30*time.Second))
+		err := g.Flush(within)
+		cancel()
+		if err != nil && !failing && ctx.Err() == nil {
+			g.Log.Error("usage cannot be written; it is kept in memory and written later", "error", err)
+		}
+		failing = err != nil
+	}
+}
+
+// Close writes what was gathered and ends the writing.
+func (g *Gatherer) Close(ctx context.Context) error {
+	if g.cancel != nil {
+		g.cancel()
+		<-g.done
+	}
+	return g.Flush(ctx)
+}
+
+// Flush writes what was gathered. What the store refuses is kept for the next
+// time.
+func (g *Gatherer) Flush(ctx context.Context) error {
+	g.flushing.Lock()
+	defer g.flushing.Unlock()
+	b := g.take()
+	if b.Empty() {
+		g.stats.lastFlush.Store(g.Clock().UnixMilli())
+		return nil
+	}
+	b.settle()
+	started := time.Now()
+	err := g.Store.WriteUsage(ctx, b)
+	g.stats.seconds.Store(math.Float64bits(time.Since(started).Seconds()))
+	g.stats.flushes.Add(1)
+	if err != nil {
+		g.stats.failures.Add(1)
+		g.giveBack(b)
+		return fmt.Errorf("write usage: %w", err)
+	}
+	g.stats.rows.Add(int64(len(b.Counts) + len(b.Unknown)))
+	g.stats.lastFlush.Store(g.Clock().UnixMilli())
+	if g.Written != nil {
+		g.Written(b)
+	}
+	return nil
+}
+
+// take gathers the counts of all shards, one at a time: a request waits for a
+// shard's counts to be copied, never for a write.
+func (g *Gatherer) take() *Batch {
+	b := &Batch{Unknown: g.unknown.take()}
+	for i := range g.shards {
+		s := &g.shards[i]
+		s.mu.Lock()
+		for k, c := range s.cells {
+			if c.count > 0 {
+				b.Counts = append(b.Counts, Count{Key: k, Count: c.count, First: millis(c.first), Last: millis(c.last)})
+				*c = cell{}
+				continue
+			}
+			if c.idle++; c.idle >= maxIdle {
+				delete(s.cells, k)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return b
+}
+
+// giveBack adds what could not be written to what came since.
+func (g *Gatherer) giveBack(b *Batch) {
+	g.unknown.giveBack(b.Unknown)
+	for i := range b.Counts {
+		c := &b.Counts[i]
+		s := g.shardOf(c.Token)
+		s.mu.Lock()
+		cell := s.cells[c.Key]
+		if cell == nil {
+			cell = s.put(c.Key)
+		}
+		cell.add(c.Count, c.First.UnixMilli(), c.Last.UnixMilli())
+		s.mu.Unlock()
+	}
+}
+
+func millis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

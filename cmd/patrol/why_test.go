@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/patrol-authz/patrol/authz/admin/client"
+)
+
+// api is a client of the App's own socket.
+func (w *world) api(t testing.TB) *client.Client {
+	t.Helper()
+	c, err := client.New("unix:" + filepath.Join(w.Config.DataDir, "admin.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ask sends a request with a token's secret to the real server, and gives the
+// reason of the answer.
+func (w *world) ask(t *testing.T, method, path, token, requestID string) string {
+	t.Helper()
+	c := &testCase{id: requestID}
+	c.Request.Method, c.Request.Path = method, path
+	c.Request.Headers = [][2]string{{"x-request-id", requestID}, {"user-agent", "git/2.47"}}
+	if token != "" {
+		c.Request.Headers = append(c.Request.Headers, [2]string{"authorization", "Bearer " + token})
+	}
+	return serverTier(t, w)(t, c).Reason
+}
+
+func TestWhyARequestWasRefused(t *testing.T) {
+	w := startApp(t, nil)
+	w.populate(t, filepath.Join(casesDir, "world.json"))
+	api := w.api(t)
+	ctx := context.Background()
+	for _, c := range []struct {
+		id, path, token, reason, organization, owner string
+	}{
+		{"q-pending", "/api/models/acme/model?revision=secret", "{bob_fine}", "approval_pending", "acme", "bob"},
+		{"q-missing", "/api/models/acme/model", "", "credential_missing", "acme", ""},
+		{"q-unknown", "/api/models/acme/model", "ptl_unknownunknownunknownunknownunknown1", "token_unknown", "acme", ""},
+		{"q-twice", "/api/models/acme/model", "{bob_fine},{bob_fine}", "credential_malformed", "", ""},
+		{"q-route", "/no/such/{bob_fine}/route", "{bob_fine}", "route_unknown", "", "bob"},
+	} {
+		path := strings.ReplaceAll(c.path, "{bob_fine}", w.secrets["bob_fine"].Reveal())
+		if reason := w.ask(t, "GET", path, c.token, c.id); reason != c.reason {
+			t.Errorf("%s: answered %s", c.id, reason)
+		}
+		got, err := api.Refusal(ctx, c.id)
+		if err != nil {
+			t.Errorf("%s: %v", c.id, err)
+			continue
+		}
+		if got.Reason != c.reason || got.Organization != c.organization || got.Owner != c.owner || got.Message == "" || got.Request.Address != "192.0.2.7" ||
+			got.Request.Headers["user-agent"] != "git/2.47" || got.Request.Method != "GET" {
+			t.Errorf("%s: %+v", c.id, got)
+		}
+		if c.owner != "" && (got.Token != w.ids["bob_fine"] || !strings.Contains(string(got.Facts), `"kind":"fine-grained"`)) {
+			t.Errorf("%s: the token is %q, the facts are %s", c.id, got.Token, got.Facts)
+		}
+		for _, s := range []string{w.secrets["bob_fine"].Reveal(), "ptl_unknown", "secret"} {
+			if text := got.Request.Path + strings.Join(got.Request.Query, " ") + string(got.Facts); strings.Contains(text, s) {
+				t.Errorf("%s shows %q: %s", c.id, s, text)
+			}
+		}
+	}
+	_, err := api.Refusal(ctx, "q-never")
+	var said *client.Error
+	if !errors.As(err, &said) || said.Status != 404 || !strings.Contains(said.Detail, "q-never") {
+		t.Errorf("a refusal that never was: %v", err)
+	}
+}
