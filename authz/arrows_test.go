@@ -21,7 +21,8 @@ var arrows = map[string][]string{
 	"authz/dropin":              {"authz", "authz/input", "authz/input/protodoc", "authz/engine"},
 	"authz/decide":              {"authz", "authz/credential", "authz/routing"},
 	"authz/answer":              {"authz"},
-	"authz/extauthz":            {"authz", "authz/answer"},
+	"authz/wire":                {"authz"},
+	"authz/extauthz":            {"authz", "authz/answer", "authz/wire"},
 	"authz/inventory":           {"authz"},
 	"authz/inventory/sqlstore":  {"authz", "authz/inventory"},
 	"authz/inventory/snapshot":  {"authz", "authz/inventory"},
@@ -41,6 +42,7 @@ var forbidden = map[string][]string{
 	"authz/inventory":  {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/answer":     {"github.com/open-policy-agent/opa"},
 	"authz/extauthz":   {"github.com/open-policy-agent/opa"},
+	"authz/wire":       {"google.golang.org", "github.com/envoyproxy", "github.com/open-policy-agent"},
 	"bundles":          {"google.golang.org/grpc"},
 }
 
