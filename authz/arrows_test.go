@@ -21,7 +21,8 @@ var arrows = map[string][]string{
 	"authz/dropin":              {"authz", "authz/input", "authz/input/protodoc", "authz/engine"},
 	"authz/decide":              {"authz", "authz/credential", "authz/routing"},
 	"authz/answer":              {"authz"},
-	"authz/extauthz":            {"authz", "authz/answer"},
+	"authz/wire":                {"authz"},
+	"authz/extauthz":            {"authz", "authz/answer", "authz/wire"},
 	"authz/inventory":           {"authz"},
 	"authz/inventory/sqlstore":  {"authz", "authz/inventory", "authz/inventory/auditlog", "authz/inventory/sqlstore/db"},
 	"authz/inventory/auditlog":  {"authz", "authz/inventory"},
@@ -49,6 +50,7 @@ var forbidden = map[string][]string{
 	"authz/usage":      {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/record":     {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/hygiene":    {"database/sql", "google.golang.org/grpc"},
+	"authz/wire":       {"google.golang.org", "github.com/envoyproxy", "github.com/open-policy-agent"},
 	"bundles":          {"google.golang.org/grpc"},
 }
 

@@ -1,18 +1,24 @@
 package extauthz
 
 import (
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"strings"
+
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // the stock codec, for every other message
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/proto"
 )
 
-// wireRequest receives a CheckRequest's bytes as they came.
-type wireRequest struct{ bytes []byte }
+// question receives a CheckRequest's bytes as they came. They are a string,
+// copied once out of gRPC's buffer, which is used again: whatever keeps a part
+// of a request (a cache of a built-in function, a record) keeps its own.
+type question struct{ message string }
+
+// reply is an encoded CheckResponse.
+type reply []byte
 
 // codec hands the bytes of a CheckRequest over undecoded, so that the handler
-// meets even those that cannot be. Every other message goes its usual way.
+// meets even those that cannot be decoded, and sends an answer's bytes as they
+// are. Every other message goes its usual way.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
@@ -21,20 +27,26 @@ func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 func (codec) Name() string { return "proto" }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if w, ok := v.(*wireRequest); ok {
-		w.bytes = data.Materialize()
+	q, ok := v.(*question)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	if len(data) == 1 {
+		q.message = string(data[0].ReadOnlyData())
 		return nil
 	}
-	return c.CodecV2.Unmarshal(data, v)
+	var b strings.Builder
+	b.Grow(data.Len())
+	for _, part := range data {
+		b.Write(part.ReadOnlyData())
+	}
+	q.message = b.String()
+	return nil
 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if r, ok := v.(*authv3.CheckResponse); ok {
-		b, err := proto.Marshal(r)
-		if err != nil {
-			return nil, err
-		}
-		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
+	if r, ok := v.(reply); ok {
+		return mem.BufferSlice{mem.SliceBuffer(r)}, nil
 	}
 	return c.CodecV2.Marshal(v)
 }

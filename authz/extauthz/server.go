@@ -15,6 +15,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/answer"
+	"github.com/patrol-authz/patrol/authz/wire"
 )
 
 // Service is the full name of Envoy's service, also for health checks.
@@ -56,6 +57,7 @@ type Server struct {
 	grpc     *grpc.Server
 	health   *health.Server
 	inFlight atomic.Int64
+	show     wire.Show
 }
 
 // New makes a server. It is not serving until told by [Server.SetReady].
@@ -72,7 +74,7 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Options: o, health: health.NewServer()}
+	s := &Server{Options: o, health: health.NewServer(), show: shower(o.Attributes)}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(o.MaxMessage), grpc.NumStreamWorkers(o.Workers),
 		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
@@ -117,24 +119,21 @@ func (s *Server) Stop(within time.Duration) {
 }
 
 func (s *Server) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-	var wire wireRequest
-	if err := decode(&wire); err != nil {
+	var q question
+	if err := decode(&q); err != nil {
 		// Only the transport can fail here; denied in band all the same.
-		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received"), nil //nolint:nilerr // denied in band
+		return reply(s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received")), nil //nolint:nilerr // denied in band
 	}
-	return s.Check(ctx, wire.bytes), nil
+	return reply(s.Check(ctx, q.message)), nil
 }
 
-// Check answers the bytes of a CheckRequest. It never returns nil, never
-// panics, and the answer's status is always set.
-func (s *Server) Check(ctx context.Context, wire []byte) (out *authv3.CheckResponse) {
+// Check answers the bytes of a CheckRequest with those of a CheckResponse. It
+// never panics, and the answer's status is always set.
+func (s *Server) Check(ctx context.Context, message string) (out []byte) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.Log.Error("panic while answering", "cause", cause)
-			out = nil
-		}
-		if out.GetStatus() == nil || out.GetStatus().GetCode() == 0 && out.GetDeniedResponse() != nil {
-			out = closed()
+			out = closed
 		}
 	}()
 	if s.inFlight.Add(1) > int64(s.MaxInFlight) {
@@ -143,27 +142,41 @@ func (s *Server) Check(ctx context.Context, wire []byte) (out *authv3.CheckRespo
 	}
 	defer s.inFlight.Add(-1)
 	if s.Responder != nil {
-		return s.Responder.Respond(ctx, wire)
+		return s.respond(ctx, message)
 	}
-	r := &authv3.CheckRequest{}
-	if err := proto.Unmarshal(wire, r); err != nil {
+	r, err := wire.Parse(message, s.show)
+	if err != nil {
 		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be decoded")
 	}
-	if r.GetAttributes().GetRequest().GetHttp() == nil {
+	if !r.Describes() {
 		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message describes no HTTP request")
 	}
-	return respond(answer.Render(s.Decider.Decide(ctx, NewView(r, s.Attributes)), s.Answer))
+	return encode(answer.Render(s.Decider.Decide(ctx, r), s.Answer))
 }
 
-func (s *Server) refuse(ctx context.Context, reason, detail string) *authv3.CheckResponse {
-	if s.Decider == nil {
-		return closed()
+// respond lets the Responder answer. What it gives is not trusted to be one.
+func (s *Server) respond(ctx context.Context, message string) []byte {
+	r := s.Responder.Respond(ctx, []byte(message))
+	if r.GetStatus() == nil || r.GetStatus().GetCode() == 0 && r.GetDeniedResponse() != nil {
+		return closed
 	}
-	return respond(answer.Render(s.Decider.Refuse(ctx, reason, detail), s.Answer))
+	out, err := proto.Marshal(r)
+	if err != nil {
+		s.Log.Error("an answer could not be encoded", "error", err)
+		return closed
+	}
+	return out
+}
+
+func (s *Server) refuse(ctx context.Context, reason, detail string) []byte {
+	if s.Decider == nil {
+		return closed
+	}
+	return encode(answer.Render(s.Decider.Refuse(ctx, reason, detail), s.Answer))
 }
 
 // closed is the answer when all else failed.
-func closed() *authv3.CheckResponse {
+var closed = func() []byte {
 	r := authz.BuiltinReasons[authz.ReasonPolicyError]
-	return respond(answer.Render(&authz.Outcome{Reason: r, Decision: authz.Decision{Reason: r.Code}}, answer.Options{}))
-}
+	return encode(answer.Render(&authz.Outcome{Reason: r, Decision: authz.Decision{Reason: r.Code}}, answer.Options{}))
+}()

@@ -24,6 +24,7 @@ import (
 	oparego "github.com/open-policy-agent/opa/v1/rego"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/extauthz"
@@ -193,7 +194,15 @@ const notAsked = "-"
 
 // facts gathers the facts of a case, by the pipeline itself.
 func facts(w *world, c *testCase) *authz.Outcome {
-	return w.Pipeline.Explain(context.Background(), extauthz.NewView(c.checkRequest(w), nil))
+	message, err := proto.Marshal(c.checkRequest(w))
+	if err != nil {
+		panic(err)
+	}
+	r, err := extauthz.Read(string(message), nil)
+	if err != nil {
+		panic(err)
+	}
+	return w.Pipeline.Explain(context.Background(), r)
 }
 
 func regoTier(t *testing.T, w *world) func(*testing.T, *testCase) wanted {

@@ -11,7 +11,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/answer"
 )
 
-// respond translates an answer. Its status is always set: Envoy reads an unset
+// respond is what encode is compared with: the same by the generated code. Its status is always set: Envoy reads an unset
 // one as an allow.
 func respond(a *answer.Answer) *authv3.CheckResponse {
 	metadata, err := structpb.NewStruct(a.Metadata)
