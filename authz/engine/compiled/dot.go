@@ -42,22 +42,17 @@ func (m *Machine) missing(v, k Value) int {
 var errOddKey = errors.New("a key of a type that the base document does not have")
 
 // odd says whether OPA might find a key in the base document that is not
-// there, or fail over it. It reads base documents by a path of texts, so that
-// the number 1 finds the member "1" of an object, and "1" the second element
-// of an array; a composite key is an error.
+// there. It reads base documents by a path of texts, so that the number 1 finds
+// the member "1" of an object, and "1" the second element of an array.
 func odd(v, k Value) bool {
 	switch v.Kind() {
 	case Arr:
-		if !v.array().base {
-			return false
-		}
-		if k.Kind() == Str {
+		if v.array().base && k.Kind() == Str {
 			s := k.Str()
 			return s != "" && (s[0] == '+' || s[0] == '-' || s[0] >= '0' && s[0] <= '9')
 		}
-		return k.Kind() > Str
 	case Obj, Set:
-		return v.table().base && (isNumber(k.Kind()) || k.Kind() > Str)
+		return v.table().base && isNumber(k.Kind())
 	}
 	return false
 }
