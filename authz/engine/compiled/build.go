@@ -1,0 +1,83 @@
+package compiled
+
+import "github.com/open-policy-agent/opa/v1/ir"
+
+// building compiles the statements that write into a container.
+func (c *compiler) building(s ir.Stmt) op {
+	switch s := s.(type) {
+	case *ir.ArrayAppendStmt:
+		i, a := c.register(s.Array), c.operand(s.Value)
+		return func(m *Machine, f []Value) int {
+			x := writableArray(m, f, i)
+			x.elems = m.push(x.elems, a.get(f))
+			return next
+		}
+	case *ir.SetAddStmt:
+		return c.setAdd(s)
+	case *ir.ObjectInsertStmt:
+		i, k, a := c.register(s.Object), c.operand(s.Key), c.operand(s.Value)
+		return func(m *Machine, f []Value) int {
+			writableTable(m, f, i).put(m, k.get(f), a.get(f))
+			return next
+		}
+	case *ir.ObjectInsertOnceStmt:
+		return c.insertOnce(s)
+	case *ir.ObjectMergeStmt:
+		a, b, to := c.register(s.A), c.register(s.B), c.register(s.Target)
+		return func(m *Machine, f []Value) int { f[to] = merge(m, f[a], f[b]); return next }
+	}
+	return nil
+}
+
+// writableArray returns a register's array for writing, a copy of a frozen one.
+func writableArray(m *Machine, f []Value, i int) *array {
+	a := f[i].array()
+	if !a.frozen {
+		return a
+	}
+	const spare = 4
+	c := m.newArray(len(a.elems) + spare)
+	c.elems = append(c.elems, a.elems...)
+	f[i] = arrayValue(c)
+	return c
+}
+
+// writableTable is the same for an object or a set.
+func writableTable(m *Machine, f []Value, i int) *table {
+	t := f[i].table()
+	if !t.frozen {
+		return t
+	}
+	t = t.clone(m)
+	f[i] = tableValue(t)
+	return t
+}
+
+func (c *compiler) setAdd(s *ir.SetAddStmt) op {
+	i, a := c.register(s.Set), c.operand(s.Value)
+	after := next
+	if c.src != nil && s.Set == c.src.Return && c.mayLeaveEarly(a) {
+		after = settled
+		c.p.stats.EarlyExits++
+	}
+	return func(m *Machine, f []Value) int {
+		writableTable(m, f, i).put(m, a.get(f), Value{})
+		return after
+	}
+}
+
+func (c *compiler) insertOnce(s *ir.ObjectInsertOnceStmt) op {
+	i, k, a := c.register(s.Object), c.operand(s.Key), c.operand(s.Value)
+	return func(m *Machine, f []Value) int {
+		t := writableTable(m, f, i)
+		key, v := k.get(f), a.get(f)
+		if j := t.find(key); j >= 0 {
+			if !Equal(t.vals[j], v) {
+				return m.conflict(objectConflict)
+			}
+			return next
+		}
+		t.put(m, key, v)
+		return next
+	}
+}

@@ -1,0 +1,2 @@
+// Package compiled evaluates Rego as Go closures.
+package compiled

@@ -1,0 +1,42 @@
+package compiled
+
+import "github.com/open-policy-agent/opa/v1/ast"
+
+// doubtful says why a program is not compiled although it could be: it uses
+// what OPA's planner is known to get wrong, or what is too new to be trusted.
+//
+// In OPA 1.22 a condition that `not { … }` plans is never reset in a loop, and
+// its check can be skipped, which can turn a refusal into an allow. The
+// operators `and` and `or` share that machinery.
+func doubtful(o *Options) string {
+	why := ""
+	visit := func(x any) {
+		ast.WalkExprs(x, func(e *ast.Expr) bool {
+			switch e.Terms.(type) {
+			case *ast.Not:
+				why = "it negates a body: not { … }"
+			case *ast.LogicalAnd:
+				why = "it uses the operator and"
+			case *ast.LogicalOr:
+				why = "it uses the operator or"
+			}
+			return why != ""
+		})
+	}
+	for _, m := range o.Compiler.Modules {
+		visit(m)
+		if path := m.Package.Path; len(path) > 1 && path[1].Value.Compare(ast.SystemDocumentKey) == 0 {
+			why = hidden
+		}
+	}
+	if o.Query != nil {
+		visit(o.Query)
+	}
+	if o.Data != nil && o.Data.Get(ast.NewTerm(ast.SystemDocumentKey)) != nil {
+		why = hidden
+	}
+	return why
+}
+
+// OPA hides what is below data.system from a reference to the whole of data.
+const hidden = "it has the document data.system, which OPA hides at times"

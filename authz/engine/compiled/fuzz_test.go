@@ -1,0 +1,221 @@
+package compiled_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/test/cases"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
+)
+
+// question is a query over modules and a base document, asked of both
+// evaluators.
+type question struct {
+	modules map[string]string
+	options ast.CompileOpts
+	query   string
+	data    ast.Object
+	inputs  []ast.Value
+}
+
+// patience ends an evaluation that takes too long: it is not compared.
+const patience = 3 * time.Second
+
+// compare asks both evaluators and returns the difference, or "". It counts
+// what came of the question.
+func (q *question) compare(t testing.TB, counts map[string]int) string {
+	compiler, err := ast.CompileModulesWithOpt(q.modules, q.options)
+	if err != nil {
+		counts["does not compile"]++
+		return ""
+	}
+	body, err := ast.ParseBody(q.query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query, err := compiler.QueryCompiler().Compile(body)
+	if err != nil {
+		counts["does not compile"]++
+		return ""
+	}
+	p, err := compiled.New(t.Context(), compiled.Options{Compiler: compiler, Query: body, Data: q.data})
+	if refusal := (*compiled.Refusal)(nil); errors.As(err, &refusal) {
+		counts["refused"]++
+		return ""
+	} else if err != nil {
+		return err.Error()
+	}
+	plain, err := ast.JSON(q.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stores := []storage.Store{inmem.NewFromObject(plain.(map[string]any))}
+	for _, in := range q.inputs {
+		for _, store := range stores {
+			if why := q.compareOne(t, p, compiler, query, store, in, counts); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
+}
+
+func (q *question) compareOne(t testing.TB, p *compiled.Program, c *ast.Compiler, query ast.Body, store storage.Store, in ast.Value, counts map[string]int) string {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	got, gotErr := askCompiled(ctx, p, in)
+	want, wantErr := askTopdown(ctx, c, query, store, in)
+	switch {
+	case ctx.Err() != nil || compiled.Stopped(gotErr) || compiled.Stopped(wantErr):
+		counts["took too long"]++
+		return ""
+	case gotErr != nil && wantErr != nil:
+		counts["both fail"]++
+		return ""
+	case gotErr != nil:
+		counts["OPA is asked"]++
+		return ""
+	case wantErr != nil:
+		return fmt.Sprintf("input %v\ncompiled: %v\nOPA fails: %v", in, got, wantErr)
+	case got != want:
+		return fmt.Sprintf("input %v\ncompiled: %s\nOPA:      %s", in, got, want)
+	case got == nothing:
+		counts["both undefined"]++
+	default:
+		counts["same value"]++
+	}
+	return ""
+}
+
+// nothing stands for no result.
+const nothing = "undefined"
+
+func askCompiled(ctx context.Context, p *compiled.Program, in ast.Value) (string, error) {
+	m := p.Begin()
+	defer m.End()
+	rs, err := m.Results(ctx, compiled.Call{Input: m.FromTerm(in)})
+	if err != nil || len(rs) == 0 {
+		return nothing, err
+	}
+	set := ast.NewSet()
+	for _, r := range rs {
+		set.Add(ast.NewTerm(r.Term()))
+	}
+	return set.String(), nil
+}
+
+func askTopdown(ctx context.Context, c *ast.Compiler, query ast.Body, store storage.Store, in ast.Value) (string, error) {
+	txn, err := store.NewTransaction(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer store.Abort(ctx, txn)
+	stop := topdown.NewCancel()
+	defer context.AfterFunc(ctx, stop.Cancel)()
+	rs, err := topdown.NewQuery(query).WithCompiler(c).WithStore(store).WithTransaction(txn).WithInput(ast.NewTerm(in)).WithCancel(stop).Run(ctx)
+	if err != nil || len(rs) == 0 {
+		return nothing, err
+	}
+	set := ast.NewSet()
+	for _, r := range rs {
+		o := ast.NewObject()
+		for k, v := range r {
+			if !k.IsGenerated() && !k.IsWildcard() {
+				o.Insert(ast.StringTerm(string(k)), v)
+			}
+		}
+		set.Add(ast.NewTerm(o))
+	}
+	return set.String(), nil
+}
+
+func (q *question) String() string {
+	s := "query " + q.query + "\ndata " + q.data.String() + "\n"
+	for name, m := range q.modules {
+		s += "---- " + name + "\n" + m + "\n"
+	}
+	return s
+}
+
+// random makes a question out of a fuzzer's bytes.
+func random(b []byte) *question {
+	g := &writer{dice: newDice(b)}
+	q := &question{modules: map[string]string{"m.rego": g.module(), "q.rego": second}}
+	q.data = ast.NewObject([2]*ast.Term{ast.StringTerm("d"), ast.NewTerm(g.value(3))})
+	if g.IntN(3) == 0 {
+		q.data.Insert(ast.StringTerm("p"), ast.ObjectTerm([2]*ast.Term{ast.StringTerm("base"), ast.NewTerm(g.value(2))}))
+	}
+	if g.IntN(3) == 0 {
+		q.data.Insert(ast.StringTerm("q"), ast.ObjectTerm([2]*ast.Term{ast.StringTerm("base"), ast.NewTerm(g.value(2))}))
+	}
+	switch g.IntN(4) {
+	case 0:
+		q.query = g.one("x = data.p", "x = data.q", "x = data.p[y]", "data.p[x] = y", "x = data")
+	default:
+		q.query = fmt.Sprintf("x = data.p.r%d", g.IntN(g.rules))
+	}
+	for range 4 {
+		q.inputs = append(q.inputs, g.value(3))
+	}
+	return q
+}
+
+// FuzzPrograms compares the evaluators on random programs.
+func FuzzPrograms(f *testing.F) {
+	for i := range 64 {
+		f.Add([]byte{byte(i)})
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		q := random(b)
+		if why := q.compare(t, map[string]int{}); why != "" {
+			t.Fatalf("%s\n%s", why, q)
+		}
+	})
+}
+
+// FuzzCases compares them on OPA's cases, with other inputs and with parts of
+// their modules changed.
+func FuzzCases(f *testing.F) {
+	dir := opaFolder(f)
+	all := cases.MustLoad(filepath.Join(dir, "v1/test/cases/testdata/v1")).Sorted().Cases
+	for i := 0; i < len(all); i += len(all) / 64 {
+		f.Add(uint16(i), []byte{byte(i)})
+	}
+	f.Fuzz(func(t *testing.T, i uint16, b []byte) {
+		tc := &all[int(i)%len(all)]
+		if len(tc.Env) > 0 || tc.ExperimentalKeywords {
+			return
+		}
+		q := mutated(tc, newDice(b))
+		if q == nil {
+			return
+		}
+		if why := q.compare(t, map[string]int{}); why != "" {
+			t.Fatalf("%s: %s\n%s", tc.Note, why, q)
+		}
+	})
+}
+
+// TestRandomPrograms is a short run of what the fuzz targets do for hours.
+func TestRandomPrograms(t *testing.T) {
+	counts := map[string]int{}
+	for i := range 150 {
+		q := random([]byte{byte(i), byte(i >> 8), 7})
+		if why := q.compare(t, counts); why != "" {
+			t.Errorf("%d: %s\n%s", i, why, q)
+		}
+	}
+	t.Log(counts)
+	if counts["same value"] < 200 {
+		t.Errorf("few were compared: %v", counts)
+	}
+}

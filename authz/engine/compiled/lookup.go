@@ -1,0 +1,90 @@
+package compiled
+
+// get looks one step into a value: the member of an object, the element of an
+// array, a set's own element. Undefined where there is none.
+func get(v, k Value) Value {
+	switch v.Kind() {
+	case Obj:
+		t := v.table()
+		if t.lazy != nil {
+			if k.Kind() == Str {
+				return t.lazy.Get(k.Str())
+			}
+			return Value{}
+		}
+		if i := t.find(k); i >= 0 {
+			return t.vals[i]
+		}
+	case Arr:
+		if i, ok := position(k); ok && i < int64(len(v.array().elems)) {
+			return v.array().elems[i]
+		}
+	case Set:
+		t := v.table()
+		if i := t.find(k); i >= 0 {
+			return t.keys[i]
+		}
+	}
+	return Value{}
+}
+
+// position reads an array's index. OPA takes an integer's canonical text only.
+func position(k Value) (int64, bool) {
+	if k.Kind() != Int {
+		return 0, false
+	}
+	n := k.Int()
+	return n, n >= 0
+}
+
+// size counts the elements of a container; -1 for what is none.
+func size(v Value) int {
+	switch v.Kind() {
+	case Arr:
+		return len(v.array().elems)
+	case Obj, Set:
+		t := v.table()
+		t.fill()
+		return len(t.keys)
+	}
+	return -1
+}
+
+// merge is the recursive union of two objects. Where not both are objects the
+// first one wins: it is the base document.
+func merge(m *Machine, a, b Value) Value {
+	if a.Kind() != Obj || b.Kind() != Obj {
+		return a
+	}
+	union := a.table().clone(m)
+	t := b.table()
+	t.fill()
+	for i, k := range t.keys {
+		if j := union.find(k); j >= 0 {
+			union.vals[j] = merge(m, union.vals[j], t.vals[i])
+		} else {
+			union.put(m, k, t.vals[i])
+		}
+	}
+	return objectValue(union)
+}
+
+// upsert copies a document with another value at a path, making the objects on
+// the way that are not there.
+func upsert(m *Machine, v Value, path []Value, x Value) Value {
+	if len(path) == 0 {
+		return x
+	}
+	var t *table
+	if v.Kind() == Obj {
+		t = v.table().clone(m)
+	} else {
+		t = m.newTable(false)
+	}
+	var child Value
+	if i := t.find(path[0]); i >= 0 {
+		child = t.vals[i]
+	}
+	t.put(m, path[0], upsert(m, child, path[1:], x))
+	return objectValue(t)
+}
