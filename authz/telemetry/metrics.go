@@ -37,6 +37,8 @@ type Options struct {
 	// OpeningFailures counts approval requests that could not be opened at
 	// once; may be nil.
 	OpeningFailures func() int64
+	// Outbox counts what waits to be told or was given up, by state; may be nil.
+	Outbox func() map[string]int64
 	// Organizations bounds how many become labels; default 200, then "other".
 	Organizations int
 	Clock         func() time.Time
@@ -51,6 +53,7 @@ type Metrics struct {
 	duration                        *prometheus.HistogramVec
 	conflicts                       prometheus.Counter
 	exceptions, activations         *prometheus.CounterVec
+	notifications                   *prometheus.CounterVec
 	bundleInfo, bundleSuccess       *prometheus.GaugeVec
 	approvalSeconds                 prometheus.Histogram
 	mu                              sync.Mutex
@@ -85,6 +88,7 @@ func New(o Options) *Metrics {
 	m.pendingHits = counter("approval_pending_hits_total", "Requests by tokens that wait for an approval, refused or waived.", "organization")
 	m.exceptions = counter("exceptions_used_total", "Decisions that an exception changed.", "exception")
 	m.activations = counter("bundle_activations_total", "Attempts to activate a bundle.", "name", "result")
+	m.notifications = counter("notifications_total", "Messages to people by how they ended.", "channel", "kind", "state")
 	m.bundleInfo = gauge("bundle_info", "The active bundles.", "name", "revision")
 	m.bundleSuccess = gauge("bundle_last_success_timestamp_seconds", "When a bundle was last activated.", "name")
 	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -204,6 +208,12 @@ func (m *Metrics) Activated(name, revision string, err error, at time.Time) {
 // Decided counts how long an approval request waited.
 func (m *Metrics) Decided(waited time.Duration) { m.approvalSeconds.Observe(waited.Seconds()) }
 
+// Notified counts a message to people: its state is sent, skipped, retried, dead
+// or unreachable.
+func (m *Metrics) Notified(channel, kind, state string) {
+	m.notifications.WithLabelValues(channel, kind, state).Inc()
+}
+
 // state collects what there is when metrics are read.
 type state struct{ *Metrics }
 
@@ -213,12 +223,13 @@ var (
 	tokensDesc    = prometheus.NewDesc("patrol_inventory_tokens", "Tokens in the inventory.", nil, nil)
 	stalenessDesc = prometheus.NewDesc("patrol_inventory_staleness_seconds", "Time since the inventory was last read.", nil, nil)
 	modeDesc      = prometheus.NewDesc("patrol_governance", "Organizations by enforcement.", []string{"mode"}, nil)
+	outboxDesc    = prometheus.NewDesc("patrol_outbox_jobs", "What waits to be told to people, or was given up.", []string{"state"}, nil)
 	openingDesc   = prometheus.NewDesc("patrol_approval_opening_failures_total", "Attempts to open an approval request that failed and are tried again.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingDesc, oldestDesc, tokensDesc, stalenessDesc, modeDesc, openingDesc} {
+	for _, d := range []*prometheus.Desc{pendingDesc, oldestDesc, tokensDesc, stalenessDesc, modeDesc, openingDesc, outboxDesc} {
 		ch <- d
 	}
 }
@@ -230,6 +241,11 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.OpeningFailures != nil {
 		ch <- prometheus.MustNewConstMetric(openingDesc, prometheus.CounterValue, float64(s.OpeningFailures()))
+	}
+	if s.Outbox != nil {
+		for state, n := range s.Outbox() {
+			gauge(outboxDesc, float64(n), state)
+		}
 	}
 	if s.Inventory == nil {
 		return

@@ -22,6 +22,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/input/protodoc"
 	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	"github.com/patrol-authz/patrol/authz/notify"
 	"github.com/patrol-authz/patrol/authz/record"
 	"github.com/patrol-authz/patrol/authz/telemetry"
 	"github.com/patrol-authz/patrol/bundles"
@@ -42,6 +43,7 @@ type App struct {
 	Metrics  *telemetry.Metrics
 	Records  *record.Recorder
 	Server   *extauthz.Server
+	Notify   *notify.Sender
 
 	admin       *admin.Server
 	diagnostics *http.Server
@@ -76,6 +78,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return err
 	}
 	a.decisions(responder)
+	if err := a.startNotify(background); err != nil {
+		return err
+	}
 	if err := a.listen(); err != nil {
 		return err
 	}
@@ -121,7 +126,7 @@ func (a *App) openState(ctx context.Context) error {
 	a.Bundles = bundles.New(o)
 	a.Metrics = telemetry.New(telemetry.Options{
 		Version: version, Inventory: (*inventoryMetrics)(a), Clock: a.Clock,
-		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() },
+		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() }, Outbox: a.outboxSizes,
 	})
 	a.Store, err = sqlstore.Open(ctx, sqlstore.Options{
 		Path: filepath.Join(dir, "patrol.db"), KeyCheck: a.digester.Check(), Policies: a.Bundles, Clock: a.Clock,

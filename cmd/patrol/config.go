@@ -29,6 +29,8 @@ type Config struct {
 	Policy      PolicyConfig    `yaml:"policy"`
 	Inventory   InventoryConfig `yaml:"inventory"`
 	Answer      AnswerConfig    `yaml:"answer"`
+	Mail        MailConfig      `yaml:"mail"`
+	Webhooks    []WebhookConfig `yaml:"webhooks"`
 	Log         LogConfig       `yaml:"log"`
 	// OPA is OPA's own configuration: services, bundles, keys, and in
 	// plugins.envoy_ext_authz_grpc the drop-in mode.

@@ -37,6 +37,7 @@ func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.
 	}
 	if r.Changed {
 		c.decided(cmd, &r)
+		c.Notify.Hint()
 		if err := c.Follower.CatchUp(ctx); err != nil {
 			// The change is on the disk; the follower goes on trying by itself.
 			c.Log.Error("the change is stored and not yet in force", "action", cmd.Action(), "error", err)

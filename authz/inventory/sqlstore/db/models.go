@@ -24,6 +24,20 @@ type Authorization struct {
 	Comment        string `db:"comment"`
 }
 
+type Delivery struct {
+	ID          int64  `db:"id"`
+	EventID     int64  `db:"event_id"`
+	Channel     string `db:"channel"`
+	Audience    string `db:"audience"`
+	Recipient   string `db:"recipient"`
+	State       string `db:"state"`
+	Attempts    int64  `db:"attempts"`
+	NextAt      int64  `db:"next_at"`
+	LeasedUntil int64  `db:"leased_until"`
+	LastError   string `db:"last_error"`
+	EndedAt     int64  `db:"ended_at"`
+}
+
 type Organization struct {
 	ID              string `db:"id"`
 	Name            string `db:"name"`
@@ -38,6 +52,21 @@ type Organization struct {
 	CreatedAt       int64  `db:"created_at"`
 	Version         int64  `db:"version"`
 	Deleted         bool   `db:"deleted"`
+}
+
+type Outbox struct {
+	ID             int64  `db:"id"`
+	DedupeKey      string `db:"dedupe_key"`
+	Kind           string `db:"kind"`
+	OrganizationID string `db:"organization_id"`
+	TokenID        string `db:"token_id"`
+	RequestID      string `db:"request_id"`
+	State          string `db:"state"`
+	Attempts       int64  `db:"attempts"`
+	NextAt         int64  `db:"next_at"`
+	LastError      string `db:"last_error"`
+	CreatedAt      int64  `db:"created_at"`
+	LeasedUntil    int64  `db:"leased_until"`
 }
 
 type Period struct {
