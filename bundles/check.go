@@ -91,7 +91,7 @@ func Test(ctx context.Context, o Options, paths ...string) (*TestReport, error) 
 	}
 	defer store.Abort(ctx, txn)
 	coverage := cover.New()
-	results, err := tester.NewRunner().SetCompiler(ast.NewCompiler()).SetStore(store).SetModules(modules).
+	results, err := tester.NewRunner().SetCompiler(ast.NewCompiler().WithCapabilities(capabilities(o.AllowNet))).SetStore(store).SetModules(modules).
 		SetTimeout(time.Minute).SetCoverageQueryTracer(coverage).RunTests(ctx, txn)
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ func (o *Options) compile(modules map[string]*ast.Module) (*ast.Compiler, []stri
 		for k, m := range modules {
 			copies[k] = m.Copy()
 		}
-		c := ast.NewCompiler().WithUseTypeCheckAnnotations(true)
+		c := ast.NewCompiler().WithUseTypeCheckAnnotations(true).WithCapabilities(capabilities(o.AllowNet))
 		if schema {
 			var doc any
 			if json.Unmarshal(o.Schema, &doc) == nil && doc != nil {

@@ -2,6 +2,7 @@ package bundles
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -20,8 +22,9 @@ import (
 const (
 	rootBase    = "patrol"
 	rootOverlay = "local"
-	// maxFile bounds a file of a bundle, once unpacked.
-	maxFile = 64 << 20
+	// maxFile bounds a file of a bundle, once unpacked, and maxBundle all of them.
+	maxFile   = 64 << 20
+	maxBundle = 256 << 20
 )
 
 // loaded is one bundle, as read.
@@ -29,6 +32,7 @@ type loaded struct {
 	*bundle.Bundle
 	root     string
 	revision string
+	serial   int64 // 0: it has none
 }
 
 func readFS(f fs.FS) (*loaded, error) {
@@ -51,6 +55,9 @@ func readPath(path string) (*loaded, error) {
 			return nil, fmt.Errorf("read the bundle: %w", err)
 		}
 		defer f.Close()
+		if err := unpacks(f); err != nil {
+			return nil, fmt.Errorf("read the bundle: %w", err)
+		}
 		return readTarball(f, path)
 	}
 	dir, err := resolve(path)
@@ -58,6 +65,24 @@ func readPath(path string) (*loaded, error) {
 		return nil, fmt.Errorf("read the bundle: %w", err)
 	}
 	return read(bundle.NewDirectoryLoader(dir), dir)
+}
+
+// unpacks refuses a tarball that is small on the disk and without end in memory.
+// It leaves the file at its beginning.
+func unpacks(f io.ReadSeeker) error {
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(io.Discard, io.LimitReader(z, maxBundle+1))
+	if err != nil {
+		return err
+	}
+	if n > maxBundle {
+		return fmt.Errorf("it unpacks to more than %d MiB", maxBundle>>20)
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return err
 }
 
 func readTarball(r io.Reader, name string) (*loaded, error) {
@@ -110,7 +135,23 @@ func judge(b *bundle.Bundle, base string) (*loaded, error) {
 	if out.revision == "" {
 		out.revision = digest(b)
 	}
-	return out, nil
+	var err error
+	out.serial, err = serial(b.Manifest.Metadata)
+	return out, err
+}
+
+// serial reads the number by which a bundle says how new it is.
+func serial(metadata map[string]any) (int64, error) {
+	ours, _ := metadata[rootBase].(map[string]any)
+	v, there := ours["serial"]
+	if !there {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("the manifest's metadata.patrol.serial is %v, not a whole number from 1 on", v)
+	}
+	return n, nil
 }
 
 // below checks that all lies below the bundle's root.

@@ -232,6 +232,11 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 // activate sends candidates through the gate and swaps the pointer.
 func (m *Manager) activate(ctx context.Context, trigger *source, candidates map[*source]*loaded) error {
 	base := candidates[m.base]
+	for s, l := range candidates {
+		if err := m.replayed(s, l); err != nil {
+			return m.report(s, l, err)
+		}
+	}
 	var overlays []*loaded
 	for _, s := range m.overlays {
 		l := candidates[s]
@@ -265,6 +270,20 @@ func (m *Manager) activate(ctx context.Context, trigger *source, candidates map[
 	m.Log.Info("policy activated", "name", p.rules.Name, "revision", p.rules.Revision, "warnings", len(p.warnings))
 	m.observe(Event{Name: trigger.name, Revision: p.rules.Revision, Time: now})
 	return nil
+}
+
+// replayed refuses a bundle that is older than the one it would replace: a
+// bundle that once was good, and is signed, stays signed. It binds where the
+// present one has a serial, also over a restart.
+func (m *Manager) replayed(s *source, l *loaded) error {
+	before := s.current
+	if before == nil && m.StateDir != "" {
+		before, _ = m.restore(s) // that there is none is no reason to refuse
+	}
+	if before == nil || before.serial <= l.serial {
+		return nil
+	}
+	return fmt.Errorf("the bundle's serial %d is older than that of the present one, %d (metadata.patrol.serial in the manifest)", l.serial, before.serial)
 }
 
 // report notes a refusal. It returns the error.

@@ -40,6 +40,12 @@ type Options struct {
 	// PoliciesInUse lists the token policies that organizations have chosen; a
 	// candidate that drops one is refused. May be nil.
 	PoliciesInUse func(context.Context) ([]string, error)
+	// AllowNet are the hosts that rules may ask by http.send and
+	// net.lookup_ip_addr. With none, a bundle that calls either is refused.
+	AllowNet []string
+	// ProbeMemory bounds what a probe's evaluation may allocate, in bytes;
+	// default 256 MiB.
+	ProbeMemory uint64
 	// Observe is told of each attempt. May be nil.
 	Observe func(Event)
 	// Poll is how often folders are looked at without being told of a change;
@@ -88,6 +94,9 @@ func (o *Options) defaults() {
 	}
 	if o.ProbeTimeout == 0 {
 		o.ProbeTimeout = 2 * time.Second
+	}
+	if o.ProbeMemory == 0 {
+		o.ProbeMemory = 256 << 20
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now

@@ -3,6 +3,7 @@ package bundles
 import (
 	"context"
 	"fmt"
+	"runtime/metrics"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -14,10 +15,15 @@ import (
 func (o *Options) probe(ctx context.Context, rules *authz.Ruleset) error {
 	for _, s := range samples(rules.Policies) {
 		limited, cancel := context.WithTimeout(ctx, o.ProbeTimeout)
+		before := allocated()
 		d, err := rules.Evaluator.Evaluate(limited, s.facts)
+		took := allocated() - before
 		cancel()
 		if err != nil {
 			return fmt.Errorf("probe with %s: %w", s.name, err)
+		}
+		if took > o.ProbeMemory {
+			return fmt.Errorf("probe with %s: the evaluation took %d MiB of memory; %d are the bound", s.name, took>>20, o.ProbeMemory>>20)
 		}
 		if d.Reason == "" {
 			continue
@@ -31,6 +37,14 @@ func (o *Options) probe(ctx context.Context, rules *authz.Ruleset) error {
 		}
 	}
 	return nil
+}
+
+// allocated is what the process has allocated so far. Requests that are
+// answered meanwhile count too; the bound is far above what they need.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 type sample struct {

@@ -175,10 +175,15 @@ func (a *Answer) policysOwn(e *authz.EnvoyDecision) {
 		if e.HTTPStatus >= 400 && e.HTTPStatus <= 599 {
 			a.HTTPStatus = e.HTTPStatus
 		}
+		own := e.Headers[:0:0]
 		for _, h := range e.Headers {
+			if strings.EqualFold(h.Name, "grpc-status") && !refusing(h.Value) {
+				continue // a gRPC client would take the refusal for a success
+			}
 			a.Headers = withoutHeader(a.Headers, h.Name)
+			own = append(own, h)
 		}
-		a.Headers = append(a.Headers, e.Headers...)
+		a.Headers = append(a.Headers, own...)
 		if e.HasBody {
 			a.Body = e.Body
 		}
@@ -188,6 +193,12 @@ func (a *Answer) policysOwn(e *authz.EnvoyDecision) {
 			a.Metadata[k] = v
 		}
 	}
+}
+
+// refusing says whether a text is a gRPC status other than OK: 1 to 16.
+func refusing(status string) bool {
+	n, err := strconv.Atoi(status)
+	return err == nil && n >= 1 && n <= 16
 }
 
 func withoutHeader(headers []authz.HeaderValue, name string) []authz.HeaderValue {

@@ -111,7 +111,7 @@ func (a *App) openState(ctx context.Context) error {
 	}
 	p := a.Config.Policy
 	o := gateOptions(p.Decisions, p.ExposeCredential, p.CredentialHeaders)
-	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock = p.Bundles, remote, dir, a.Log, a.Clock
+	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock, o.AllowNet = p.Bundles, remote, dir, a.Log, a.Clock, p.AllowNet
 	if section, err := a.Config.dropIn(); err != nil {
 		return err
 	} else if section != nil {

@@ -24,6 +24,7 @@ type world struct {
 	offset  atomic.Int64
 	secrets map[string]credential.Secret
 	ids     map[string]string
+	issued  map[string]inventory.IssueToken
 	logs    string
 }
 
@@ -37,7 +38,7 @@ func startApp(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	w := &world{secrets: map[string]credential.Secret{}, ids: map[string]string{}, logs: filepath.Join(dir, "patrol.log")}
+	w := &world{secrets: map[string]credential.Secret{}, ids: map[string]string{}, issued: map[string]inventory.IssueToken{}, logs: filepath.Join(dir, "patrol.log")}
 	log, err := os.Create(w.logs)
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +164,7 @@ func (w *world) step(t testing.TB, raw json.RawMessage) error {
 		}
 		secret := credential.Generate()
 		c.Digest, c.Last4, c.ExpiresAt = w.digester.Secret(secret), secret.Last4(), end
-		w.secrets[s.Secret] = secret
+		w.secrets[s.Secret], w.issued[s.Secret] = secret, c
 		w.ids[s.Secret] = w.do(t, c).Token.ID
 	case "approval.approve":
 		var c inventory.Approve

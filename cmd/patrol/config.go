@@ -62,6 +62,8 @@ type PolicyConfig struct {
 	ExposeCredential  bool     `yaml:"expose_credential"`
 	CredentialHeaders []string `yaml:"credential_headers"`
 	TrustedHops       int      `yaml:"trusted_hops"`
+	// AllowNet are hosts that rules may ask.
+	AllowNet []string `yaml:"allow_net"`
 }
 
 // InventoryConfig says where tokens are kept.

@@ -132,8 +132,9 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	return p, nil
 }
 
-// run starts Envoy and waits for its end on one thread that stays: this Envoy
-// gets SIGTERM when the thread that started it ends.
+// run starts Envoy and waits for its end on one thread that stays. An Envoy with
+// hot restart gets SIGTERM when the thread that started it ends; ours is without,
+// and doesn't depend on it either way.
 func (p *Process) run(started chan<- error) {
 	defer close(p.done)
 	runtime.LockOSThread()
