@@ -135,7 +135,9 @@ func (w *writer) records(r *inventory.Records) {
 	w.usersOf(newest(r.Users, func(u *inventory.User) string { return u.ID }))
 	w.tokens(newest(r.Tokens, func(t *inventory.Token) string { return t.ID }))
 	w.authorizations(newest(r.Authorizations, func(a *inventory.Authorization) [2]string { return [2]string{a.TokenID, a.OrganizationID} }))
-	w.periodsOf(newest(r.Periods, func(p *inventory.Period) inventory.Period { return inventory.Period{OrganizationID: p.OrganizationID, UserID: p.UserID, Since: p.Since} }))
+	w.periodsOf(newest(r.Periods, func(p *inventory.Period) inventory.Period {
+		return inventory.Period{OrganizationID: p.OrganizationID, UserID: p.UserID, Since: p.Since}
+	}))
 	w.requests(newest(r.Requests, func(q *inventory.Request) string { return q.ID }))
 }
 
