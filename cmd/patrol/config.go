@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/bundles"
 )
 
@@ -68,6 +69,10 @@ type PolicyConfig struct {
 
 // InventoryConfig says where tokens are kept.
 type InventoryConfig struct {
+	// Database is sqlite (a file in the data directory) or the URL of a
+	// PostgreSQL database, without a password.
+	Database             string   `yaml:"database"`
+	DatabasePasswordFile string   `yaml:"database_password_file"`
 	MaxStaleness  duration `yaml:"max_staleness"`
 	DigestKeyFile string   `yaml:"digest_key_file"`
 }
@@ -151,8 +156,33 @@ func (c *Config) check() error {
 	if c.Policy.TrustedHops < 0 || c.Policy.TrustedHops > 10 {
 		return fmt.Errorf("policy.trusted_hops: %d is not from 0 to 10", c.Policy.TrustedHops)
 	}
+	if err := c.Inventory.check(); err != nil {
+		return err
+	}
 	_, err := c.remote()
 	return err
+}
+
+// postgres is the URL of the inventory's database; empty for SQLite.
+func (c *InventoryConfig) postgres() string {
+	if c.Database == "sqlite" {
+		return ""
+	}
+	return c.Database
+}
+
+func (c *InventoryConfig) check() error {
+	url := c.postgres()
+	if url == "" {
+		if c.DatabasePasswordFile != "" {
+			return errors.New("inventory.database_password_file: belongs to a database that is a URL")
+		}
+		return nil
+	}
+	if _, err := sqlstore.ParsePostgres(url); err != nil {
+		return fmt.Errorf("inventory.database: %w", err)
+	}
+	return nil
 }
 
 func (c *Config) socketMode() (fs.FileMode, error) {

@@ -17,6 +17,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
 
 // server is the real binary, as a process of its own.
@@ -62,6 +63,15 @@ func (s *server) kill() {
 // TestWhatWasAcknowledgedSurvivesKill kills the server at random moments while
 // administrators decide, and holds what was acknowledged against what is there.
 func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { survivesKill(t) })
+	t.Run("PostgreSQL", func(t *testing.T) {
+		config := filepath.Join(t.TempDir(), "config.yaml")
+		write(t, config, "inventory:\n  database: "+postgrestest.Start(t).Database(t)+"\n")
+		survivesKill(t, "--config", config)
+	})
+}
+
+func survivesKill(t *testing.T, args ...string) {
 	rounds := 20
 	if os.Getenv("PATROL_SOAK") != "" {
 		rounds = 500
@@ -75,7 +85,7 @@ func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
 	build(t, "cmd/patrol", binary)
 	data := filepath.Join(dir, "data")
 	ctx := context.Background()
-	s := startServer(t, binary, data)
+	s := startServer(t, binary, data, args...)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -136,7 +146,7 @@ func TestWhatWasAcknowledgedSurvivesKill(t *testing.T) {
 		s.kill()
 		close(stop)
 		wait.Wait()
-		s = startServer(t, binary, data)
+		s = startServer(t, binary, data, args...)
 	}
 	rows, err := client.List[admin.Listed](ctx, s.api, "/api/organizations/acme/settings/tokens", map[string][]string{"status": {"all"}}, 0)
 	must(err)

@@ -36,6 +36,10 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 		{name: "a wrong type", config: "policy:\n  trusted_hops: many\n", exit: 2, want: []string{"[2:"}},
 		{name: "a time span that is none", config: "inventory:\n  max_staleness: soon\n", exit: 2, want: []string{"soon", "60s"}},
 		{name: "an unknown key of opa's", config: "opa:\n  bundels: {}\n", exit: 2, want: []string{"opa", "bundels"}},
+		{name: "a database's password in the configuration", config: "inventory:\n  database: postgres://bob:hunter2@db/patrol\n", exit: 2, want: []string{"inventory.database", "file"}},
+		{name: "a database of another kind", config: "inventory:\n  database: mysql://db/patrol\n", exit: 2, want: []string{"inventory.database", "postgres://"}},
+		{name: "a password for SQLite", config: "inventory:\n  database_password_file: /run/secret\n", exit: 2, want: []string{"inventory.database_password_file"}},
+		{name: "a database that does not answer", config: "inventory:\n  database: postgres://bob@127.0.0.1:1/patrol\n", exit: 1, want: []string{"patrol on 127.0.0.1", "refused"}},
 		{name: "a configuration that is not there", args: []string{"--config", "/nowhere/patrol.yaml"}, exit: 2, want: []string{"/nowhere/patrol.yaml"}},
 		{name: "a busy port", args: []string{"--ext-authz", busy.Addr().String()}, exit: 1, want: []string{busy.Addr().String(), "in use"}},
 		{name: "an open address", args: []string{"--ext-authz", "0.0.0.0:0"}, exit: 1, want: []string{"0.0.0.0:0", "insecure"}},
@@ -82,6 +86,9 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			if err == nil || cmd.ProcessState.ExitCode() != c.exit {
 				t.Errorf("exit %d, want %d:\n%s", cmd.ProcessState.ExitCode(), c.exit, out)
+			}
+			if strings.Contains(string(out), "hunter2") {
+				t.Errorf("the password is shown:\n%s", out)
 			}
 			for _, w := range c.want {
 				if !strings.Contains(string(out), w) {

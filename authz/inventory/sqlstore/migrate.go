@@ -59,6 +59,28 @@ func (s *Store) migrate(ctx context.Context) error {
 	return nil
 }
 
+// MigrateTo takes the schema to a version, up or down; 0 is an empty database.
+// Going down drops what the older version does not know.
+func (s *Store) MigrateTo(ctx context.Context, version int64) error {
+	p, err := s.provider()
+	if err != nil {
+		return err
+	}
+	has, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read the database %s: %w", s.name, err)
+	}
+	if version < has {
+		_, err = p.DownTo(ctx, version)
+	} else {
+		_, err = p.UpTo(ctx, version)
+	}
+	if err != nil {
+		return fmt.Errorf("take the database %s to version %d: %w", s.name, version, err)
+	}
+	return nil
+}
+
 // chainAudit makes a chain of the entries that were written before there was one.
 func (s *Store) chainAudit(ctx context.Context, tx *sql.Tx) error {
 	st := s.newState(ctx, tx)

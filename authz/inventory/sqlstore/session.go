@@ -102,3 +102,6 @@ func checkArgs(args []any) error {
 	}
 	return nil
 }
+
+// OneByOne implements db.OneByOne.
+func (s *session) OneByOne() bool { return s.prepare }

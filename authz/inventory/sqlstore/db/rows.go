@@ -123,9 +123,20 @@ func (q *Queries) ReachesOfUnscoped(ctx context.Context, tokenIDs []string) erro
 	return forEach(ctx, q.db, reachOfUnscoped, tokenIDs)
 }
 
+// OneByOne is a transaction in which a statement of one row is the fastest,
+// since there is no way to the database: SQLite's.
+type OneByOne interface{ OneByOne() bool }
+
+func sizes(d DBTX) []int {
+	if o, ok := d.(OneByOne); ok && o.OneByOne() {
+		return chunks[len(chunks)-1:]
+	}
+	return chunks
+}
+
 // forEach runs a statement about one id, "= $1", for many.
 func forEach(ctx context.Context, d DBTX, query string, ids []string) error {
-	for _, size := range chunks {
+	for _, size := range sizes(d) {
 		if len(ids) < size {
 			continue
 		}
@@ -148,7 +159,7 @@ func forEach(ctx context.Context, d DBTX, query string, ids []string) error {
 var chunks = []int{200, 25, 1}
 
 func write[P any](ctx context.Context, d DBTX, query string, rows []P) error {
-	for _, size := range chunks {
+	for _, size := range sizes(d) {
 		if len(rows) < size {
 			continue
 		}

@@ -1,0 +1,173 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver
+
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	postgrestest "github.com/patrol-authz/patrol/test/postgres"
+)
+
+// database is one to look into beside the store.
+type database struct {
+	sqlstore.Options
+	raw *sql.DB
+}
+
+func (d *database) open() (*sqlstore.Store, error) {
+	d.KeyCheck, d.Policies = "check", policies{}
+	return sqlstore.Open(context.Background(), d.Options)
+}
+
+// onBoth runs a test on each database.
+func onBoth(t *testing.T, test func(*testing.T, *database)) {
+	path := filepath.Join(t.TempDir(), "db")
+	server := postgrestest.Start(t)
+	url := server.Database(t)
+	for name, d := range map[string]struct {
+		options        sqlstore.Options
+		driver, source string
+	}{
+		"SQLite":     {sqlstore.Options{Path: path}, "sqlite", "file:" + path},
+		"PostgreSQL": {sqlstore.Options{Postgres: url}, "pgx", url},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw, err := sql.Open(d.driver, d.source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer raw.Close()
+			test(t, &database{d.options, raw})
+		})
+	}
+}
+
+func (d *database) version(t *testing.T) (n int) {
+	t.Helper()
+	if err := d.raw.QueryRow(`SELECT max(version_id) FROM goose_db_version`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestMigrationsGoUpAndDown(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *database) {
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := acme(t, s)
+		do(t, s, inventory.RevokeToken{Organization: "acme", Token: token.ID})
+		before, _, err := s.Audit(context.Background(), "", inventory.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest := d.version(t)
+		for down := newest - 1; down >= 0; down-- {
+			if err := s.MigrateTo(context.Background(), int64(down)); err != nil {
+				t.Fatalf("down to %d: %v", down, err)
+			}
+			if err := s.MigrateTo(context.Background(), int64(newest)); err != nil {
+				t.Fatalf("from %d up: %v", down, err)
+			}
+			if down == 0 {
+				continue // nothing is left
+			}
+			row, err := s.Token(context.Background(), "acme", token.ID)
+			if err != nil || row.Authorization.Status != "revoked" {
+				t.Fatalf("after going to %d and back: %v, %v", down, row, err)
+			}
+			after, _, err := s.Audit(context.Background(), "", inventory.Page{})
+			if err != nil || len(after) != len(before) {
+				t.Fatalf("the audit after going to %d and back: %v, %v", down, after, err)
+			}
+			do(t, s, inventory.SetPolicy{Organization: "acme", Enforcement: []string{"observe", "enforce"}[down%2]})
+			before, _, _ = s.Audit(context.Background(), "", inventory.Page{})
+		}
+		s.Close()
+		if s, err = d.open(); err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		acme(t, s)
+	})
+}
+
+func TestANewerDatabaseIsRefusedAndLeftAsItIs(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *database) {
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		acme(t, s)
+		s.Close()
+		if _, err := d.raw.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, ` + map[bool]string{true: "true", false: "1"}[d.Postgres != ""] + `)`); err != nil {
+			t.Fatal(err)
+		}
+		_, err = d.open()
+		var newer *sqlstore.NewerDatabase
+		if !errors.As(err, &newer) || newer.Has != 999 {
+			t.Fatalf("opened: %v", err)
+		}
+		var tokens int
+		if err := d.raw.QueryRow(`SELECT count(*) FROM tokens`).Scan(&tokens); err != nil || tokens != 1 || d.version(t) != 999 {
+			t.Errorf("%d tokens at version %d, %v", tokens, d.version(t), err)
+		}
+	})
+}
+
+func TestBothDatabasesHaveTheSameColumns(t *testing.T) {
+	columns := map[string]string{}
+	onBoth(t, func(t *testing.T, d *database) {
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		query := `SELECT m.name || '.' || c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid`
+		if d.Postgres != "" {
+			query = `SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name COLLATE "C", ordinal_position`
+		}
+		rows, err := d.raw.Query(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		var names []string
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(name, "goose_") {
+				names = append(names, name)
+			}
+		}
+		columns[t.Name()] = strings.Join(names, "\n")
+	})
+	var first string
+	for _, list := range columns {
+		if first == "" {
+			first = list
+		}
+		if len(list) < 100 || list != first {
+			t.Errorf("the columns differ:\n%s\n\n%s", first, list)
+		}
+	}
+}
+
+func TestGeneratedCodeIsUpToDate(t *testing.T) {
+	cmd := exec.Command("go", "tool", "-modfile=../../../tools/sqlc/go.mod", "sqlc", "diff")
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0") // the parser as WebAssembly: no C to compile
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("run make generate: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,156 @@
+// Package storetest is what every store of the inventory has to pass: all its
+// queries and commands, many writers, gaps, retention, and what must be written
+// together or not at all.
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// Store is what a store offers.
+type Store interface {
+	Do(context.Context, inventory.Actor, inventory.Command) (inventory.Result, error)
+
+	Load(context.Context) (*inventory.Records, int64, error)
+	Changes(ctx context.Context, after int64) (r *inventory.Records, last int64, gap bool, err error)
+
+	Organizations(context.Context, inventory.Page) (rows []inventory.OrganizationRow, next string, err error)
+	Organization(ctx context.Context, name string) (*inventory.OrganizationRow, error)
+	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
+	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
+	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
+	Approvals(ctx context.Context, organization, status string, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
+	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
+	PoliciesInUse(context.Context) ([]string, error)
+
+	Close() error
+}
+
+// Options of a store that a test opens.
+type Options struct {
+	KeyCheck  string
+	Policies  inventory.Policies
+	Retention time.Duration // 0: the default
+	Clock     func() time.Time
+	Changed   func() // another store may have written
+}
+
+// Open opens another store on the database of the test.
+type Open func(Options) (Store, error)
+
+// Run holds a kind of store to the suite; database makes a new, empty one.
+func Run(t *testing.T, database func(t *testing.T) Open) {
+	for name, test := range map[string]func(*testing.T, Open){
+		"every command":                          everyCommand,
+		"a request is opened and decided":        aRequestIsOpenedAndDecided,
+		"a deleted token comes back decided":     aDeletedTokenComesBackAsItWasDecidedOn,
+		"leaving ends approvals":                 leavingEndsApprovals,
+		"bad input changes nothing":              badInputChangesNothing,
+		"text that is no text":                   textThatIsNoText,
+		"many writers lose nothing":              manyWritersLoseNothing,
+		"a follower misses nothing":              aFollowerMissesNothing,
+		"a cancelled write leaves no part":       aCancelledWriteLeavesNoPart,
+		"other writers are told of":              otherWritersAreToldOf,
+		"a forgotten change is a gap":            aForgottenChangeIsAGap,
+		"too many changes are a gap":             tooManyChangesAreAGap,
+		"another key is refused":                 anotherKeyIsRefused,
+		"pages hold all, once":                   pagesHoldAllOnce,
+		"filters are what they say":              filtersAreWhatTheySay,
+		"an organization lists what concerns it": anOrganizationListsWhatConcernsIt,
+		"an import is all or nothing":            anImportIsAllOrNothing,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, database(t))
+		})
+	}
+}
+
+// policies are those of the suite.
+type policies struct{}
+
+func (policies) HasPolicy(name string) bool {
+	return name == "allow_user_access_tokens" || name == "only_fine_grained_tokens" || name == "require_administrator_approval"
+}
+
+func (policies) RequiresApproval(name string) bool { return name == "require_administrator_approval" }
+func (policies) PolicyNames() []string             { return []string{"allow_user_access_tokens"} }
+
+var operator = inventory.Actor{Kind: "socket", Name: "uid:0"}
+
+func open(t *testing.T, o Open) Store { return openWith(t, o, Options{}) }
+
+func openWith(t *testing.T, open Open, o Options) Store {
+	t.Helper()
+	o.Policies = policies{}
+	if o.KeyCheck == "" {
+		o.KeyCheck = "check"
+	}
+	s, err := open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func do(t *testing.T, s Store, c inventory.Command) inventory.Result {
+	t.Helper()
+	r, err := s.Do(context.Background(), operator, c)
+	if err != nil {
+		t.Fatalf("%s: %v", c.Action(), err)
+	}
+	return r
+}
+
+var acmeGrant = []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "acme"}, Permissions: []string{"repo.write", "repo.content.read"}}}
+
+// acme is an organization that asks for approvals, with an administrator, a
+// member, and the member's pending token.
+func acme(t *testing.T, s Store) *inventory.TokenRow {
+	t.Helper()
+	do(t, s, inventory.CreateOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"})
+	do(t, s, inventory.AddMember{Organization: "acme", User: "alice", Role: "admin"})
+	do(t, s, inventory.AddMember{Organization: "acme", User: "bob", Role: "write"})
+	return do(t, s, issue("bob", 1)).Token
+}
+
+func issue(owner string, digest byte) inventory.IssueToken {
+	return inventory.IssueToken{Owner: owner, DisplayName: "ci", Kind: authz.KindFineGrained, Grants: acmeGrant, Digest: authz.Digest{digest}, Last4: "abcd"}
+}
+
+func unscoped(owner, kind string, digest byte) inventory.IssueToken {
+	return inventory.IssueToken{Owner: owner, DisplayName: kind, Kind: kind, Digest: authz.Digest{digest}, Last4: "abcd"}
+}
+
+func status(t *testing.T, s Store, id string) string {
+	t.Helper()
+	row, err := s.Token(context.Background(), "acme", id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row.Authorization.Status
+}
+
+func change(t *testing.T, s Store) int64 {
+	t.Helper()
+	_, n, err := s.Load(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func audit(t *testing.T, s Store) []inventory.AuditRow {
+	t.Helper()
+	rows, next, err := s.Audit(context.Background(), "", inventory.Page{Limit: 1000})
+	if err != nil || next != "" {
+		t.Fatalf("audit: %v, next %q", err, next)
+	}
+	return rows
+}
