@@ -125,19 +125,19 @@ func (a *Answer) deny(o *authz.Outcome, opts *Options) {
 	}
 	p := &problem{outcome: o, reason: r, opts: opts}
 	p.message = p.sentence()
+	form := FormOf(o.Request)
 	a.HTTPStatus, a.GRPCStatus = r.HTTPStatus, r.GRPCStatus
 	a.add("x-error-code", r.OutsideCode())
 	a.add("x-error-message", headerText(p.message))
 	a.add("x-request-id", o.RequestID)
 	switch {
 	case r.HTTPStatus == 401:
-		a.challenge(o, opts)
+		a.challenge(o, opts, form)
 	case r.Code == authz.ReasonInsufficientPermission && o.Facts != nil && o.Facts.Route != nil:
 		a.add("www-authenticate", `Bearer realm="`+opts.Realm+`", error="insufficient_scope", scope="`+quotable(o.Facts.Route.Permission)+`"`)
 	case r.RetryAfter > 0:
 		a.add("retry-after", strconv.Itoa(r.RetryAfter))
 	}
-	form := formOf(o.Request)
 	form.render(a, p)
 	if o.Request != nil && o.Request.Method() == "HEAD" {
 		a.Body = ""
@@ -146,8 +146,8 @@ func (a *Answer) deny(o *authz.Outcome, opts *Options) {
 
 // challenge is WWW-Authenticate: Basic for git, which knows no other; Bearer
 // (RFC 6750) for the rest, with an error only where a credential was sent.
-func (a *Answer) challenge(o *authz.Outcome, opts *Options) {
-	if formOf(o.Request).basic {
+func (a *Answer) challenge(o *authz.Outcome, opts *Options, form *Form) {
+	if form.basic {
 		a.add("www-authenticate", `Basic realm="`+opts.Realm+`"`)
 		return
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 )
 
-// form is how a client reads a refusal.
-type form struct {
+// Form is how a client reads a refusal.
+type Form struct {
 	name string
 	// basic clients authenticate by Basic only.
 	basic  bool
@@ -24,17 +24,24 @@ type form struct {
 }
 
 var (
-	jsonForm     = form{name: "json", render: (*Answer).json}
-	gitForm      = form{name: "git", basic: true, render: (*Answer).plain}
-	lfsForm      = form{name: "lfs", basic: true, render: (*Answer).lfs}
-	grpcForm     = form{name: "grpc", render: (*Answer).grpc}
-	registryForm = form{name: "registry", render: (*Answer).registry}
-	browserForm  = form{name: "browser", render: (*Answer).page}
+	jsonForm     = &Form{name: "json", render: (*Answer).json}
+	gitForm      = &Form{name: "git", basic: true, render: (*Answer).plain}
+	lfsForm      = &Form{name: "lfs", basic: true, render: (*Answer).lfs}
+	grpcForm     = &Form{name: "grpc", render: (*Answer).grpc}
+	registryForm = &Form{name: "registry", render: (*Answer).registry}
+	browserForm  = &Form{name: "browser", render: (*Answer).page}
 )
 
-// formOf tells the client by what it sent. Whatever it claims to be, only the
+// IsJSON says whether the body is a JSON document.
+func (f *Form) IsJSON() bool { return f == jsonForm || f == lfsForm || f == registryForm }
+
+// IsText says whether the body is text that holds the sentence as it is, or as
+// JSON has it.
+func (f *Form) IsText() bool { return f == gitForm || f.IsJSON() }
+
+// FormOf tells the client by what it sent. Whatever it claims to be, only the
 // form of a refusal depends on it.
-func formOf(r authz.Request) form {
+func FormOf(r authz.Request) *Form {
 	if r == nil {
 		return jsonForm
 	}
@@ -134,12 +141,13 @@ func (a *Answer) grpc(p *problem) {
 			info.Metadata["token"] = f.Token.ID
 		}
 	}
-	detail, err := anypb.New(info)
-	if err != nil {
+	detail := &anypb.Any{}
+	same := proto.MarshalOptions{Deterministic: true}
+	if err := anypb.MarshalFrom(detail, info, same); err != nil {
 		return
 	}
 	message := strings.ToValidUTF8(p.message, "?")
-	b, err := proto.Marshal(&status.Status{Code: int32(code), Message: message, Details: []*anypb.Any{detail}})
+	b, err := same.Marshal(&status.Status{Code: int32(code), Message: message, Details: []*anypb.Any{detail}})
 	if err == nil {
 		a.add("grpc-status-details-bin", base64.RawStdEncoding.EncodeToString(b))
 	}

@@ -20,74 +20,133 @@ type problem struct {
 // sentence fills the catalogue's sentence: it stands alone, for people who see
 // nothing else, with the link in parentheses and without a full stop.
 func (p *problem) sentence() string {
-	text := p.reason.Sentence
-	if text == "" {
-		text = p.reason.Title
-	}
-	text = fill(text, p.values())
-	text = strings.TrimRight(strings.TrimSpace(text), ". ")
+	text := p.bare()
 	if link := p.link(); link != "" {
 		text += " (" + link + ")"
 	}
 	return text
 }
 
+// bare is the sentence without its link.
+func (p *problem) bare() string {
+	text := p.reason.Sentence
+	if text == "" {
+		text = p.reason.Title
+	}
+	return strings.TrimRight(strings.TrimSpace(p.fill(text)), ". ")
+}
+
 // hidden says whether nothing may be told that depends on what exists.
 func (p *problem) hidden() bool { return p.reason.Outside != "" }
 
-func (p *problem) values() map[string]string {
-	v := map[string]string{"detail": "", "since": "", "comment": "", "asked": "", "resource": "the resource"}
-	for k, x := range p.outcome.Decision.Params {
-		v[k] = fmt.Sprint(x)
+// value is what a {placeholder} stands for. What the facts say goes before the
+// decision's params; what nobody knows is empty.
+func (p *problem) value(name string) string {
+	if v, ok := p.known(name); ok {
+		return v
 	}
+	if v, ok := p.param(name); ok {
+		return v
+	}
+	if name == "resource" {
+		return "the resource"
+	}
+	return ""
+}
+
+func (p *problem) param(name string) (string, bool) {
+	v, ok := p.outcome.Decision.Params[name]
+	if text, isText := v.(string); isText || !ok {
+		return text, ok
+	}
+	return fmt.Sprint(v), true
+}
+
+// known is what the request and the facts say.
+func (p *problem) known(name string) (value string, ok bool) {
 	if r := p.outcome.Request; r != nil {
-		path, _, _ := strings.Cut(r.Path(), "?")
-		v["method"], v["path"] = r.Method(), cut(path, 120)
+		switch name {
+		case "method":
+			return r.Method(), true
+		case "path":
+			path, _, _ := strings.Cut(r.Path(), "?")
+			return cut(path, 120), true
+		}
 	}
 	f := p.outcome.Facts
 	if f == nil {
-		return v
+		return "", false
 	}
-	if f.Route != nil {
-		v["permission"] = f.Route.Permission
-		if len(f.Route.Organizations) > 0 {
-			v["asked_organization"] = cut(strings.ToLower(f.Route.Organizations[0]), 100)
-			if f.Organization != nil && !p.hidden() {
-				v["asked_organization"] = f.Organization.Name
-			}
+	switch name {
+	case "permission", "asked_organization", "resource":
+		return p.route(name, f)
+	case "organization":
+		if f.Organization != nil {
+			return f.Organization.Name, true
 		}
-		if f.Route.Resource != nil && f.Route.Resource.Name != "" {
-			v["resource"] = f.Route.Resource.Type + " " + cut(f.Route.Resource.Name, 200)
-		}
+	case "token", "kind", "expires_at":
+		return p.token(name, f.Token)
+	case "since", "comment", "asked":
+		return p.authorization(name, f.Authorization)
 	}
-	if f.Organization != nil {
-		v["organization"] = f.Organization.Name
-	}
-	if t := f.Token; t != nil {
-		v["token"], v["kind"] = tokenName(t), t.Kind
-		if !t.ExpiresAt.IsZero() {
-			v["expires_at"] = t.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC")
-		}
-	}
-	if a := f.Authorization; a != nil {
-		p.authorization(v, a)
-	}
-	return v
+	return "", false
 }
 
-func (p *problem) authorization(v map[string]string, a *authz.Authorization) {
-	if !a.ChangedAt.IsZero() {
-		v["since"] = " on " + a.ChangedAt.UTC().Format(time.DateOnly)
+func (p *problem) route(name string, f *authz.Facts) (string, bool) {
+	r := f.Route
+	switch {
+	case r == nil:
+	case name == "permission":
+		return r.Permission, true
+	case name == "asked_organization" && len(r.Organizations) > 0:
+		if f.Organization != nil && !p.hidden() {
+			return f.Organization.Name, true
+		}
+		return cut(strings.ToLower(r.Organizations[0]), 100), true
+	case name == "resource" && r.Resource != nil && r.Resource.Name != "":
+		return r.Resource.Type + " " + cut(r.Resource.Name, 200), true
 	}
-	if a.Comment != "" {
-		v["comment"] = ` ("` + cut(oneLine(a.Comment), 200) + `")`
+	return "", false
+}
+
+func (p *problem) token(name string, t *authz.Token) (string, bool) {
+	switch {
+	case t == nil:
+	case name == "token":
+		return tokenName(t), true
+	case name == "kind":
+		return t.Kind, true
+	case name == "expires_at" && !t.ExpiresAt.IsZero():
+		return t.ExpiresAt.UTC().Format("2006-01-02 15:04 UTC"), true
 	}
+	return "", false
+}
+
+func (p *problem) authorization(name string, a *authz.Authorization) (string, bool) {
+	switch {
+	case a == nil:
+	case name == "since" && !a.ChangedAt.IsZero():
+		return " on " + a.ChangedAt.UTC().Format(time.DateOnly), true
+	case name == "comment" && a.Comment != "":
+		return ` ("` + cut(oneLine(a.Comment), 200) + `")`, true
+	case name == "asked":
+		return p.asked(a)
+	}
+	return "", false
+}
+
+// asked says since when a token waits.
+func (p *problem) asked(a *authz.Authorization) (text string, ok bool) {
 	if q := p.outcome.Approval; q != nil && !q.OpenedAt.IsZero() {
-		v["asked"] = ", asked for on " + q.OpenedAt.UTC().Format(time.DateOnly)
+		text, ok = ", asked for on "+q.OpenedAt.UTC().Format(time.DateOnly), true
 	}
 	if a.State == authz.StateApproved && !a.ExpiresAt.IsZero() {
-		v["asked"] += ", since its approval ended on " + a.ExpiresAt.UTC().Format(time.DateOnly)
+		if !ok {
+			text, _ = p.param("asked")
+		}
+		text, ok = text+", since its approval ended on "+a.ExpiresAt.UTC().Format(time.DateOnly), true
 	}
+	return text, ok
 }
 
 // tokenName is how people know a token: its name and last four characters.
@@ -112,7 +171,7 @@ func cut(s string, limit int) string {
 
 func (p *problem) link() string {
 	if p.reason.Link != "" {
-		return fill(p.reason.Link, p.values())
+		return p.fill(p.reason.Link)
 	}
 	f := p.outcome.Facts
 	if p.opts.PublicURL == "" || p.hidden() || f == nil || f.Token == nil || f.Organization == nil {
@@ -122,8 +181,12 @@ func (p *problem) link() string {
 }
 
 // fill replaces {placeholders} in one pass; unknown ones vanish.
-func fill(template string, values map[string]string) string {
+func (p *problem) fill(template string) string {
+	if !strings.Contains(template, "{") {
+		return template
+	}
 	var b strings.Builder
+	b.Grow(len(template) + 64)
 	for {
 		open := strings.IndexByte(template, '{')
 		if open < 0 {
@@ -134,7 +197,7 @@ func fill(template string, values map[string]string) string {
 			break
 		}
 		b.WriteString(template[:open])
-		b.WriteString(values[template[open+1:open+end]])
+		b.WriteString(p.value(template[open+1 : open+end]))
 		template = template[open+end+1:]
 	}
 	b.WriteString(template)
@@ -147,4 +210,14 @@ func Sentence(o *authz.Outcome, opts Options) string {
 		return ""
 	}
 	return (&problem{outcome: o, reason: o.Reason, opts: &opts}).sentence()
+}
+
+// Told is what a refused client is told, and the link that leads on; both
+// together are the sentence.
+func Told(o *authz.Outcome, opts Options) (sentence, link string) {
+	if o.Reason == nil || o.Reason.Allow {
+		return "", ""
+	}
+	p := &problem{outcome: o, reason: o.Reason, opts: &opts}
+	return p.bare(), p.link()
 }

@@ -58,6 +58,7 @@ type Server struct {
 	health   *health.Server
 	inFlight atomic.Int64
 	show     wire.Show
+	answers  *prebuilt
 }
 
 // New makes a server. It is not serving until told by [Server.SetReady].
@@ -74,7 +75,7 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Options: o, health: health.NewServer(), show: shower(o.Attributes)}
+	s := &Server{Options: o, health: health.NewServer(), show: shower(o.Attributes), answers: newPrebuilt(o.Answer)}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(o.MaxMessage), grpc.NumStreamWorkers(o.Workers),
 		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
@@ -151,7 +152,7 @@ func (s *Server) Check(ctx context.Context, message string) (out []byte) {
 	if !r.Describes() {
 		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message describes no HTTP request")
 	}
-	return encode(answer.Render(s.Decider.Decide(ctx, r), s.Answer))
+	return s.answers.answer(s.Decider.Decide(ctx, r))
 }
 
 // respond lets the Responder answer. What it gives is not trusted to be one.
@@ -172,7 +173,7 @@ func (s *Server) refuse(ctx context.Context, reason, detail string) []byte {
 	if s.Decider == nil {
 		return closed
 	}
-	return encode(answer.Render(s.Decider.Refuse(ctx, reason, detail), s.Answer))
+	return s.answers.answer(s.Decider.Refuse(ctx, reason, detail))
 }
 
 // closed is the answer when all else failed.

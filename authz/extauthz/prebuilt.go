@@ -1,0 +1,280 @@
+package extauthz
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/answer"
+)
+
+// prebuilt answers outcomes by templates, one for each reason, client form and
+// shape of the facts. What an answer says is up to package answer: a template
+// is made of what it renders for an outcome with marks in place of what
+// differs, and before it serves it has to give, for the outcome at hand, the
+// very bytes that the plain way gives. What no template fits goes that way.
+type prebuilt struct {
+	options   answer.Options
+	templates atomic.Pointer[map[shape]*template] // nil: the plain way
+	mu        sync.Mutex
+}
+
+// shape is what an answer's form depends on.
+type shape struct {
+	reason *authz.Reason
+	form   *answer.Form // of a refusal
+	has    parts
+}
+
+type parts uint16
+
+const (
+	hasFacts parts = 1 << iota
+	hasRoute
+	hasCredential
+	hasOrganization
+	hasToken
+	hasOwner
+	hasApproval
+	hasApprovalID
+	hasLink
+	hasPolicy
+	hasShown
+	isHead
+	isAnonymous
+)
+
+// maxTemplates bounds the cache: each bundle brings its own reasons.
+const maxTemplates = 4096
+
+func newPrebuilt(o answer.Options) *prebuilt {
+	p := &prebuilt{options: o}
+	p.templates.Store(&map[shape]*template{})
+	return p
+}
+
+// answer is the outcome's CheckResponse, encoded.
+func (p *prebuilt) answer(o *authz.Outcome) []byte {
+	var v values
+	s, ok := p.look(o, &v)
+	if !ok {
+		return p.plain(o)
+	}
+	t, known := (*p.templates.Load())[s]
+	if !known {
+		t = p.learn(o, s, &v)
+	}
+	if t == nil {
+		return p.plain(o)
+	}
+	return t.fill(&v)
+}
+
+func (p *prebuilt) plain(o *authz.Outcome) []byte { return encode(answer.Render(o, p.options)) }
+
+// learn makes the template of a shape, and keeps it.
+func (p *prebuilt) learn(o *authz.Outcome, s shape, v *values) *template {
+	a := answer.Render(marked(o), p.options)
+	t := newTemplate(a, s.form.IsJSON())
+	if t != nil && !bytes.Equal(t.fill(v), p.plain(o)) {
+		t = nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := *p.templates.Load()
+	next := make(map[shape]*template, len(old)+1)
+	if len(old) < maxTemplates {
+		for k, have := range old {
+			next[k] = have
+		}
+	}
+	next[s] = t
+	p.templates.Store(&next)
+	return t
+}
+
+// look tells the shape of an outcome and gathers its values. Not ok: its
+// answer is no matter of templates.
+func (p *prebuilt) look(o *authz.Outcome, v *values) (s shape, ok bool) {
+	if o.Reason == nil || o.Reason.Code != o.Decision.Reason || o.Reason.Allow != o.Decision.Allowed || o.Decision.Envoy != nil || len(o.Warnings) > 0 {
+		return s, false
+	}
+	s.reason = o.Reason
+	v[decisionID], v[revision], v[policy] = o.DecisionID, o.Revision, o.Policy
+	s.set(hasPolicy, o.Policy != "")
+	if o.Facts != nil && !s.facts(o.Facts, v) {
+		return s, false
+	}
+	if o.Decision.Allowed {
+		s.set(isAnonymous, o.Decision.Anonymous)
+		v[shown] = strings.Join(o.Shown, ",")
+		s.set(hasShown, v[shown] != "")
+	} else if !p.refusal(o, &s, v) {
+		return s, false
+	}
+	for i := range v {
+		if i != int(sentence) && i != int(link) && i != int(sentenceJSON) && i != int(linkJSON) && !safe(v[i]) {
+			return s, false
+		}
+	}
+	return s, true
+}
+
+func (s *shape) set(part parts, there bool) {
+	if there {
+		s.has |= part
+	}
+}
+
+// facts adds what facts there are; not ok: one without a name.
+func (s *shape) facts(f *authz.Facts, v *values) (ok bool) {
+	ok = true
+	s.has |= hasFacts
+	s.set(hasCredential, f.Credential.State == authz.CredentialPresent)
+	if f.Route != nil {
+		s.has |= hasRoute
+		v[permission] = f.Route.Permission
+	}
+	if f.Organization != nil {
+		s.has |= hasOrganization
+		v[organization] = f.Organization.Name
+	}
+	if f.Token != nil {
+		s.has |= hasToken
+		v[token] = f.Token.ID
+		ok = ok && v[token] != ""
+		if f.Token.Owner != nil {
+			s.has |= hasOwner
+			v[owner] = f.Token.Owner.Name
+			ok = ok && v[owner] != ""
+		}
+	}
+	return ok
+}
+
+// refusal adds what only refusals tell.
+func (p *prebuilt) refusal(o *authz.Outcome, s *shape, v *values) bool {
+	s.form = answer.FormOf(o.Request)
+	if !s.form.IsText() {
+		return false
+	}
+	s.set(isHead, o.Request != nil && o.Request.Method() == "HEAD")
+	v[requestID] = o.RequestID
+	if a := o.Approval; a != nil {
+		s.has |= hasApproval
+		s.set(hasApprovalID, a.ID != "")
+		v[approvalID], v[approvalState] = a.ID, a.State
+	}
+	v[sentence], v[link] = answer.Told(o, p.options)
+	s.set(hasLink, v[link] != "")
+	if v[requestID] == "" || v[sentence] == "" || len(v[sentence])+len(v[link]) > maxText {
+		return false
+	}
+	var ok, alsoOK bool
+	v[sentenceJSON], ok = inJSON(v[sentence])
+	v[linkJSON], alsoOK = inJSON(v[link])
+	return ok && alsoOK
+}
+
+// maxText keeps away from the length at which a header is cut.
+const maxText = 900
+
+// safe says whether every way of writing a text leaves it as it is.
+func safe(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c == '-', c == '.', c == '_', c == '~':
+		case c == ',' || c == '+' || c == ':':
+			// Of a revision, a request id and a list of names, which no URL holds.
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// inJSON is a text as encoding/json writes it, without the quotes; not ok: it
+// is not of printable ASCII.
+func inJSON(s string) (string, bool) {
+	special := false
+	for i := range len(s) {
+		c := s[i]
+		if c < 0x20 || c > 0x7e {
+			return "", false
+		}
+		special = special || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&'
+	}
+	if !special {
+		return s, true
+	}
+	b := make([]byte, 0, len(s)+16)
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '<':
+			b = append(b, `\u003c`...)
+		case '>':
+			b = append(b, `\u003e`...)
+		case '&':
+			b = append(b, `\u0026`...)
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(b), true
+}
+
+// marked is an outcome of the same shape with marks in place of values.
+func marked(o *authz.Outcome) *authz.Outcome {
+	m := *o
+	m.DecisionID, m.RequestID, m.Revision = decisionID.mark(), requestID.mark(), revision.mark()
+	if m.Policy != "" {
+		m.Policy = policy.mark()
+	}
+	if strings.Join(m.Shown, ",") != "" {
+		m.Shown = []string{shown.mark()}
+	}
+	reason := *o.Reason
+	reason.Sentence = sentence.mark()
+	if reason.Link != "" {
+		reason.Link = link.mark()
+	}
+	m.Reason = &reason
+	if a := o.Approval; a != nil {
+		marks := authz.ApprovalRequest{State: approvalState.mark(), OpenedAt: a.OpenedAt}
+		if a.ID != "" {
+			marks.ID = approvalID.mark()
+		}
+		m.Approval = &marks
+	}
+	if o.Facts != nil {
+		m.Facts = markedFacts(o.Facts)
+	}
+	return &m
+}
+
+func markedFacts(f *authz.Facts) *authz.Facts {
+	m := *f
+	if m.Route != nil {
+		r := *m.Route
+		r.Permission = permission.mark()
+		m.Route = &r
+	}
+	if m.Organization != nil {
+		o := *m.Organization
+		o.Name = organization.mark()
+		m.Organization = &o
+	}
+	if m.Token != nil {
+		t := *m.Token
+		t.ID = token.mark()
+		if t.Owner != nil {
+			t.Owner = &authz.Owner{ID: t.Owner.ID, Name: owner.mark(), Type: t.Owner.Type}
+		}
+		m.Token = &t
+	}
+	return &m
+}
