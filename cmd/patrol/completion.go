@@ -38,7 +38,7 @@ func (c *CompletionCmd) Run(app *kong.Application) error {
 	return nil
 }
 
-// commands calls f for each command with its path, "token issue".
+// eachCommand calls f for each command with its path, "token issue".
 func eachCommand(n *kong.Node, path string, f func(path string, n *kong.Node)) {
 	f(path, n)
 	for _, child := range n.Children {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/bundles"
 )
 
@@ -43,9 +44,12 @@ type ExtAuthzConfig struct {
 	Insecure bool     `yaml:"insecure"`
 }
 
-// AdminConfig is the admin API's socket.
+// AdminConfig says where the admin API is, and whose tokens may be an operator's.
 type AdminConfig struct {
-	Socket string `yaml:"socket"`
+	Socket       string   `yaml:"socket"`
+	Listen       string   `yaml:"listen"`
+	Insecure     bool     `yaml:"insecure"`
+	SystemOwners []string `yaml:"system_owners"`
 }
 
 // ListenConfig is an address.
@@ -146,6 +150,11 @@ func (c *Config) check() error {
 	}
 	if c.Policy.TrustedHops < 0 || c.Policy.TrustedHops > 10 {
 		return fmt.Errorf("policy.trusted_hops: %d is not from 0 to 10", c.Policy.TrustedHops)
+	}
+	for i, name := range c.Admin.SystemOwners {
+		if inventory.Fold(name) != name || name == "" {
+			return fmt.Errorf("admin.system_owners[%d]: %q is no user's name: write it in lower case", i, name)
+		}
 	}
 	_, err := c.remote()
 	return err
