@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -93,6 +94,10 @@ func (a *App) openState(ctx context.Context) error {
 	if keyFile == "" {
 		keyFile = filepath.Join(dir, "digest.key")
 	}
+	database := filepath.Join(dir, "patrol.db")
+	if !there(keyFile) && there(database) {
+		return fmt.Errorf("the digest key %s is not there, and no token in the database %s can be found without it: put it back", keyFile, database)
+	}
 	key, err := credential.LoadOrCreateKey(keyFile)
 	if err != nil {
 		return err
@@ -124,7 +129,7 @@ func (a *App) openState(ctx context.Context) error {
 		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() },
 	})
 	a.Store, err = sqlstore.Open(ctx, sqlstore.Options{
-		Path: filepath.Join(dir, "patrol.db"), KeyCheck: a.digester.Check(), Policies: a.Bundles, Clock: a.Clock,
+		Path: database, KeyCheck: a.digester.Check(), Policies: a.Bundles, Clock: a.Clock,
 	})
 	if err != nil {
 		return err
@@ -141,6 +146,12 @@ func (a *App) openState(ctx context.Context) error {
 	// Loading leaves as much behind as it keeps: give it back at once.
 	go debug.FreeOSMemory()
 	return nil
+}
+
+// there says whether a file exists, or might.
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // dropIn is the responder of opa-envoy-plugin's mode, where it is configured.

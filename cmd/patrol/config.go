@@ -112,10 +112,10 @@ func loadConfig(path string) (*Config, error) {
 	text = []byte(expand(string(text)))
 	dec := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
+		return nil, fmt.Errorf("%s: %s", path, decodeError(err))
 	}
 	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, located(text, err))
 	}
 	base := filepath.Dir(path)
 	for i, p := range c.Policy.Bundles {
@@ -155,6 +155,9 @@ func (c *Config) check() error {
 		if inventory.Fold(name) != name || name == "" {
 			return fmt.Errorf("admin.system_owners[%d]: %q is no user's name: write it in lower case", i, name)
 		}
+	}
+	if _, err := c.dropIn(); err != nil {
+		return err
 	}
 	_, err := c.remote()
 	return err

@@ -88,8 +88,8 @@ func (c *TokenIssueCmd) Run(ctx context.Context, cli *CLI) error {
 // TokenListCmd lists tokens.
 type TokenListCmd struct {
 	Organization string `arg:"" optional:"" help:"By default all tokens, as the operator sees them."`
-	Status       string `help:"all, none, pending, pending_frozen, approved, approval_ended, denied, suspended or revoked. Revoked ones are hidden unless asked for." placeholder:"STATUS"`
-	Kind         string `help:"read, write or fine-grained." placeholder:"KIND"`
+	Status       string `help:"all, none, pending, pending_frozen, approved, approval_ended, denied, suspended or revoked. Revoked ones are hidden unless asked for." enum:",all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" default:"" placeholder:"STATUS"`
+	Kind         string `help:"read, write or fine-grained." enum:",read,write,fine-grained" default:"" placeholder:"KIND"`
 	Owner        string `help:"Only this user's." placeholder:"USER"`
 	Search       string `help:"Part of the name." placeholder:"TEXT"`
 }
