@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"authz/record":              {"authz"},
 	"authz/hygiene":             {"authz"},
 	"authz/admin":               {"authz", "authz/credential", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene"},
-	"authz/admin/client":        {"authz", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene", "authz/admin"},
+	"authz/admin/client":        {"authz", "authz/credential", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene", "authz/admin"},
 	"bundles":                   {"authz"},
 	"rego":                      {},
 }

@@ -1,5 +1,7 @@
 package authz
 
+import "context"
+
 // Ruleset is one activated bundle (the base and its overlay together) with all
 // that the rooms need of it. It is immutable; activation swaps a pointer.
 type Ruleset struct {
@@ -13,6 +15,17 @@ type Ruleset struct {
 	Catalogue Catalogue
 	// Policies are the token policies that organizations may choose.
 	Policies []TokenPolicy
+	// Asker answers the bundle's other entries.
+	Asker Asker
+}
+
+// Asker evaluates an entry of the active bundle that is no token decision, such
+// as "patrol/admin/decision", on an input of its own: a value that
+// encoding/json can write. The result is plain JSON values, read into out. An
+// entry that is undefined, or not there, is an error. It is safe for concurrent
+// use.
+type Asker interface {
+	Ask(ctx context.Context, entry string, input, out any) error
 }
 
 // HasPolicy says whether an organization may choose a token policy.

@@ -158,9 +158,12 @@ func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast
 	if rules.Router, err = o.Router(data); err != nil {
 		return err
 	}
-	rules.Evaluator, err = o.Build(ctx, Compiled{Compiler: compiler, Store: store, Data: data, Revision: rules.Revision})
-	if err != nil {
+	compiled := Compiled{Compiler: compiler, Store: store, Data: data, Revision: rules.Revision}
+	if rules.Evaluator, err = o.Build(ctx, compiled); err != nil {
 		return err
+	}
+	if o.Asker != nil {
+		rules.Asker = o.Asker(compiled)
 	}
 	return o.probe(ctx, rules)
 }

@@ -35,6 +35,8 @@ type Options struct {
 	Schema []byte
 	// Build makes the evaluator of a candidate.
 	Build func(context.Context, Compiled) (authz.Evaluator, error)
+	// Asker answers a candidate's other entries. May be nil.
+	Asker func(Compiled) authz.Asker
 	// Router compiles a candidate's route tables.
 	Router func(data map[string]any) (authz.Router, error)
 	// PoliciesInUse lists the token policies that organizations have chosen; a

@@ -1,40 +1,52 @@
 #!/usr/bin/env bash
-# Brings what the tests need into .cache, inside the checkout: Prometheus and
-# git-lfs from Debian's packages, and PostgreSQL from a wheel. Nothing is
-# installed on the system, no service is started.
+# Brings what the tests need into .cache, inside the checkout: Prometheus,
+# git-lfs, and the shells whose completion is tested from Debian's packages, and
+# PostgreSQL from a wheel. Nothing is installed on the system, no service is
+# started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# A package of Debian's, and a file of it by which it is known to be there.
+parts=(
+  "prometheus usr/bin/prometheus"
+  "git-lfs usr/bin/git-lfs"
+  "zsh-common usr/share/zsh"
+  "zsh bin/zsh"
+  "fish-common usr/share/fish"
+  "fish usr/bin/fish"
+  "libpcre2-32-0 usr/lib/*/libpcre2-32.so.0"
+)
+
 debian() {
-  local target=.cache/debian parts packages package file updated='' left
-  parts=(prometheus:prometheus prometheus:promtool git-lfs:git-lfs)   # package:command
-  missing() {
-    local part
-    for part in "${parts[@]}"; do
-      [ -x "$target/usr/bin/${part#*:}" ] || echo "${part%%:*}"
-    done | sort -u
-  }
-  [ -n "$(missing)" ] || return 0
+  local target=.cache/debian part package file packages updated='' missing=()
+  there() { compgen -G "$target/$1" >/dev/null || compgen -G "$target/usr/$1" >/dev/null; }
+  for part in "${parts[@]}"; do
+    read -r package file <<<"$part"
+    there "$file" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
   command -v apt-get >/dev/null && command -v dpkg >/dev/null || {
-    echo "install-test-parts: this is no Debian; put prometheus, promtool and git-lfs into $target/usr/bin" >&2
+    echo "install-test-parts: this is no Debian; put these into $target: ${missing[*]}" >&2
     exit 1
   }
   mkdir -p "$target/packages"
   packages=$(cd "$target/packages" && pwd)
   fetch() { (cd "$packages" && apt-get download -q "$1" >/dev/null 2>&1); }
-  for package in $(missing); do
+  for package in "${missing[@]}"; do
     if ! fetch "$package"; then
       # The lists of packages may be missing or old.
       if [ -z "$updated" ]; then
         if [ "$(id -u)" = 0 ]; then apt-get update -q >/dev/null; else sudo -n apt-get update -q >/dev/null; fi
-        updated=1
+        updated=yes
       fi
       fetch "$package" || { echo "install-test-parts: Debian's package $package cannot be downloaded" >&2; exit 1; }
     fi
-    for file in "$packages/$package"_*.deb; do dpkg -x "$file" "$target"; done
   done
-  left=$(missing)
-  [ -z "$left" ] || { echo "install-test-parts: not there after the installation: $left" >&2; exit 1; }
+  for file in "$packages"/*.deb; do dpkg -x "$file" "$target"; done
+  for part in "${parts[@]}"; do
+    read -r package file <<<"$part"
+    there "$file" || { echo "install-test-parts: $package is there and holds no $file" >&2; exit 1; }
+  done
 }
 
 # Versions 16 and 18 are .cache/postgres/16 and /18; the wheel's own folders stay

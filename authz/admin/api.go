@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -40,6 +41,22 @@ type Policy interface {
 	Routes() any
 }
 
+// Membership is an organization that a user belongs to, and as what.
+type Membership struct {
+	Organization *authz.Organization
+	Role         string
+}
+
+// Decider decides on the tokens of callers, through the same pipeline as on
+// those of requests: on a route that an operation names. ExplainOn opens, counts
+// and records nothing.
+type Decider interface {
+	DecideOn(context.Context, authz.Request, *authz.Route) *authz.Outcome
+	ExplainOn(context.Context, authz.Request, *authz.Route) *authz.Outcome
+	// Memberships lists the organizations of a user, by the user's id.
+	Memberships(user string) []Membership
+}
+
 // Explainer decides a request without opening, counting or mailing.
 type Explainer interface {
 	Explain(context.Context, authz.Request) *authz.Outcome
@@ -55,20 +72,24 @@ type Digester interface {
 	SHA256([32]byte) authz.Digest
 }
 
-// Options of the API; all are required but Log.
+// Options of the API; all are required but SystemOwners and Log.
 type Options struct {
 	Commands  Commands
 	Queries   Queries
 	Policy    Policy
 	Explainer Explainer
 	Refusals  Refusals
+	Decider   Decider
 	Digester  Digester
 	Version   string
+	// SystemOwners are users whose tokens may be an operator's.
+	SystemOwners []string
 	// Log takes what failed here and is no fault of who asked; default: nowhere.
 	Log *slog.Logger
 }
 
-// Handler serves the API. Its requests must carry an actor, see [WithActor].
+// Handler serves the API. A request with a credential is its token's; one
+// without is whoever [WithActor] says, or nobody's.
 func Handler(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -83,6 +104,7 @@ func Handler(o Options) http.Handler {
 	config.Transformers = append(config.Transformers, withRequestID)
 	installErrors()
 	api := &service{Options: o, API: humago.New(mux, config)}
+	api.UseMiddleware(api.guard)
 	api.organizations()
 	api.members()
 	api.tokens()
@@ -116,11 +138,12 @@ func register[I, O any](s *service, id, method, path, summary string, handle fun
 }
 
 func operate[I, O any](s *service, o huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	o.Extensions = map[string]any{"x-patrol-access": accessOf(o.OperationID)}
 	huma.Register(s.API, o, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
 			p := problem(err)
-			if p.Status >= http.StatusInternalServerError {
+			if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 				s.Log.Error("the admin API failed", "operation", o.OperationID, "request_id", requestOf(ctx).id, "error", err)
 			}
 			return nil, p
@@ -160,18 +183,6 @@ func listing[T any](ctx context.Context, rows []T, next string) *page[T] {
 		out.Link = "<" + u.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
 	}
 	return out
-}
-
-type actorKey struct{}
-
-// WithActor says who asks.
-func WithActor(ctx context.Context, a inventory.Actor) context.Context {
-	return context.WithValue(ctx, actorKey{}, a)
-}
-
-func actor(ctx context.Context) inventory.Actor {
-	a, _ := ctx.Value(actorKey{}).(inventory.Actor)
-	return a
 }
 
 // do carries out a command for whoever asks.

@@ -43,6 +43,9 @@ type CheckWarning struct {
 func (s *service) check() {
 	register(s, "check", "POST", "/api/check", "Decide a request without opening, counting or mailing anything", func(ctx context.Context, in *struct{ Body CheckRequest }) (*body[Checked], error) {
 		o := s.Explainer.Explain(ctx, &asked{&in.Body})
+		if err := s.mayCheck(ctx, o); err != nil {
+			return nil, err
+		}
 		out := Checked{
 			Allowed: o.Decision.Allowed, Reason: o.Decision.Reason, Reasons: o.Decision.Reasons, Next: o.Decision.Next,
 			Policy: o.Policy, Revision: o.Revision, Evaluator: o.Evaluator,
@@ -56,7 +59,8 @@ func (s *service) check() {
 		if !out.Allowed && o.Reason != nil {
 			out.HTTPStatus, out.Message = o.Reason.HTTPStatus, s.Explainer.Sentence(o)
 		}
-		if o.Facts != nil {
+		// The facts name what the token may do elsewhere.
+		if o.Facts != nil && trusted(ctx) {
 			if doc, err := s.Explainer.Input(o.Facts); err == nil {
 				out.Input = doc
 			}

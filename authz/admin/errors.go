@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,6 +30,18 @@ type Problem struct {
 	Errors []FieldProblem `json:"errors,omitempty"`
 	// Present is the state that a change would have met, on a conflict.
 	Present any `json:"present,omitempty"`
+
+	headers map[string]string // of the answer
+	cause   error             // for the log
+}
+
+// with adds a header to the answer.
+func (p *Problem) with(name, value string) *Problem {
+	if p.headers == nil {
+		p.headers = map[string]string{}
+	}
+	p.headers[name] = value
+	return p
 }
 
 // FieldProblem says what is wrong with one field.
@@ -136,5 +149,9 @@ func problem(err error) *Problem {
 	case errors.As(err, &stale):
 		return newProblem(http.StatusPreconditionFailed, "precondition_failed", stale.Error(), FieldProblem{"If-Match", stale.Error()})
 	}
-	return newProblem(http.StatusInternalServerError, "internal", err.Error())
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return newProblem(http.StatusServiceUnavailable, "interrupted", "the request was given up before it was done; read what is present before you try again")
+	}
+	// What broke is for the log: it may name files, or hold what was asked.
+	return newProblem(http.StatusInternalServerError, "internal", "the server failed; its log says why, under the request's id")
 }

@@ -140,6 +140,10 @@ func (s *service) members() {
 		Body NewMember
 	},
 	) (*body[inventory.MemberRow], error) {
+		err := s.judge(ctx, func(q *question) { q.Asked = map[string]any{"person": in.Body.Email != ""} })
+		if err != nil {
+			return nil, err
+		}
 		r, err := s.do(ctx, inventory.AddMember{Organization: in.Organization, User: in.User, Type: in.Body.Type, Role: in.Body.Role, Email: in.Body.Email})
 		if err != nil {
 			return nil, err

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/patrol-authz/patrol/authz"
-	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 func (s *service) policies() {
@@ -22,7 +21,5 @@ func (s *service) policies() {
 	register(s, "bundle-status", "GET", "/api/bundles", "Show the status of each bundle", func(context.Context, *struct{}) (*body[any], error) {
 		return &body[any]{s.Policy.Bundles()}, nil
 	})
-	register(s, "whoami", "GET", "/api/whoami-v2", "Show who asks", func(ctx context.Context, _ *struct{}) (*body[inventory.Actor], error) {
-		return &body[inventory.Actor]{actor(ctx)}, nil
-	})
+	register(s, "whoami", "GET", "/api/whoami-v2", "Show who asks: a token and what keeps it out of its owner's organizations", s.whoami)
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -13,7 +14,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// requestKey finds a request's asked in its context.
+// requestKey finds a request in its context.
 type requestKey struct{}
 
 // request is what handlers know of the HTTP request that they answer.
@@ -39,19 +40,49 @@ func identified(mux *http.ServeMux, log *slog.Logger) http.Handler {
 		}
 		w.Header().Set("X-Request-Id", id)
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, request{id, r.URL}))
+		out := &begun{ResponseWriter: w}
+		w = out
 		defer func() {
-			if broke := recover(); broke != nil {
-				log.Error("the admin API broke", "path", r.URL.Path, "request_id", id, "panic", broke, "stack", string(debug.Stack()))
-				writeProblem(w, r.Context(), newProblem(http.StatusInternalServerError, "internal", "the server made a mistake; its log has more under "+id))
+			broke := recover()
+			if broke == nil {
+				return
 			}
+			if err, ok := broke.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(broke) // the server's own way to end a connection
+			}
+			log.Error("the admin API broke", "path", r.URL.Path, "request_id", id, "panic", broke, "stack", string(debug.Stack()))
+			if out.begun {
+				panic(http.ErrAbortHandler) // half an answer is no answer
+			}
+			writeProblem(w, r.Context(), newProblem(http.StatusInternalServerError, "internal", "the server made a mistake; its log says which, under the request's id"))
 		}()
 		if h, pattern := mux.Handler(r); pattern == "" {
 			unserved(h, w, r)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		r.Header.Set("X-Request-Id", id) // for the token decision
+		mux.ServeHTTP(w, called(r))
 	})
 }
+
+// begun remembers whether an answer was begun.
+type begun struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (b *begun) WriteHeader(status int) {
+	b.begun = true
+	b.ResponseWriter.WriteHeader(status)
+}
+
+func (b *begun) Write(p []byte) (int, error) {
+	b.begun = true
+	return b.ResponseWriter.Write(p)
+}
+
+// Unwrap lets http.ResponseController set deadlines.
+func (b *begun) Unwrap() http.ResponseWriter { return b.ResponseWriter }
 
 // unserved answers a request that no operation serves: 404, or 405 with Allow.
 func unserved(h http.Handler, w http.ResponseWriter, r *http.Request) {

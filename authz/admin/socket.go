@@ -18,11 +18,10 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
-// Server serves the API over a Unix socket.
+// Server serves the API over a Unix socket, or to whoever has a token over TCP.
 type Server struct {
 	http *http.Server
 	l    net.Listener
-	path string
 }
 
 // maxSocketPath is the longest path of a Unix socket (unix(7): 108 bytes with
@@ -51,12 +50,18 @@ func Listen(path string, h http.Handler) (*Server, error) {
 		l.Close()
 		return nil, fmt.Errorf("close the admin socket to others: %w", err)
 	}
-	s := &Server{l: l, path: path}
-	s.http = &http.Server{
-		Handler: known(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ConnContext: withPeer,
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // what fails is told by problems
-	}
+	s := NewServer(l, known(h))
+	s.http.ConnContext = withPeer
 	return s, nil
+}
+
+// NewServer serves the API on a listener whose callers nobody knows but by
+// their tokens.
+func NewServer(l net.Listener, h http.Handler) *Server {
+	return &Server{l: l, http: &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // what fails is told by problems
+	}}
 }
 
 // private makes the socket's directory. One that others may write to is

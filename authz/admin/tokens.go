@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,7 +20,7 @@ type NewToken struct {
 	DisplayName string        `json:"display_name" minLength:"1" maxLength:"200"`
 	Kind        string        `json:"kind" enum:"read,write,fine-grained"`
 	Grants      []authz.Grant `json:"grants,omitempty"`
-	Global      []string      `json:"global,omitempty"`
+	Global      []string      `json:"global,omitempty" maxItems:"20" doc:"Permissions that belong to no organization; patrol.operate makes a system owner's token an operator's"`
 	ExpiresAt   *time.Time    `json:"expires_at,omitempty"`
 	Purpose     string        `json:"purpose,omitempty" maxLength:"2000"`
 	Contact     string        `json:"contact,omitempty" maxLength:"254"`
@@ -60,11 +61,7 @@ type Listed struct {
 }
 
 func listed(t *inventory.TokenRow) Listed {
-	role := t.Kind
-	if role == authz.KindFineGrained {
-		role = "fineGrained"
-	}
-	return Listed{t.ID, t.DisplayName, t.Owner, role, t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version}
+	return Listed{t.ID, t.DisplayName, t.Owner, hubRole(t.Kind), t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version}
 }
 
 // TokenPath names a token in a path.
@@ -160,6 +157,12 @@ func (f Filter) tokens() inventory.TokenFilter {
 }
 
 func (s *service) issue(ctx context.Context, in *struct{ Body NewToken }) (*body[IssuedToken], error) {
+	if err := s.withinOwn(ctx, &in.Body); err != nil {
+		return nil, err
+	}
+	if err := checkGlobal("global", in.Body.Global); err != nil {
+		return nil, err
+	}
 	secret := credential.Generate()
 	c := inventory.IssueToken{
 		Owner: in.Body.Owner, DisplayName: in.Body.DisplayName, Kind: in.Body.Kind, Grants: in.Body.Grants, Global: in.Body.Global,
@@ -171,6 +174,17 @@ func (s *service) issue(ctx context.Context, in *struct{ Body NewToken }) (*body
 		return nil, err
 	}
 	return &body[IssuedToken]{IssuedToken{*r.Token, secret.Reveal()}}, nil
+}
+
+var validGlobal = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
+
+func checkGlobal(field string, permissions []string) error {
+	for i, p := range permissions {
+		if !validGlobal.MatchString(p) {
+			return &inventory.Invalid{Field: fmt.Sprintf("%s[%d]", field, i), Problem: "is no permission's name"}
+		}
+	}
+	return nil
 }
 
 // Imported is the answer to an import.
@@ -189,6 +203,9 @@ func (s *service) importTokens(ctx context.Context, in *struct {
 		var sum [32]byte
 		if n, err := hex.Decode(sum[:], []byte(t.SHA256)); err != nil || n != len(sum) {
 			return nil, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].sha256", i), Problem: "must be 64 hex digits"}
+		}
+		if err := checkGlobal(fmt.Sprintf("tokens[%d].global", i), t.Global); err != nil {
+			return nil, err
 		}
 		c.Tokens[i] = inventory.ImportToken{
 			Digest: s.Digester.SHA256(sum), Owner: t.Owner, DisplayName: t.DisplayName, Kind: t.Kind, Grants: t.Grants, Global: t.Global,

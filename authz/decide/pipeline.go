@@ -100,13 +100,24 @@ func (p *Pipeline) Close() { p.opening.close() }
 
 // Decide decides a request. It never returns nil and never panics.
 func (p *Pipeline) Decide(ctx context.Context, r authz.Request) *authz.Outcome {
-	return p.decide(ctx, r, true)
+	return p.decide(ctx, r, nil, true)
 }
 
 // Explain decides as [Pipeline.Decide] does, but opens, counts and records
 // nothing.
 func (p *Pipeline) Explain(ctx context.Context, r authz.Request) *authz.Outcome {
-	return p.decide(ctx, r, false)
+	return p.decide(ctx, r, nil, false)
+}
+
+// DecideOn decides as [Pipeline.Decide] does, on a route that the caller names:
+// the admin API's operations are in no route table.
+func (p *Pipeline) DecideOn(ctx context.Context, r authz.Request, route *authz.Route) *authz.Outcome {
+	return p.decide(ctx, r, route, true)
+}
+
+// ExplainOn is [Pipeline.DecideOn] as [Pipeline.Explain] would do it.
+func (p *Pipeline) ExplainOn(ctx context.Context, r authz.Request, route *authz.Route) *authz.Outcome {
+	return p.decide(ctx, r, route, false)
 }
 
 // Refuse is the outcome of a request that cannot be looked at at all.
@@ -118,9 +129,9 @@ func (p *Pipeline) Refuse(_ context.Context, reason, detail string) *authz.Outco
 	return run.out
 }
 
-func (p *Pipeline) decide(ctx context.Context, r authz.Request, real bool) (out *authz.Outcome) {
+func (p *Pipeline) decide(ctx context.Context, r authz.Request, route *authz.Route, real bool) (out *authz.Outcome) {
 	run := p.start(r)
-	run.real = real
+	run.real, run.route = real, route
 	defer func() {
 		if cause := recover(); cause != nil {
 			run.out.Decision = authz.Decision{}
@@ -151,6 +162,7 @@ type run struct {
 	now     time.Time // the one clock reading, whole seconds
 	rules   *authz.Ruleset
 	real    bool
+	route   *authz.Route // as the caller named it; nil: by the route table
 }
 
 func (p *Pipeline) start(r authz.Request) *run {
@@ -201,7 +213,10 @@ func (r *run) decide(ctx context.Context) {
 		r.fail(errors.New("no policy bundle is active"))
 		return
 	}
-	route, err := r.rules.Router.Route(r.out.Request)
+	route, err := r.route, error(nil)
+	if route == nil {
+		route, err = r.rules.Router.Route(r.out.Request)
+	}
 	if err != nil {
 		r.refuse(err)
 		return

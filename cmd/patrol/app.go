@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -46,7 +47,7 @@ type App struct {
 	Server   *extauthz.Server
 	Notify   *notify.Sender
 
-	admin       *admin.Server
+	admin       []*admin.Server
 	diagnostics *http.Server
 	listeners   []net.Listener
 	wait        sync.WaitGroup
@@ -101,6 +102,10 @@ func (a *App) openState(ctx context.Context) error {
 	if keyFile == "" {
 		keyFile = filepath.Join(dir, "digest.key")
 	}
+	database := filepath.Join(dir, "patrol.db")
+	if !there(keyFile) && there(database) {
+		return fmt.Errorf("the digest key %s is not there, and no token in the database %s can be found without it: put it back", keyFile, database)
+	}
 	key, err := credential.LoadOrCreateKey(keyFile)
 	if err != nil {
 		return err
@@ -147,6 +152,12 @@ func (a *App) openState(ctx context.Context) error {
 	// Loading leaves as much behind as it keeps: give it back at once.
 	go debug.FreeOSMemory()
 	return nil
+}
+
+// there says whether a file exists, or might.
+func there(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // dropIn is the responder of opa-envoy-plugin's mode, where it is configured.
@@ -203,25 +214,47 @@ func (a *App) listen() error {
 		}
 		a.listeners = append(a.listeners, l)
 	}
-	socket := a.Config.Admin.Socket
-	if socket == "" {
-		socket = filepath.Join(a.Config.DataDir, "admin.sock")
-	}
-	c := &commands{a}
-	handler := admin.Handler(admin.Options{
-		Commands: c, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Refusals: a.Records, Digester: a.digester, Version: version,
-	})
-	if a.admin, err = admin.Listen(socket, handler); err != nil {
+	if err := a.listenAdmin(); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
 	if err := a.listenDiagnostics(); err != nil {
 		return err
 	}
-	a.serve("admin", a.admin.Serve)
+	for _, s := range a.admin {
+		a.serve("admin", s.Serve)
+	}
 	for _, l := range a.listeners {
 		a.serve("ext_authz", func() error { return a.Server.Serve(l) })
 	}
-	a.Log.Info("serving", "ext_authz", addresses, "admin", socket, "diagnostics", a.Config.Diagnostics.Listen, "ready", a.Ready() == nil)
+	a.Log.Info("serving", "ext_authz", addresses, "admin", a.Config.Admin.Socket, "admin_tcp", a.Config.Admin.Listen, "diagnostics", a.Config.Diagnostics.Listen, "ready", a.Ready() == nil)
+	return nil
+}
+
+// listenAdmin opens the admin socket and, where it is configured, the address
+// at which tokens administer.
+func (a *App) listenAdmin() error {
+	c := &a.Config.Admin
+	if c.Socket == "" {
+		c.Socket = filepath.Join(a.Config.DataDir, "admin.sock")
+	}
+	handler := admin.Handler(admin.Options{
+		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a), Refusals: a.Records, Digester: a.digester,
+		Version: version, SystemOwners: c.SystemOwners, Log: a.Log,
+	})
+	socket, err := admin.Listen(c.Socket, handler)
+	if err != nil {
+		return err
+	}
+	a.admin = append(a.admin, socket)
+	if c.Listen == "" || c.Listen == "off" {
+		return nil
+	}
+	l, err := extauthz.Listen(c.Listen, extauthz.ListenOptions{Insecure: c.Insecure})
+	if err != nil {
+		return err
+	}
+	c.Listen = l.Addr().String()
+	a.admin = append(a.admin, admin.NewServer(l, handler))
 	return nil
 }
 
@@ -304,8 +337,8 @@ func (a *App) Close() {
 	for _, l := range a.listeners {
 		l.Close()
 	}
-	if a.admin != nil {
-		_ = a.admin.Stop(within)
+	for _, s := range a.admin {
+		_ = s.Stop(within)
 	}
 	if a.diagnostics != nil {
 		_ = a.diagnostics.Shutdown(within)

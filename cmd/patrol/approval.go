@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -9,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -60,7 +63,7 @@ type ApprovalApproveCmd struct {
 
 // Help gives examples.
 func (*ApprovalApproveCmd) Help() string {
-	return "Without --version or --any-version the token is shown, and you are asked.\n\n" +
+	return "An approval is for what was reviewed. On a terminal the token is shown, and you are asked; a script says which version it reviewed, by --version (VERSION of patrol approval list), or --any-version.\n\n" +
 		example(
 			"patrol approval approve acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --version 1",
 			"patrol approval approve acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --any-version --grant organization:acme=repo.content.read --until 30d",
@@ -91,30 +94,60 @@ func (c *ApprovalApproveCmd) Run(ctx context.Context, cli *CLI) error {
 	return show(cli, row, err, showToken)
 }
 
-// review finds the version to approve: of what is shown now and agreed to.
+// review finds the version to approve: of what is shown now and agreed to, or
+// whichever is present.
 func (c *ApprovalApproveCmd) review(ctx context.Context, cl *client.Client) (int64, error) {
 	row, err := cl.Token(ctx, c.Organization, c.ID)
-	if err != nil || c.AnyVersion {
-		if err != nil {
-			return 0, err
-		}
+	if err != nil {
+		return 0, err
+	}
+	if c.AnyVersion {
 		return row.Version, nil
 	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return 0, usagef("say which version of the token you reviewed: --version %d is present (patrol token show %s --organization %s), or --any-version", row.Version, c.ID, c.Organization)
+		return 0, usagef("say which version of the token you reviewed: --version N, as patrol approval list %s shows it (%d is present), or --any-version", c.Organization, row.Version)
 	}
 	t := &table{w: tabwriter.NewWriter(os.Stderr, 0, 4, 2, ' ', 0)}
-	showToken(t, row)
+	c.showAsked(t, row)
 	if err := t.w.Flush(); err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(os.Stderr, "Approve it in %s? [y/N] ", c.Organization)
-	var answer string
-	_, _ = fmt.Scanln(&answer) // nothing is no
-	if !strings.EqualFold(answer, "y") && !strings.EqualFold(answer, "yes") {
-		return 0, fmt.Errorf("nothing was approved")
+	fmt.Fprintf(os.Stderr, "Approve it in %s? [y/N] ", plain(c.Organization))
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // nothing is no
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return row.Version, nil
 	}
-	return row.Version, nil
+	return 0, errors.New("nothing was approved")
+}
+
+// showAsked shows what an approval would be for: who asks, for what, what holds
+// already, and what would hold then.
+func (c *ApprovalApproveCmd) showAsked(t *table, row *inventory.TokenRow) {
+	t.row("token", row.DisplayName+" (…"+row.Last4+")")
+	t.row("owner", row.Owner)
+	t.row("purpose", dash(row.Purpose))
+	t.row("created", moment(&row.CreatedAt))
+	t.row("expires", moment(row.ExpiresAt))
+	if a := row.Authorization; a != nil {
+		t.row("is", a.Status)
+		if q := a.Request; q != nil && q.State == authz.RequestOpen {
+			t.row("asked", moment(&q.OpenedAt))
+		}
+		if len(a.Grants) > 0 {
+			t.row("approved until now", permissions(a.Grants))
+		}
+		if a.Comment != "" {
+			t.row("last comment", a.Comment)
+		}
+	}
+	for _, g := range row.Grants {
+		t.row("asks for", permissions([]authz.Grant{g}))
+	}
+	for _, g := range c.Grant {
+		t.row("you approve only", g)
+	}
+	t.row("until", dash(c.Until))
 }
 
 // ApprovalDenyCmd denies a token.

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
-	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/admin/client"
 )
 
 // CheckCmd explains how a request would be decided.
@@ -90,17 +91,68 @@ func showChecked(t *table, out *admin.Checked) {
 }
 
 // WhoamiCmd says who asks.
-type WhoamiCmd struct{}
+type WhoamiCmd struct {
+	TokenStdin bool `help:"Ask as the holder of the token on standard input."`
+}
 
-// Help gives an example.
-func (*WhoamiCmd) Help() string { return example("patrol whoami") }
+// Help gives examples.
+func (*WhoamiCmd) Help() string {
+	return example("patrol whoami", "patrol whoami --token-stdin < token.txt")
+}
 
 // Run asks the server.
-func (*WhoamiCmd) Run(ctx context.Context, cli *CLI) error {
-	cl, err := cli.client()
+func (c *WhoamiCmd) Run(ctx context.Context, cli *CLI) error {
+	connect := cli.client
+	if c.TokenStdin {
+		secret, err := secretFromStdin()
+		if err != nil {
+			return err
+		}
+		connect = func() (*client.Client, error) {
+			cl, err := cli.unsigned()
+			if err != nil {
+				return nil, err
+			}
+			return cli.signed(cl, "standard input", secret)
+		}
+	}
+	cl, err := connect()
 	if err != nil {
 		return err
 	}
 	who, err := cl.Whoami(ctx)
-	return show(cli, who, err, func(t *table, who *inventory.Actor) { t.row(who.Kind, who.Name) })
+	return show(cli, who, err, showWhoami)
+}
+
+func showWhoami(t *table, who *admin.Whoami) {
+	t.row(who.Type, who.Name)
+	if a := who.Auth.AccessToken; a != nil {
+		t.row("token", a.DisplayName)
+		t.row("id", a.ID)
+		t.row("kind", kindOf(a.Role))
+		t.row("expires", moment(a.ExpiresAt))
+		if f := a.FineGrained; f != nil {
+			for _, g := range f.Scoped {
+				t.row("may", strings.Join(g.Permissions, ", ")+" on "+g.Entity.Type+" "+g.Entity.Name)
+			}
+			if len(f.Global) > 0 {
+				t.row("may everywhere", strings.Join(f.Global, ", "))
+			}
+		}
+	}
+	for _, o := range who.Orgs {
+		state := o.RoleInOrg
+		if o.Reason != "" {
+			state += ", but the token is kept out: " + o.Reason
+		}
+		t.row("in "+o.Name, state)
+	}
+}
+
+// kindOf is a token's kind as patrol spells it.
+func kindOf(role string) string {
+	if role == "fineGrained" {
+		return authz.KindFineGrained
+	}
+	return role
 }

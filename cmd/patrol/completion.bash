@@ -1,7 +1,5 @@
 _patrol() {
   local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}" path="" words="" try i
-  case "$previous" in
-@FLAGS@  esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${COMP_WORDS[i]}" in
     @WITH_VALUE@) ((i++)) ;;
@@ -13,8 +11,17 @@ _patrol() {
       ;;
     esac
   done
-  _patrol_words "$path"
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  case "$path $previous" in
+@VALUES@    *)
+      case "$previous" in
+      @WITH_VALUE@) COMPREPLY=($(compgen -f -- "$current")) ;;
+      *)
+        _patrol_words "$path"
+        COMPREPLY=($(compgen -W "$words" -- "$current"))
+        ;;
+      esac
+      ;;
+  esac
 }
 _patrol_words() {
   case "$1" in

@@ -3,6 +3,9 @@ package main
 import (
 	_ "embed"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -38,7 +41,7 @@ func (c *CompletionCmd) Run(app *kong.Application) error {
 	return nil
 }
 
-// commands calls f for each command with its path, "token issue".
+// eachCommand calls f for each command with its path, "token issue".
 func eachCommand(n *kong.Node, path string, f func(path string, n *kong.Node)) {
 	f(path, n)
 	for _, child := range n.Children {
@@ -58,7 +61,9 @@ func words(app *kong.Application, n *kong.Node) []string {
 		}
 	}
 	for _, p := range n.Positional {
-		out = append(out, p.EnumSlice()...)
+		if p.Enum != "" {
+			out = append(out, p.EnumSlice()...)
+		}
 	}
 	for _, f := range n.Flags {
 		out = append(out, "--"+f.Name)
@@ -71,45 +76,47 @@ func words(app *kong.Application, n *kong.Node) []string {
 	return out
 }
 
-// values lists the flags with a value, and those whose values are known.
-func values(app *kong.Application) (known map[string][]string, any []string) {
-	known = map[string][]string{}
-	seen := map[string]bool{}
-	eachCommand(app.Node, "", func(_ string, n *kong.Node) {
-		for _, f := range n.Flags {
-			if f.IsBool() || seen[f.Name] {
-				continue
-			}
-			seen[f.Name] = true
-			names := []string{"--" + f.Name}
-			if f.Short != 0 {
-				names = append(names, "-"+string(f.Short))
-			}
-			if f.Enum != "" {
-				known[strings.Join(names, "|")] = f.EnumSlice()
-				continue
-			}
-			any = append(any, names...)
-		}
-	})
-	return known, any
+// names are a flag's names on the command line.
+func names(f *kong.Flag) []string {
+	out := []string{"--" + f.Name}
+	if f.Short != 0 {
+		out = append(out, "-"+string(f.Short))
+	}
+	return out
+}
+
+// enumerated are a flag's values, where they are known.
+func enumerated(f *kong.Flag) []string {
+	if f.Enum == "" {
+		return nil
+	}
+	return slices.DeleteFunc(f.EnumSlice(), func(v string) bool { return v == "" })
 }
 
 func bash(app *kong.Application) string {
-	var commands, flags strings.Builder
+	var commands, values strings.Builder
+	with := map[string]bool{}
 	eachCommand(app.Node, "", func(path string, n *kong.Node) {
 		fmt.Fprintf(&commands, "    %q) words=%q ;;\n", path, strings.Join(words(app, n), " "))
+		for _, f := range n.Flags {
+			if f.IsBool() {
+				continue
+			}
+			for _, name := range names(f) {
+				with[name] = true
+				key := strconv.Quote(path + " " + name)
+				if n == app.Node {
+					key = "*" + strconv.Quote(" "+name) // every command has it
+				}
+				if list := enumerated(f); list != nil {
+					fmt.Fprintf(&values, "    %s) COMPREPLY=($(compgen -W %q -- \"$current\")) ;;\n", key, strings.Join(list, " "))
+				}
+			}
+		}
 	})
-	known, any := values(app)
-	for names, list := range known {
-		fmt.Fprintf(&flags, "    %s) COMPREPLY=($(compgen -W %q -- \"$current\")); return ;;\n", names, strings.Join(list, " "))
-	}
-	fmt.Fprintf(&flags, "    %s) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n", strings.Join(any, "|"))
-	withValue := strings.Join(any, "|")
-	for names := range known {
-		withValue += "|" + names
-	}
-	return strings.NewReplacer("@COMMANDS@", commands.String(), "@FLAGS@", flags.String(), "@WITH_VALUE@", withValue).Replace(completionBash)
+	return strings.NewReplacer(
+		"@COMMANDS@", commands.String(), "@VALUES@", values.String(), "@WITH_VALUE@", strings.Join(slices.Sorted(maps.Keys(with)), "|"),
+	).Replace(completionBash)
 }
 
 func fish(app *kong.Application) string {
@@ -138,8 +145,8 @@ func fish(app *kong.Application) string {
 			if !f.IsBool() {
 				line += " -r"
 			}
-			if f.Enum != "" {
-				line += " -f -a " + quote(strings.Join(f.EnumSlice(), " "))
+			if list := enumerated(f); list != nil {
+				line += " -f -a " + quote(strings.Join(list, " "))
 			}
 			fmt.Fprintln(&out, line)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/bundles"
 )
@@ -46,9 +47,12 @@ type ExtAuthzConfig struct {
 	Insecure bool     `yaml:"insecure"`
 }
 
-// AdminConfig is the admin API's socket.
+// AdminConfig says where the admin API is, and whose tokens may be an operator's.
 type AdminConfig struct {
-	Socket string `yaml:"socket"`
+	Socket       string   `yaml:"socket"`
+	Listen       string   `yaml:"listen"`
+	Insecure     bool     `yaml:"insecure"`
+	SystemOwners []string `yaml:"system_owners"`
 }
 
 // ListenConfig is an address.
@@ -117,10 +121,10 @@ func loadConfig(path string) (*Config, error) {
 	text = []byte(expand(string(text)))
 	dec := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
+		return nil, fmt.Errorf("%s: %s", path, decodeError(err))
 	}
 	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, located(text, err))
 	}
 	base := filepath.Dir(path)
 	for i, p := range c.Policy.Bundles {
@@ -155,6 +159,14 @@ func (c *Config) check() error {
 	}
 	if c.Policy.TrustedHops < 0 || c.Policy.TrustedHops > 10 {
 		return fmt.Errorf("policy.trusted_hops: %d is not from 0 to 10", c.Policy.TrustedHops)
+	}
+	for i, name := range c.Admin.SystemOwners {
+		if inventory.Fold(name) != name || name == "" {
+			return fmt.Errorf("admin.system_owners[%d]: %q is no user's name: write it in lower case", i, name)
+		}
+	}
+	if _, err := c.dropIn(); err != nil {
+		return err
 	}
 	if err := c.Inventory.check(); err != nil {
 		return err

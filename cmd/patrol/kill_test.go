@@ -16,7 +16,6 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
-	"github.com/patrol-authz/patrol/authz/inventory"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
 
@@ -45,7 +44,7 @@ func startServer(t testing.TB, binary, dataDir string, more ...string) *server {
 	t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
 	s.api, _ = client.New("unix:" + filepath.Join(dataDir, "admin.sock"))
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		var who inventory.Actor
+		var who admin.Whoami
 		if s.api.Do(context.Background(), "GET", "/api/whoami-v2", nil, &who) == nil {
 			return s
 		}

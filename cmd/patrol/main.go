@@ -9,18 +9,22 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/patrol-authz/patrol/authz/admin/client"
+	"github.com/patrol-authz/patrol/authz/credential"
 )
 
 // CLI is patrol's command line.
 type CLI struct {
-	Server  string `help:"The running server: unix:PATH or an http URL. Default: admin.sock in the data directory." env:"PATROL_SERVER" placeholder:"ADDR"`
-	DataDir string `help:"Where patrol keeps its state. Default: patrol in XDG's state home." env:"PATROL_DATA_DIR" type:"path" placeholder:"DIR"`
-	Output  string `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table"`
+	Server    string `help:"The running server: unix:PATH or an http URL. Default: admin.sock in the data directory." env:"PATROL_SERVER" placeholder:"ADDR"`
+	TokenFile string `help:"Ask as the holder of the token in this file, not as the socket's peer." env:"PATROL_TOKEN_FILE" type:"path" placeholder:"FILE"`
+	DataDir   string `help:"Where patrol keeps its state. Default: patrol in XDG's state home." env:"PATROL_DATA_DIR" type:"path" placeholder:"DIR"`
+	Output    string `short:"o" help:"table for people, json for programs." enum:"table,json" default:"table"`
 
 	Serve      ServeCmd      `cmd:"" help:"Answer Envoy, and serve the admin API."`
 	Org        OrgCmd        `cmd:"" help:"Organizations and their token policies."`
@@ -101,6 +105,32 @@ func (c *CLI) dataDir() (string, error) {
 
 // client connects to the running server.
 func (c *CLI) client() (*client.Client, error) {
+	cl, err := c.unsigned()
+	if err != nil || c.TokenFile == "" {
+		return cl, err
+	}
+	text, err := os.ReadFile(c.TokenFile)
+	if err != nil {
+		return nil, usage{fmt.Errorf("read the token: %w", err)}
+	}
+	return c.signed(cl, c.TokenFile, string(text))
+}
+
+// signed makes calls as a token's holder.
+func (c *CLI) signed(cl *client.Client, source, text string) (*client.Client, error) {
+	token := strings.TrimSpace(text)
+	if token == "" || strings.ContainsFunc(token, unicode.IsSpace) {
+		return nil, usagef("%s holds no token: it should be one line, the token alone", source)
+	}
+	signed, err := cl.WithToken(credential.NewSecret(token))
+	if err != nil {
+		return nil, usage{err}
+	}
+	return signed, nil
+}
+
+// unsigned connects without a token.
+func (c *CLI) unsigned() (*client.Client, error) {
 	if c.Server != "" {
 		cl, err := client.New(c.Server)
 		if err != nil {

@@ -28,6 +28,9 @@ func gateOptions(decisions []string, expose bool, headers []string) bundles.Opti
 				Compiler: c.Compiler, Store: c.Store, Decisions: decisions, ExposeCredential: expose, CredentialHeaders: headers,
 			})
 		},
+		Asker: func(c bundles.Compiled) authz.Asker {
+			return engine.NewAsker(engine.Options{Compiler: c.Compiler, Store: c.Store})
+		},
 		Router: func(data map[string]any) (authz.Router, error) { return routing.FromData(data) },
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/patrol-authz/patrol/authz/telemetry"
 )
@@ -14,12 +15,17 @@ type ServeCmd struct {
 	Config      string   `help:"Configuration file (YAML)." type:"path" env:"PATROL_CONFIG"`
 	Bundle      []string `help:"Policy bundle: a folder or a tarball; may be given more than once." type:"path" placeholder:"PATH"`
 	ExtAuthz    []string `name:"ext-authz" help:"Where Envoy asks: host:port or unix:PATH; default 127.0.0.1:9191." placeholder:"ADDR"`
+	Admin       []string `help:"Where the admin API is besides admin.sock: host:port, for callers with a token (off by default), or unix:PATH in place of admin.sock." placeholder:"ADDR"`
 	Diagnostics string   `help:"Where metrics and health are; default 127.0.0.1:8282, or off." placeholder:"ADDR"`
 }
 
 // Help gives an example.
 func (*ServeCmd) Help() string {
-	return "Without a configuration it works at once: the embedded base bundle, SQLite in the data directory, loopback addresses.\n\nExample: patrol serve --bundle ./policy --ext-authz unix:/run/patrol/ext_authz.sock"
+	return "Without a configuration it works at once: the embedded base bundle, SQLite in the data directory, loopback addresses.\n\n" +
+		example(
+			"patrol serve --bundle ./policy --ext-authz unix:/run/patrol/ext_authz.sock",
+			"patrol serve --config patrol.yaml --admin 127.0.0.1:8283",
+		)
 }
 
 // Run serves until it is told to stop.
@@ -38,6 +44,13 @@ func (c *ServeCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	if len(c.ExtAuthz) > 0 {
 		config.ExtAuthz.Listen = c.ExtAuthz
+	}
+	for _, address := range c.Admin {
+		if path, ok := strings.CutPrefix(address, "unix:"); ok {
+			config.Admin.Socket = path
+		} else {
+			config.Admin.Listen = address
+		}
 	}
 	if c.Diagnostics != "" {
 		config.Diagnostics.Listen = c.Diagnostics

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
-	"net"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,15 +17,11 @@ import (
 )
 
 // TestServeRefusesInOneSentence: what is wrong with a start is said in one
-// clear sentence, by exit 2 (configuration) or 1, and nothing is changed.
+// clear sentence, by exit 2 (configuration) or 1, and nothing is changed. What
+// needs no more than a command line is in testdata/script/serve.txtar.
 func TestServeRefusesInOneSentence(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "patrol")
 	build(t, "cmd/patrol", binary)
-	busy, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer busy.Close()
 	cases := []struct {
 		name    string
 		config  string
@@ -31,20 +30,11 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 		exit    int
 		want    []string
 	}{
-		{name: "an unknown key", config: "log:\n  level: info\n  colour: red\n", exit: 2, want: []string{"config.yaml", "[3:", "colour"}},
-		{name: "a wrong value", config: "log:\n  level: loud\n", exit: 2, want: []string{"log.level", "loud"}},
-		{name: "a wrong type", config: "policy:\n  trusted_hops: many\n", exit: 2, want: []string{"[2:"}},
 		{name: "a time span that is none", config: "inventory:\n  max_staleness: soon\n", exit: 2, want: []string{"soon", "60s"}},
-		{name: "an unknown key of opa's", config: "opa:\n  bundels: {}\n", exit: 2, want: []string{"opa", "bundels"}},
 		{name: "a database's password in the configuration", config: "inventory:\n  database: postgres://bob:hunter2@db/patrol\n", exit: 2, want: []string{"inventory.database", "file"}},
 		{name: "a database of another kind", config: "inventory:\n  database: mysql://db/patrol\n", exit: 2, want: []string{"inventory.database", "postgres://"}},
 		{name: "a password for SQLite", config: "inventory:\n  database_password_file: /run/secret\n", exit: 2, want: []string{"inventory.database_password_file"}},
 		{name: "a database that does not answer", config: "inventory:\n  database: postgres://bob@127.0.0.1:1/patrol\n", exit: 1, want: []string{"patrol on 127.0.0.1", "refused"}},
-		{name: "a configuration that is not there", args: []string{"--config", "/nowhere/patrol.yaml"}, exit: 2, want: []string{"/nowhere/patrol.yaml"}},
-		{name: "a busy port", args: []string{"--ext-authz", busy.Addr().String()}, exit: 1, want: []string{busy.Addr().String(), "in use"}},
-		{name: "an open address", args: []string{"--ext-authz", "0.0.0.0:0"}, exit: 1, want: []string{"0.0.0.0:0", "insecure"}},
-		{name: "a socket path that is too long", args: []string{"--ext-authz", "unix:/tmp/" + strings.Repeat("x", 120)}, exit: 1, want: []string{"107"}},
-		{name: "a data directory that is a file", prepare: func(t *testing.T, data string) { write(t, data, "x") }, exit: 1, want: []string{"data directory"}},
 		{name: "a digest key that others may read", prepare: func(t *testing.T, data string) {
 			mkdir(t, data)
 			write(t, filepath.Join(data, "digest.key"), strings.Repeat("k", 32))
@@ -53,15 +43,27 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 			}
 		}, exit: 1, want: []string{"digest.key", "chmod 600"}},
 		{name: "a digest key of another database", prepare: func(t *testing.T, data string) {
-			mkdir(t, data)
-			s, err := sqlstore.Open(context.Background(), sqlstore.Options{Path: filepath.Join(data, "patrol.db"), KeyCheck: "another"})
+			database(t, data, "another")
+			key(t, data)
+		}, exit: 1, want: []string{"digest key does not match"}},
+		{name: "a database whose digest key is gone", prepare: func(t *testing.T, data string) {
+			database(t, data, "another")
+		}, exit: 1, want: []string{"digest.key is not there", "put it back"}},
+		{name: "a database of a newer version", prepare: func(t *testing.T, data string) {
+			database(t, data, "another")
+			key(t, data)
+			db, err := sql.Open("sqlite", filepath.Join(data, "patrol.db"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Close()
-		}, exit: 1, want: []string{"digest key does not match"}},
+			defer db.Close()
+			if _, err := db.ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`); err != nil {
+				t.Fatal(err)
+			}
+		}, exit: 1, want: []string{"schema version 99999", "use the newer patrol"}},
 		{name: "a database that is none", prepare: func(t *testing.T, data string) {
 			mkdir(t, data)
+			key(t, data)
 			write(t, filepath.Join(data, "patrol.db"), strings.Repeat("this is no database ", 100))
 		}, exit: 1, want: []string{"patrol.db"}},
 	}
@@ -82,6 +84,7 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
+			before := contents(t, data)
 			cmd := exec.CommandContext(ctx, binary, args...)
 			out, err := cmd.CombinedOutput()
 			if err == nil || cmd.ProcessState.ExitCode() != c.exit {
@@ -95,8 +98,49 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 					t.Errorf("the error does not say %q:\n%s", w, out)
 				}
 			}
+			if c.prepare != nil && !maps.Equal(contents(t, data), before) {
+				t.Errorf("the data directory was changed")
+			}
 		})
 	}
+}
+
+// database makes a database that belongs to a digest key.
+func database(t testing.TB, data, keyCheck string) {
+	t.Helper()
+	mkdir(t, data)
+	s, err := sqlstore.Open(t.Context(), sqlstore.Options{Path: filepath.Join(data, "patrol.db"), KeyCheck: keyCheck})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
+func key(t testing.TB, data string) {
+	t.Helper()
+	write(t, filepath.Join(data, "digest.key"), strings.Repeat("k", 32))
+}
+
+// contents are the files of a folder and what they hold, but SQLite's own
+// shared memory.
+func contents(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && d.Type().IsRegular() && !strings.HasSuffix(path, "-shm") && !strings.HasSuffix(path, "-wal") {
+			var text []byte
+			text, err = os.ReadFile(path)
+			out[path] = string(text)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func write(t testing.TB, path, text string) {

@@ -30,6 +30,7 @@ type TokenIssueCmd struct {
 	Name      string   `help:"What people call it; by default its purpose, or its owner." placeholder:"NAME"`
 	Kind      string   `help:"read, write or fine-grained." default:"fine-grained" enum:"read,write,fine-grained"`
 	Grant     []string `sep:"none" help:"TYPE:NAME=PERMISSION,…; may be given more than once." placeholder:"GRANT"`
+	Global    []string `help:"A permission that belongs to no organization; may be given more than once." placeholder:"PERMISSION"`
 	ExpiresIn string   `help:"A span (90d), a date or a time; by default never." placeholder:"END"`
 	Purpose   string   `help:"What it is for; administrators read it." placeholder:"TEXT"`
 	Contact   string   `help:"Whom to ask about it." placeholder:"TEXT"`
@@ -65,7 +66,7 @@ func (c *TokenIssueCmd) Run(ctx context.Context, cli *CLI) error {
 		return err
 	}
 	out, err := cl.IssueToken(ctx, admin.NewToken{
-		Owner: c.Owner, DisplayName: name, Kind: c.Kind, Grants: grants, ExpiresAt: end, Purpose: c.Purpose, Contact: c.Contact,
+		Owner: c.Owner, DisplayName: name, Kind: c.Kind, Grants: grants, Global: c.Global, ExpiresAt: end, Purpose: c.Purpose, Contact: c.Contact,
 	})
 	return show(cli, out, err, func(t *table, out *admin.IssuedToken) {
 		t.row("id", out.ID)
@@ -74,6 +75,9 @@ func (c *TokenIssueCmd) Run(ctx context.Context, cli *CLI) error {
 		t.row("kind", out.Kind)
 		for _, g := range out.Grants {
 			t.row("may", strings.Join(g.Permissions, ", ")+" on "+g.Entity.Type+" "+g.Entity.Name)
+		}
+		if len(out.Global) > 0 {
+			t.row("may everywhere", strings.Join(out.Global, ", "))
 		}
 		t.row("expires", moment(out.ExpiresAt))
 		t.row("token", out.Secret)
@@ -84,8 +88,8 @@ func (c *TokenIssueCmd) Run(ctx context.Context, cli *CLI) error {
 // TokenListCmd lists tokens.
 type TokenListCmd struct {
 	Organization string `arg:"" optional:"" help:"By default all tokens, as the operator sees them."`
-	Status       string `help:"all, none, pending, pending_frozen, approved, approval_ended, denied, suspended or revoked. Revoked ones are hidden unless asked for." placeholder:"STATUS"`
-	Kind         string `help:"read, write or fine-grained." placeholder:"KIND"`
+	Status       string `help:"all, none, pending, pending_frozen, approved, approval_ended, denied, suspended or revoked. Revoked ones are hidden unless asked for." enum:",all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" default:"" placeholder:"STATUS"`
+	Kind         string `help:"read, write or fine-grained." enum:",read,write,fine-grained" default:"" placeholder:"KIND"`
 	Owner        string `help:"Only this user's." placeholder:"USER"`
 	Search       string `help:"Part of the name." placeholder:"TEXT"`
 }
@@ -129,11 +133,7 @@ func organizationTokens(t *table, rows []admin.Listed) {
 		if r.Authorization != nil {
 			status = r.Authorization.Status
 		}
-		kind := r.Role
-		if kind == "fineGrained" {
-			kind = "fine-grained"
-		}
-		t.row(r.ID, r.DisplayName, r.Owner, kind, dash(r.Last4), relative(&r.CreatedAt), relative(r.ExpiresAt), status)
+		t.row(r.ID, r.DisplayName, r.Owner, kindOf(r.Role), dash(r.Last4), relative(&r.CreatedAt), relative(r.ExpiresAt), status)
 	}
 }
 
@@ -179,6 +179,9 @@ func showToken(t *table, row *inventory.TokenRow) {
 	}
 	for _, g := range row.Grants {
 		t.row("may", strings.Join(g.Permissions, ", ")+" on "+g.Entity.Type+" "+g.Entity.Name)
+	}
+	if len(row.Global) > 0 {
+		t.row("may everywhere", strings.Join(row.Global, ", "))
 	}
 	if a := row.Authorization; a != nil {
 		t.row("in "+row.Organization, a.Status)

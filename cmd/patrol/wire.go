@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/answer"
 	"github.com/patrol-authz/patrol/authz/decide"
 	"github.com/patrol-authz/patrol/authz/input"
@@ -90,6 +91,30 @@ func (e *explainer) Input(f *authz.Facts) (map[string]any, error) {
 
 func (e *explainer) Sentence(o *authz.Outcome) string {
 	return answer.Sentence(o, (*App)(e).answerOptions())
+}
+
+// decider decides on the tokens of the API's callers.
+type decider App
+
+func (d *decider) DecideOn(ctx context.Context, r authz.Request, on *authz.Route) *authz.Outcome {
+	return d.Pipeline.DecideOn(ctx, r, on)
+}
+
+func (d *decider) ExplainOn(ctx context.Context, r authz.Request, on *authz.Route) *authz.Outcome {
+	return d.Pipeline.ExplainOn(ctx, r, on)
+}
+
+func (d *decider) Memberships(user string) (all []admin.Membership) {
+	s := d.Follower.Snapshot()
+	s.EachOrganization(func(o *authz.Organization) bool {
+		if o.Type == authz.TypeOrganization {
+			if m := s.Membership(o.ID, user); m != nil {
+				all = append(all, admin.Membership{Organization: o.At(d.Clock()), Role: m.Role})
+			}
+		}
+		return true
+	})
+	return all
 }
 
 // routes is the route table in the order in which it is tried.

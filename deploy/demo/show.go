@@ -78,7 +78,7 @@ func (d *demo) show(ctx context.Context) error {
 		return err
 	}
 	fine := d.tokens["BOB_FINE"]
-	fmt.Printf("\nAn administrator approves the pending token: patrol approval approve acme %s\n\n", fine.ID)
+	fmt.Printf("\nAn administrator approves the pending token: patrol approval approve acme %s --version %d\n\n", fine.ID, fine.Version)
 	err := d.api.Do(ctx, "POST", "/api/organizations/acme/settings/tokens/"+fine.ID+"/approve", admin.Approval{Version: fine.Version}, nil)
 	if err != nil {
 		return err

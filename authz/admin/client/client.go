@@ -13,19 +13,43 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+
+	"github.com/patrol-authz/patrol/authz/credential"
 )
 
 // Client speaks to one server.
 type Client struct {
 	server string
 	base   string
+	token  credential.Secret
 	http   *http.Client
+}
+
+// WithToken makes calls as the holder of a token. It refuses to send one in the
+// clear beyond this machine.
+func (c *Client) WithToken(token credential.Secret) (*Client, error) {
+	if u, err := url.Parse(c.base); err != nil || u.Scheme == "http" && !strings.HasPrefix(c.server, "unix:") && !loopback(u.Hostname()) {
+		return nil, fmt.Errorf("a token would go to %s in the clear: use https, or an address of this machine", c.server)
+	}
+	with := *c
+	with.token = token
+	return &with, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // New returns a client of "unix:PATH" or "http://HOST:PORT".
 func New(server string) (*Client, error) {
-	c := &Client{server: server, base: strings.TrimRight(server, "/"), http: &http.Client{}}
+	c := &Client{server: server, base: strings.TrimRight(server, "/"), http: &http.Client{
+		// An API that is asked for something elsewhere is not this one, and a
+		// token is for this one.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	if path, ok := strings.CutPrefix(server, "unix:"); ok {
 		c.base = "http://patrol"
 		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -100,6 +124,9 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if c.token != (credential.Secret{}) {
+		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return "", c.unreachable(ctx, err)
@@ -147,12 +174,16 @@ func nextPage(link string) string {
 	return strings.TrimPrefix(target, "<")
 }
 
-// pageSize is how many rows are asked for at once.
-const pageSize = "1000"
+// pageSize is how many rows are asked for at once, at most.
+const pageSize = 1000
 
 // List reads the pages of a listing, up to a number of rows (0: all).
 func List[T any](ctx context.Context, c *Client, path string, query url.Values, most int) ([]T, error) {
-	first := url.Values{"limit": {pageSize}}
+	size := pageSize
+	if most > 0 {
+		size = min(size, most)
+	}
+	first := url.Values{"limit": {strconv.Itoa(size)}}
 	for k, v := range query {
 		first[k] = v
 	}

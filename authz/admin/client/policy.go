@@ -6,7 +6,6 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
-	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 // Policies lists the token policies of the active bundle.
@@ -34,6 +33,6 @@ func (c *Client) Check(ctx context.Context, r admin.CheckRequest) (*admin.Checke
 }
 
 // Whoami says as whom the server knows the caller.
-func (c *Client) Whoami(ctx context.Context) (*inventory.Actor, error) {
-	return send[inventory.Actor](ctx, c, http.MethodGet, "/api/whoami-v2", nil)
+func (c *Client) Whoami(ctx context.Context) (*admin.Whoami, error) {
+	return send[admin.Whoami](ctx, c, http.MethodGet, "/api/whoami-v2", nil)
 }

@@ -1,0 +1,83 @@
+package admin
+
+// Scopes say on what a caller's right to an operation depends.
+const (
+	scopeOperator     = "operator"     // for those who run patrol; the default
+	scopeOrganization = "organization" // the caller's token has a permission in the organization of the path
+	scopeOwn          = "own"          // the owner of the token in question
+	scopeAny          = "any"          // whoever has a token that is let through
+	scopeIssue        = "issue"        // within the caller's own rights
+	scopeCheck        = "check"        // on organizations whose tokens the caller may read
+)
+
+// Permissions of the tokens of administrators and reviewers; the rights of the
+// bundle say which roles have them.
+const (
+	tokensRead   = "org.tokens.read"
+	tokensReview = "org.tokens.review"
+	tokensWrite  = "org.tokens.write"
+	orgRead      = "org.read"
+	orgWrite     = "org.write"
+)
+
+// Subjects say whom a change is about: nobody decides on the own.
+const (
+	subjectNone   = "none"
+	subjectToken  = "token"
+	subjectMember = "member"
+)
+
+// access is what an operation asks of its caller. data.patrol.admin judges by it.
+type access struct {
+	Scope      string `json:"scope"`
+	Permission string `json:"permission,omitempty"` // of scope organization
+	Subject    string `json:"subject"`
+	// InBody: what is asked stands in the body, so the operation's handler asks
+	// the judge (service.judge), once it has read it.
+	InBody bool `json:"in_body"`
+}
+
+// accesses of the operations by their id. What is not listed is the operator's
+// alone.
+var accesses = map[string]access{
+	"whoami":                      {Scope: scopeAny},
+	"list-policies":               {Scope: scopeAny},
+	"get-organization":            {Scope: scopeOrganization, Permission: orgRead},
+	"get-token-policy":            {Scope: scopeOrganization, Permission: orgRead},
+	"set-token-policy":            {Scope: scopeOrganization, Permission: orgWrite},
+	"list-members":                {Scope: scopeOrganization, Permission: tokensRead},
+	"set-member":                  {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember, InBody: true},
+	"remove-member":               {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},
+	"list-organization-tokens":    {Scope: scopeOrganization, Permission: tokensRead},
+	"get-organization-token":      {Scope: scopeOrganization, Permission: tokensRead},
+	"list-approvals":              {Scope: scopeOrganization, Permission: tokensRead},
+	"list-organization-audit":     {Scope: scopeOrganization, Permission: tokensRead},
+	"approve-token":               {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
+	"deny-token":                  {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
+	"approve-tokens":              {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken, InBody: true},
+	"deny-tokens":                 {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken, InBody: true},
+	"revoke-organization-token":   {Scope: scopeOrganization, Permission: tokensWrite, Subject: subjectToken},
+	"suspend-organization-token":  {Scope: scopeOrganization, Permission: tokensWrite, Subject: subjectToken},
+	"resume-organization-token":   {Scope: scopeOrganization, Permission: tokensWrite, Subject: subjectToken},
+	"revoke-organization-tokens":  {Scope: scopeOrganization, Permission: tokensWrite, Subject: subjectToken, InBody: true},
+	"suspend-organization-tokens": {Scope: scopeOrganization, Permission: tokensWrite, Subject: subjectToken, InBody: true},
+	"resume-organization-tokens":  {Scope: scopeOrganization, Permission: tokensWrite, Subject: subjectToken, InBody: true},
+	"get-token":                   {Scope: scopeOwn},
+	"issue-token":                 {Scope: scopeIssue, InBody: true},
+	"check":                       {Scope: scopeCheck, InBody: true},
+	"disable-token":               {Scope: scopeOperator, Subject: subjectToken},
+	"enable-token":                {Scope: scopeOperator, Subject: subjectToken},
+	"delete-token":                {Scope: scopeOperator, Subject: subjectToken},
+}
+
+// accessOf is an operation's access.
+func accessOf(operation string) access {
+	a, ok := accesses[operation]
+	if !ok {
+		a.Scope = scopeOperator
+	}
+	if a.Subject == "" {
+		a.Subject = subjectNone
+	}
+	return a
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/patrol-authz/patrol/authz/admin/client"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"patrol": main})
+}
+
+// TestCommands runs the scripts: the commands as people and programs type them,
+// against a real server.
+func TestCommands(t *testing.T) {
+	debian, err := filepath.Abs("../../.cache/debian")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			dir, err := os.MkdirTemp("", "p") // short: socket paths end at 107 bytes
+			if err != nil {
+				return err
+			}
+			e.Defer(func() { os.RemoveAll(dir) })
+			e.Setenv("PATROL_DATA_DIR", filepath.Join(dir, "data"))
+			e.Setenv("HOME", dir)
+			e.Setenv("DEBIAN", debian)
+			for _, name := range []string{"ADDR", "BUSY"} {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				e.Setenv(name, l.Addr().String())
+				if name == "BUSY" {
+					e.Defer(func() { l.Close() })
+				} else {
+					l.Close()
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": serveScript, "code": codeScript, "take": takeScript, "field": fieldScript, "repeat": repeatScript,
+		},
+	})
+}
+
+// serveScript runs "patrol serve" with more arguments until the script ends, and
+// waits until it answers.
+func serveScript(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.Getenv("PATROL_DATA_DIR")
+	binary, err := exec.LookPath("patrol")
+	ts.Check(err)
+	log := ts.MkAbs("serve.log")
+	out, err := os.Create(log)
+	ts.Check(err)
+	cmd := exec.Command(binary, append([]string{"serve", "--ext-authz", "127.0.0.1:0", "--diagnostics", "off"}, args...)...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "PATROL_DATA_DIR="+dir)
+	cmd.Stdout, cmd.Stderr = out, out
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait()
+		out.Close()
+	})
+	cl, err := client.New("unix:" + filepath.Join(dir, "admin.sock"))
+	ts.Check(err)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := cl.Whoami(context.Background()); err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(log)
+			ts.Fatalf("the server does not answer:\n%s", text)
+		}
+	}
+}
+
+// codeScript runs a command and checks its exit code: code 2 patrol org.
+func codeScript(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command [arguments]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit %d, want %d\n%s%s", got, want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// at finds what lies at a path, "grants.0.entity.name", in the JSON of stdout.
+func at(ts *testscript.TestScript, path string) any {
+	var v any
+	if err := json.Unmarshal([]byte(ts.ReadFile("stdout")), &v); err != nil {
+		ts.Fatalf("the output is no JSON: %v", err)
+	}
+	for key := range strings.SplitSeq(path, ".") {
+		switch node := v.(type) {
+		case map[string]any:
+			v = node[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			if key == "length" {
+				return len(node)
+			}
+			if err != nil || i >= len(node) {
+				ts.Fatalf("there is no %s of %s", key, path)
+			}
+			v = node[i]
+		default:
+			v = nil
+		}
+	}
+	return v
+}
+
+// takeScript keeps a field of stdout's JSON in a variable: take ID id.
+func takeScript(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: take VARIABLE path")
+	}
+	v := at(ts, args[1])
+	if v == nil {
+		ts.Fatalf("there is no %s", args[1])
+	}
+	ts.Setenv(args[0], fmt.Sprint(v))
+}
+
+// fieldScript compares a field of stdout's JSON: field grants.0.entity.name acme.
+func fieldScript(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: field path value")
+	}
+	got := fmt.Sprint(at(ts, args[0]))
+	if (got == args[1]) == neg {
+		ts.Fatalf("%s is %q, want %q", args[0], got, args[1])
+	}
+}
+
+// repeatScript sets a variable to a text many times over: repeat LONG x 120.
+func repeatScript(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Setenv(args[0], strings.Repeat(args[1], n))
+}

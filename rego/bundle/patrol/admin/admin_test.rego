@@ -1,0 +1,143 @@
+package patrol.admin_test
+
+import data.patrol.admin
+
+# alice's token, an administrator's, asks to approve bob's in acme.
+asks := {
+	"operation": {"id": "approve-token", "scope": "organization", "permission": "org.tokens.review", "subject": "token", "in_body": false, "changes": true},
+	"caller": {"kind": "token", "owner": "alice", "system_owner": false, "token": {"id": "t1", "kind": "fine-grained", "global": [], "ends": false}},
+	"decision": {"on": "organization", "allowed": true, "reason": "admin_created", "reasons": []},
+	"organization": "acme",
+	"target": {"id": "t2", "owner": "bob"},
+}
+
+op(id, scope, subject, changes) := {"id": id, "scope": scope, "permission": "", "subject": subject, "in_body": false, "changes": changes}
+
+because(doc) := reason if reason := admin.decision.reason with input as doc
+
+with_(change) := object.union(asks, change)
+
+test_an_administrator_decides_on_others if {
+	because(asks) == "allowed"
+	admin.decision == {"allowed": true, "reason": "allowed", "message": ""} with input as asks
+}
+
+test_nobody_decides_on_the_own if {
+	because(with_({"target": {"owner": "alice"}})) == "self_decision"
+	because(with_({"target": {"owner": "alice"}, "caller": operator_})) == "self_decision"
+	because(object.union(member_, {"member": "alice"})) == "self_decision"
+	admin.decision.message == admin.messages.self_decision with input as with_({"target": {"owner": "alice"}})
+}
+
+test_what_was_waived_does_not_count if {
+	because(with_({"decision": {"reason": "observed", "reasons": ["insufficient_permission"]}})) == "waived"
+	because(with_({"operation": op("whoami", "any", "none", false), "decision": {"reasons": ["token_expired"]}})) == "waived"
+}
+
+test_a_refused_token_is_refused if {
+	because(with_({"decision": {"allowed": false}})) == "forbidden"
+	because(with_({"decision": {"on": "elsewhere"}})) == "forbidden"
+}
+
+test_the_decision_is_the_organizations if because(with_({"decision": {"on": "authenticated"}})) == "forbidden"
+
+test_an_organization_is_named if because(with_({"organization": ""})) == "forbidden"
+
+test_reading_needs_no_other_owner if {
+	because(with_({"operation": op("get-organization-token", "organization", "token", false), "target": {"owner": "alice"}})) == "allowed"
+	because(with_({"operation": op("list-approvals", "organization", "none", false)})) == "allowed"
+}
+
+test_a_change_without_a_subject_is_refused if because(with_({"operation": op("new", "organization", "none", true)})) == "forbidden"
+
+test_everybody_may_ask_who_they_are if because(with_({"operation": op("whoami", "any", "none", false), "decision": {"on": "authenticated"}})) == "allowed"
+
+# Policy.
+
+test_no_token_changes_the_policy if {
+	change := {"operation": op("set-token-policy", "organization", "none", true)}
+	because(with_(change)) == "console_only"
+	because(with_(object.union(change, {"caller": operator_}))) == "console_only"
+}
+
+# Members.
+
+member_ := object.union(object.remove(asks, ["target"]), {"operation": op("remove-member", "organization", "member", true), "member": "bob"})
+
+test_members_are_removed if because(member_) == "allowed"
+
+test_members_are_set_without_their_address if {
+	set_ := object.union(member_, {"operation": object.union(op("set-member", "organization", "member", true), {"in_body": true})})
+	because(object.union(set_, {"asked": {"person": false}})) == "allowed"
+	because(object.union(set_, {"asked": {"person": true}})) == "operator_only"
+	because(set_) == "forbidden"
+	because(object.union(set_, {"asked": {"person": true}, "caller": operator_})) == "allowed"
+}
+
+# Operators.
+
+operator_ := {"system_owner": true, "token": {"global": ["patrol.operate"]}}
+
+test_an_operator_may_everything if {
+	because(with_({"operation": op("import-tokens", "operator", "none", true), "caller": operator_})) == "allowed"
+	because(with_({"operation": op("disable-token", "operator", "token", true), "caller": operator_})) == "allowed"
+	because(with_({"caller": operator_, "decision": {"on": "authenticated"}})) == "allowed"
+}
+
+test_others_may_nothing_of_an_operators if because(with_({"operation": op("import-tokens", "operator", "none", true)})) == "operator_only"
+
+test_an_operators_token_was_made_for_it if {
+	admin.operator with input as with_({"caller": operator_})
+	not admin.operator with input as asks
+	not admin.operator with input as with_({"caller": {"system_owner": true}})
+	not admin.operator with input as with_({"caller": {"token": {"global": ["patrol.operate"]}}})
+	not admin.operator with input as with_({"caller": object.union(operator_, {"token": {"kind": "write"}})})
+}
+
+# Own tokens.
+
+test_the_owner_sees_own_tokens if {
+	own := {"operation": op("get-token", "own", "none", false), "decision": {"on": "authenticated"}}
+	because(with_(object.union(own, {"target": {"owner": "alice"}}))) == "allowed"
+	because(with_(own)) == "forbidden"
+	because(object.remove(with_(own), ["target"])) == "forbidden"
+}
+
+# Issuing.
+
+issue := with_({
+	"operation": op("issue-token", "issue", "none", true),
+	"asked": {"owner": "alice", "kind": "fine-grained", "grants": 1, "beyond": [], "global": [], "expires_at": "2026-12-01T00:00:00Z"},
+})
+
+test_a_token_issues_within_its_rights if because(issue) == "allowed"
+
+test_a_token_issues_nothing_beyond if {
+	every change in [
+		{"owner": "bob"},
+		{"kind": "write"},
+		{"grants": 0},
+		{"beyond": ["organization:acme=repo.write"]},
+		{"global": ["discussion.write"]},
+	] {
+		because(object.union(issue, {"asked": change})) == "beyond_own_rights"
+	}
+}
+
+until(at) := object.union(issue, {"caller": {"token": {"ends": true, "expires_at": at}}})
+
+test_a_token_issues_none_that_outlives_it if {
+	because(until("2026-12-01T00:00:00Z")) == "allowed"
+	because(until("2026-11-30T23:59:59Z")) == "beyond_own_rights"
+	because(object.remove(until("2027-01-01T00:00:00Z"), ["asked"])) == "beyond_own_rights"
+}
+
+# Checking.
+
+check(asked) := with_({"operation": op("check", "check", "none", true), "decision": {"on": "authenticated"}, "asked": asked})
+
+test_a_request_is_checked_on_own_organizations if {
+	because(check({"organizations": ["acme"], "readable": ["acme"]})) == "allowed"
+	because(check({"organizations": ["acme", "other"], "readable": ["acme"]})) == "organization_forbidden"
+	because(check({"organizations": [], "readable": ["acme"]})) == "organization_forbidden"
+}
