@@ -169,11 +169,13 @@ func (j *Job) RefreshChanged(ctx context.Context) error {
 	j.tokens, j.orgs = map[string]bool{}, map[string]bool{}
 	j.mu.Unlock()
 	var batch []Subject
+	gone := false
 	for t := range tokens {
 		list, err := j.Store.SubjectsOf(ctx, t)
 		if err != nil {
 			return fmt.Errorf("read the token %s: %w", t, err)
 		}
+		gone = gone || len(list) == 0
 		if batch = append(batch, list...); len(batch) >= j.Batch {
 			if err := j.judge(ctx, batch); err != nil {
 				return err
@@ -188,6 +190,9 @@ func (j *Job) RefreshChanged(ctx context.Context) error {
 		if err := j.round(ctx, id, nil); err != nil {
 			return err
 		}
+	}
+	if gone {
+		return j.Store.PruneFindings(ctx)
 	}
 	return nil
 }
