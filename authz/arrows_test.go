@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"authz/wire":                {"authz"},
 	"authz/extauthz":            {"authz", "authz/answer", "authz/wire"},
 	"authz/inventory":           {"authz"},
-	"authz/inventory/sqlstore":  {"authz", "authz/inventory", "authz/inventory/auditlog", "authz/inventory/sqlstore/db"},
+	"authz/inventory/sqlstore":  {"authz", "authz/hygiene", "authz/inventory", "authz/inventory/auditlog", "authz/inventory/sqlstore/db", "authz/usage"},
 	"authz/inventory/auditlog":  {"authz", "authz/inventory"},
 	"authz/inventory/snapshot":  {"authz", "authz/inventory"},
 	"authz/inventory/storetest": {"authz", "authz/inventory"},

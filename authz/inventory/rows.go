@@ -51,6 +51,11 @@ type TokenRow struct {
 	Version       int64             `json:"version"`
 	Organization  string            `json:"organization,omitempty"`
 	Authorization *AuthorizationRow `json:"authorization,omitempty"`
+	// LastUsedAt is the last request that was allowed: at the organization, or
+	// anywhere.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	// Findings are the names of what the hygiene rules found at the organization.
+	Findings []string `json:"findings,omitempty"`
 }
 
 // AuthorizationRow is what holds between a token and an organization.
@@ -114,4 +119,6 @@ type TokenFilter struct {
 	Kind   string
 	Owner  string
 	Query  string // part of the name
+	// Finding is the name of a finding; at an organization only.
+	Finding string
 }

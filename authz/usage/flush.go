@@ -19,6 +19,7 @@ func (g *Gatherer) run(ctx context.Context) {
 	ticker := time.NewTicker(g.Interval)
 	defer ticker.Stop()
 	failing := false
+	var forgotten Day
 	for {
 		select {
 		case <-ctx.Done():
@@ -33,6 +34,13 @@ func (g *Gatherer) run(ctx context.Context) {
 			g.Log.Error("usage cannot be written; it is kept in memory and written later", "error", err)
 		}
 		failing = err != nil
+		if today := DayOf(g.Clock()); err == nil && today != forgotten {
+			if err := g.Store.ForgetUsage(ctx, today-Day(g.Keep)); err == nil {
+				forgotten = today
+			} else if ctx.Err() == nil {
+				g.Log.Error("old usage cannot be deleted; it is tried again", "error", err)
+			}
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -17,6 +18,8 @@ type Store interface {
 	// WriteUsage adds a batch to what is stored, in one transaction: all of it
 	// or, with an error, nothing.
 	WriteUsage(context.Context, *Batch) error
+	// ForgetUsage deletes what lies before a day.
+	ForgetUsage(ctx context.Context, before Day) error
 }
 
 // Options of a [Gatherer]; Store is required.
@@ -24,6 +27,8 @@ type Options struct {
 	Store Store
 	// Interval between two writes, which is what a kill loses; default 5 s.
 	Interval time.Duration
+	// Keep is how many days of usage are kept; default 90.
+	Keep int
 	// MaxKeys bounds the keys that are counted apart at a time; default 100,000.
 	// Beyond, resources and then networks are counted together as [Other].
 	MaxKeys int
@@ -79,6 +84,9 @@ const maxIdle = 12
 func New(o Options) *Gatherer {
 	if o.Interval == 0 {
 		o.Interval = 5 * time.Second
+	}
+	if o.Keep == 0 {
+		o.Keep = 90
 	}
 	if o.MaxKeys == 0 {
 		o.MaxKeys = 100_000
@@ -185,6 +193,12 @@ func (g *Gatherer) admit(s *shard, k Key, bucket uint16) *cell {
 		s.day = k.Day
 		clear(s.spent[:])
 	}
+	if k.Resource != clean(k.Resource) || k.ResourceType != clean(k.ResourceType) {
+		k.Resource, k.ResourceType = clean(k.Resource), clean(k.ResourceType)
+		if c := s.cells[k]; c != nil {
+			return c
+		}
+	}
 	limit := max(1, g.MaxKeys/shardCount)
 	if int(s.spent[bucket]) < g.TokenKeys && len(s.cells) < limit {
 		s.spent[bucket]++
@@ -209,6 +223,14 @@ func (g *Gatherer) admit(s *shard, k Key, bucket uint16) *cell {
 		return s.put(k)
 	}
 	return nil
+}
+
+// clean is a name of a resource that every store can keep, or [Other].
+func clean(name string) string {
+	if len(name) > 300 || !utf8.ValidString(name) || strings.Contains(name, "\x00") {
+		return Other
+	}
+	return name
 }
 
 // put keeps a key. Its texts may lie in the request's buffer: they are copied.

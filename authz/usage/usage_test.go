@@ -38,6 +38,8 @@ func (s *store) WriteUsage(_ context.Context, b *usage.Batch) error {
 	return nil
 }
 
+func (*store) ForgetUsage(context.Context, usage.Day) error { return nil }
+
 func (s *store) counts() (rows []usage.Count, total int64) {
 	for _, b := range s.batches {
 		for _, c := range b.Counts {
@@ -262,6 +264,19 @@ func TestUnknownTokensAreGatheredOnlyInObserveAndWithinABound(t *testing.T) {
 	}
 	if d := metric(t, g, "patrol_usage_dropped_total", "unknown_token"); d != 900 {
 		t.Errorf("%v are counted as dropped", d)
+	}
+}
+
+func TestNamesThatNoStoreKeepsAreCountedTogether(t *testing.T) {
+	s := &store{}
+	g := usage.New(usage.Options{Store: s})
+	for _, name := range []string{"acme/\xff", "acme/\x00", "acme/" + strings.Repeat("x", 400), "acme/" + strings.Repeat("y", 400)} {
+		g.Record(outcome("t1", name, "", "allowed", noon))
+		g.Record(outcome("t1", name, "", "allowed", noon))
+	}
+	flush(t, g)
+	if rows, total := s.counts(); len(rows) != 1 || rows[0].Resource != usage.Other || total != 8 {
+		t.Errorf("counted: %+v", rows)
 	}
 }
 

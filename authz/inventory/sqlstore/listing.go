@@ -20,7 +20,10 @@ const maxLooked = 2000
 // empty, newest first. A page may hold fewer rows than its limit and still have
 // a next one.
 func (s *Store) Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error) {
-	if !storable(f.Query) || !storable(p.Cursor) {
+	if f.Finding != "" && organization == "" {
+		return nil, "", &inventory.Invalid{Field: "finding", Problem: "is what was found at an organization: name one"}
+	}
+	if !storable(f.Query) || !storable(f.Finding) || !storable(p.Cursor) {
 		return nil, "", &inventory.Invalid{Field: "q", Problem: "is not UTF-8, or holds a NUL character"}
 	}
 	err = s.reading(ctx, func(st *state) error {
@@ -37,8 +40,10 @@ func (s *Store) Tokens(ctx context.Context, organization string, f inventory.Tok
 			}
 			l.owner = u.ID
 		}
-		rows, next, err = l.page(p)
-		return err
+		if rows, next, err = l.page(p); err != nil {
+			return err
+		}
+		return st.decorate(l.organization, rows)
 	})
 	return rows, next, err
 }
@@ -97,7 +102,7 @@ func (l *listing) page(p inventory.Page) (rows []inventory.TokenRow, next string
 
 // passes applies what is not worth an index.
 func (l *listing) passes(t *inventory.Token) bool {
-	return (l.filter.Kind == "" || t.Kind == l.filter.Kind) &&
+	return (l.filter.Kind == "" || t.Kind == l.filter.Kind) && (l.owner == "" || t.OwnerID == l.owner) &&
 		(l.filter.Query == "" || strings.Contains(strings.ToLower(t.DisplayName), strings.ToLower(l.filter.Query)))
 }
 
@@ -114,6 +119,11 @@ func (l *listing) tokens(cursor string, size int) ([]*inventory.Token, error) {
 		q.where("t.kind = ?", l.filter.Kind)
 	case l.organization == nil:
 		q.from = "tokens t"
+	case l.filter.Finding != "":
+		id = "x.token_id"
+		q.from = "findings x JOIN tokens t ON t.id = x.token_id"
+		q.where("x.organization_id = ?", l.organization.ID)
+		q.where("x.finding = ?", l.filter.Finding)
 	case l.owner != "":
 		q.from = "tokens t"
 		q.where("t.owner_id = ?", l.owner)

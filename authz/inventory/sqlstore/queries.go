@@ -99,7 +99,12 @@ func (s *Store) Token(ctx context.Context, organization, id string) (row *invent
 		if err == nil && row == nil {
 			err = &inventory.NotFound{What: "token", Name: id}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		rows := []inventory.TokenRow{*row}
+		row = &rows[0]
+		return st.decorate(o, rows)
 	})
 	return row, err
 }

@@ -38,6 +38,31 @@ type Delivery struct {
 	EndedAt     int64  `db:"ended_at"`
 }
 
+type Discovered struct {
+	OrganizationID string `db:"organization_id"`
+	Digest         []byte `db:"digest"`
+	Host           string `db:"host"`
+	Network        string `db:"network"`
+	Permission     string `db:"permission"`
+	Requests       int64  `db:"requests"`
+	FirstAt        int64  `db:"first_at"`
+	LastAt         int64  `db:"last_at"`
+}
+
+type Finding struct {
+	OrganizationID string `db:"organization_id"`
+	TokenID        string `db:"token_id"`
+	Finding        string `db:"finding"`
+	Severity       string `db:"severity"`
+	Grade          int64  `db:"grade"`
+	Title          string `db:"title"`
+	Message        string `db:"message"`
+	Todo           string `db:"todo"`
+	Details        string `db:"details"`
+	FirstAt        int64  `db:"first_at"`
+	LastAt         int64  `db:"last_at"`
+}
+
 type Organization struct {
 	ID              string `db:"id"`
 	Name            string `db:"name"`

@@ -1,0 +1,42 @@
+package sqlstore
+
+import (
+	"slices"
+
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+)
+
+type findingRow struct{ TokenID, Finding string }
+
+// decorate adds to rows when tokens were last used, and what was found of them.
+func (s *state) decorate(o *inventory.Organization, rows []inventory.TokenRow) error {
+	at := make(map[string]int, len(rows))
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i], at[rows[i].ID] = rows[i].ID, i
+	}
+	for part := range slices.Chunk(ids, most) {
+		var first []any
+		only := ""
+		if o != nil {
+			first, only = []any{o.ID}, "x.organization_id = $1 AND "
+		}
+		where, args := in("x.token_id", part, first)
+		err := db.Each(s.ctx, s.session, "SELECT x.token_id, max(x.used_at) FROM token_uses x WHERE "+only+where+" GROUP BY x.token_id", args, func(r *useRow) error {
+			rows[at[r.TokenID]].LastUsedAt = optional(fromMillis(r.UsedAt))
+			return nil
+		})
+		if err == nil && o != nil {
+			err = db.Each(s.ctx, s.session, "SELECT x.token_id, x.finding FROM findings x WHERE "+only+where+" ORDER BY x.grade DESC, x.finding", args, func(r *findingRow) error {
+				row := &rows[at[r.TokenID]]
+				row.Findings = append(row.Findings, r.Finding)
+				return nil
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

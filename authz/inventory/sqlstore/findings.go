@@ -1,0 +1,135 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz/hygiene"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+)
+
+// Lease takes a named lease until a time where it has run out or is the holder's
+// own, or says that another has it.
+func (s *Store) Lease(ctx context.Context, name, holder string, until time.Time) (bool, error) {
+	n, err := db.New(s.writeDB).TakeLease(ctx, db.TakeLeaseParams{Name: name, Holder: holder, Until: millis(until), Now: millis(s.Clock())})
+	return n == 1, err
+}
+
+// SaveFindings replaces the findings of pairs, in one transaction. When a finding
+// was first found is kept.
+func (s *Store) SaveFindings(ctx context.Context, results []hygiene.Result) error {
+	o := s.dialect.writing
+	tx, err := s.writeDB.BeginTx(ctx, &o)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	st := s.newState(ctx, tx)
+	defer st.close()
+	written := false
+	for i := range results {
+		changed, err := st.saveFindings(&results[i], s.Clock())
+		if err != nil {
+			return err
+		}
+		written = written || changed
+	}
+	if !written {
+		return nil
+	}
+	st.close()
+	return tx.Commit()
+}
+
+// saveFindings writes what differs from what is there.
+func (s *state) saveFindings(r *hygiene.Result, now time.Time) (changed bool, err error) {
+	have, err := s.FindingsOf(s.ctx, db.FindingsOfParams{OrganizationID: r.Organization, TokenID: r.Token})
+	if err != nil {
+		return false, err
+	}
+	before := make(map[string]*db.Finding, len(have))
+	for i := range have {
+		before[have[i].Finding] = &have[i]
+	}
+	for _, f := range r.Findings {
+		details, err := encode(f.Details)
+		if err != nil {
+			return false, err
+		}
+		was := before[f.Name]
+		delete(before, f.Name)
+		if was != nil && was.Severity == f.Severity && was.Title == f.Title && was.Message == f.Message && was.Todo == f.Do && was.Details == details {
+			continue
+		}
+		changed = true
+		if err := s.UpsertFinding(s.ctx, db.UpsertFindingParams{
+			OrganizationID: r.Organization, TokenID: r.Token, Finding: f.Name, Severity: f.Severity, Grade: int64(hygiene.Rank(f.Severity)), Title: f.Title,
+			Message: f.Message, Todo: f.Do, Details: details, FirstAt: millis(now), LastAt: millis(now),
+		}); err != nil {
+			return false, err
+		}
+	}
+	for name := range before {
+		changed = true
+		if err := s.ForgetFinding(s.ctx, db.ForgetFindingParams{OrganizationID: r.Organization, TokenID: r.Token, Finding: name}); err != nil {
+			return false, err
+		}
+	}
+	return changed, nil
+}
+
+// PruneFindings drops the findings of tokens and organizations that are no more.
+func (s *Store) PruneFindings(ctx context.Context) error {
+	return db.New(s.writeDB).PruneFindings(ctx)
+}
+
+// Findings lists what was found at an organization, by token: what is about the
+// organization itself comes first.
+func (s *Store) Findings(ctx context.Context, organization string, f hygiene.Filter, p inventory.Page) (rows []hygiene.Row, next string, err error) {
+	token, name, ok := strings.Cut(p.Cursor, "/")
+	if p.Cursor != "" && !ok {
+		return nil, "", &inventory.Invalid{Field: "cursor", Problem: "is none of ours"}
+	}
+	err = s.reading(ctx, func(st *state) error {
+		o, err := named(st, organization)
+		if err != nil {
+			return err
+		}
+		list, err := st.FindingsPage(ctx, db.FindingsPageParams{
+			OrganizationID: o.ID, TokenID: token, After: name, Finding: f.Finding, Least: int64(max(0, hygiene.Rank(f.Severity))), Size: beyond(p),
+		})
+		for i := range list {
+			r := &list[i]
+			if i == limit(p) {
+				next = list[i-1].TokenID + "/" + list[i-1].Finding
+				break
+			}
+			row := hygiene.Row{
+				Finding: hygiene.Finding{Name: r.Finding, Severity: r.Severity, Title: r.Title, Message: r.Message, Do: r.Todo},
+				Token:   r.TokenID, DisplayName: r.DisplayName, Last4: r.Last4, Owner: r.Owner, FirstAt: fromMillis(r.FirstAt),
+			}
+			if err == nil {
+				err = decode("details", r.Details, &row.Details)
+			}
+			rows = append(rows, row)
+		}
+		return err
+	})
+	return rows, next, err
+}
+
+// CountFindings counts findings by their name and severity.
+func (s *Store) CountFindings(ctx context.Context) ([]hygiene.Count, error) {
+	rows, err := db.New(s.readDB).CountFindings(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count findings: %w", err)
+	}
+	out := make([]hygiene.Count, len(rows))
+	for i, r := range rows {
+		out[i] = hygiene.Count{Finding: r.Finding, Severity: r.Severity, Tokens: r.Tokens}
+	}
+	return out, nil
+}
