@@ -75,6 +75,7 @@ type Program struct {
 type Stats struct {
 	Statements int // of OPA's plan
 	Functions  int
+	Idle       int // statements left out
 	Folded     int // runs of statements that became constants
 	Constants  int // functions that became constants
 	EarlyExits int // places where a rule's body is left early
