@@ -16,8 +16,9 @@ var arrows = map[string][]string{
 	"authz":                     {},
 	"authz/credential":          {"authz"},
 	"authz/routing":             {"authz"},
-	"authz/input":               {"authz", "authz/input/"},
-	"authz/engine":              {"authz", "authz/input"},
+	"authz/input":               {"authz", "authz/input/", "authz/engine/compiled"},
+	"authz/engine":              {"authz", "authz/input", "authz/engine/compiled"},
+	"authz/engine/compiled":     {}, // a library
 	"authz/dropin":              {"authz", "authz/input", "authz/input/protodoc", "authz/engine"},
 	"authz/decide":              {"authz", "authz/credential", "authz/routing"},
 	"authz/answer":              {"authz"},

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -21,8 +20,18 @@ import (
 
 func jsonNumber(s string) json.Number { return json.Number(s) }
 
-// base is an evaluator of the base bundle.
+// base is OPA's interpreter of the base bundle.
 func base(t testing.TB, o engine.Options) *engine.Topdown {
+	t.Helper()
+	e, err := engine.NewTopdown(t.Context(), baseOptions(t, o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// baseOptions are options with the base bundle.
+func baseOptions(t testing.TB, o engine.Options) engine.Options {
 	t.Helper()
 	loader, err := bundle.NewFSLoader(rego.Base())
 	if err != nil {
@@ -41,15 +50,26 @@ func base(t testing.TB, o engine.Options) *engine.Topdown {
 		t.Fatal(compiler.Errors)
 	}
 	o.Compiler, o.Store = compiler, inmem.NewFromObjectWithOpts(b.Data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
-	e, err := engine.NewTopdown(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e
+	o.Schema = rego.Schema()
+	return o
 }
 
 func TestTheBaseBundleDecides(t *testing.T) {
-	e := base(t, engine.Options{})
+	fast := evaluator(t, baseOptions(t, engine.Options{}))
+	if fast.Name() != "compiled" || fast.Why() != "" {
+		t.Errorf("the base bundle is evaluated by %s: %s", fast.Name(), fast.Why())
+	}
+	t.Run("topdown", func(t *testing.T) { baseDecides(t, base(t, engine.Options{})) })
+	t.Run("compiled", func(t *testing.T) { baseDecides(t, fast) })
+}
+
+// fieldsReader is an evaluator that knows what its policy reads.
+type fieldsReader interface {
+	authz.Evaluator
+	Fields() *input.Fields
+}
+
+func baseDecides(t *testing.T, e fieldsReader) {
 	d, err := e.Evaluate(t.Context(), inputtest.Facts())
 	if err != nil || !d.Allowed || d.Reason != "approved" {
 		t.Errorf("approved: %+v %v", d, err)
@@ -75,9 +95,11 @@ func TestTheBaseBundleDecides(t *testing.T) {
 	}
 }
 
-// Building only what the policy reads, and frozen parts, change no decision.
-func TestPruningChangesNoDecision(t *testing.T) {
+// Building only what the policy reads, frozen parts, and a compiled policy
+// change no decision.
+func TestNoFormOfThePolicyChangesADecision(t *testing.T) {
 	pruned, whole := base(t, engine.Options{}), base(t, engine.Options{AllFields: true})
+	fast := evaluator(t, baseOptions(t, engine.Options{}))
 	seed := uint64(20261124)
 	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // Repeatable on purpose.
 	reasons := map[string]int{}
@@ -89,10 +111,12 @@ func TestPruningChangesNoDecision(t *testing.T) {
 			f.Organization.Frozen = input.FreezeOrganization(f.Organization)
 		}
 		frozen, frozenErr := pruned.Evaluate(t.Context(), f)
-		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(frozen, want) ||
-			(gotErr == nil) != (wantErr == nil) || (frozenErr == nil) != (wantErr == nil) {
+		compiled, compiledErr := fast.Evaluate(t.Context(), f)
+		if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(frozen, want) || !reflect.DeepEqual(compiled, want) ||
+			(gotErr == nil) != (wantErr == nil) || (frozenErr == nil) != (wantErr == nil) || (compiledErr == nil) != (wantErr == nil) {
 			doc, _ := input.Document(f)
-			t.Fatalf("seed %d, %d: pruned %+v %v\nfrozen %+v %v\nwhole %+v %v\n%v", seed, i, got, gotErr, frozen, frozenErr, want, wantErr, doc)
+			t.Fatalf("seed %d, %d: pruned %+v %v\nfrozen %+v %v\ncompiled %+v %v\nwhole %+v %v\n%v",
+				seed, i, got, gotErr, frozen, frozenErr, compiled, compiledErr, want, wantErr, doc)
 		}
 		if wantErr != nil {
 			want.Reason = "an error"
@@ -153,27 +177,6 @@ func randomFacts(r *rand.Rand) *authz.Facts {
 		}
 	}
 	return f
-}
-
-func BenchmarkEvaluate(b *testing.B) {
-	for _, pruned := range []bool{true, false} {
-		for _, frozen := range []bool{true, false} {
-			b.Run(fmt.Sprintf("pruned=%t/frozen=%t", pruned, frozen), func(b *testing.B) {
-				e := base(b, engine.Options{AllFields: !pruned})
-				f := inputtest.Facts()
-				if frozen {
-					f.Organization.Frozen = input.FreezeOrganization(f.Organization)
-					f.Current.Frozen = input.FreezeGrants(f.Current.Grants)
-				}
-				b.ReportAllocs()
-				for b.Loop() {
-					if d, err := e.Evaluate(b.Context(), f); err != nil || !d.Allowed {
-						b.Fatal(d, err)
-					}
-				}
-			})
-		}
-	}
 }
 
 func BenchmarkInput(b *testing.B) {

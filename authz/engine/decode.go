@@ -3,11 +3,11 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
 )
 
 // reasonAllowed is the reason of an allow that gives none.
@@ -17,39 +17,45 @@ const reasonAllowed = "allowed"
 // and any of patrol's and opa-envoy-plugin's members. Other members are left
 // alone; a member of the wrong type is an error, whichever way the decision
 // went.
-func Decode(v ast.Value) (authz.Decision, error) {
-	switch v := v.(type) {
-	case ast.Boolean:
-		return boolean(bool(v)), nil
-	case ast.Object:
+func Decode(v ast.Value) (authz.Decision, error) { return decode(compiled.FromTerm(v)) }
+
+// decode reads a decision. It keeps nothing of the value, whose texts may be
+// the request's.
+func decode(v compiled.Value) (authz.Decision, error) {
+	switch v.Kind() {
+	case compiled.Bool:
+		return boolean(v.IsTrue()), nil
+	case compiled.Obj:
 		return decodeObject(v)
 	default:
 		return authz.Decision{}, fmt.Errorf("the decision is %s, not a boolean or an object", article(v))
 	}
 }
 
+var plainRefusal = []string{authz.ReasonPolicyDenied}
+
 func boolean(allowed bool) authz.Decision {
 	if allowed {
 		return authz.Decision{Allowed: true, Reason: reasonAllowed}
 	}
-	return authz.Decision{Reason: authz.ReasonPolicyDenied, Reasons: []string{authz.ReasonPolicyDenied}}
+	return authz.Decision{Reason: authz.ReasonPolicyDenied, Reasons: plainRefusal}
 }
 
-func decodeObject(o ast.Object) (authz.Decision, error) {
+func decodeObject(o compiled.Value) (authz.Decision, error) {
 	var d authz.Decision
-	allowed := member(o, "allowed")
-	if allowed == nil {
+	m := membersOf(o)
+	if !m.allowed.Defined() {
 		return d, errors.New("the decision has no member \"allowed\"")
 	}
-	r := reader{object: o}
-	d.Allowed = r.flag("allowed")
-	d.Reason = r.text("reason")
-	d.Reasons = r.texts("reasons")
-	d.Next = r.texts("next")
-	d.Params = r.document("params")
-	d.RequestApproval = r.flag("request_approval")
-	d.Anonymous = r.flag("anonymous")
-	d.Exception = r.text("exception")
+	var r reader
+	d.Allowed = r.flag("allowed", m.allowed)
+	d.Reason = r.text("reason", m.reason)
+	d.Reasons = r.texts("reasons", m.reasons)
+	d.Next = r.texts("next", m.next)
+	d.Params = r.document("params", m.params)
+	d.RequestApproval = r.flag("request_approval", m.requestApproval)
+	d.Anonymous = r.flag("anonymous", m.anonymous)
+	d.Exception = r.text("exception", m.exception)
 	if r.err != nil {
 		return authz.Decision{}, r.err
 	}
@@ -61,118 +67,134 @@ func decodeObject(o ast.Object) (authz.Decision, error) {
 		}
 	}
 	var err error
-	if d.Envoy, err = DecodeEnvoy(o, d.Allowed, true); err != nil {
+	if d.Envoy, err = m.envoy.decode(d.Allowed, true); err != nil {
 		return authz.Decision{}, err
 	}
 	return d, nil
 }
 
-// reader reads members of an object and keeps the first error.
-type reader struct {
-	object ast.Object
-	err    error
+// members are those of a decision that are understood.
+type members struct {
+	allowed, reason, reasons, next, params, requestApproval, anonymous, exception compiled.Value
+	envoy                                                                         envoyMembers
 }
 
-func member(o ast.Object, key string) ast.Value {
-	if t := o.Get(ast.InternedTerm(key)); t != nil {
-		return t.Value
+// membersOf walks an object once.
+func membersOf(o compiled.Value) members {
+	var m members
+	for key, v := range o.Unordered {
+		if key.Kind() != compiled.Str {
+			continue
+		}
+		switch name := key.Str(); name {
+		case "allowed":
+			m.allowed = v
+		case "reason":
+			m.reason = v
+		case "reasons":
+			m.reasons = v
+		case "next":
+			m.next = v
+		case "params":
+			m.params = v
+		case "request_approval":
+			m.requestApproval = v
+		case "anonymous":
+			m.anonymous = v
+		case "exception":
+			m.exception = v
+		default:
+			m.envoy.take(name, v)
+		}
 	}
-	return nil
+	return m
 }
 
-func (r *reader) fail(key, want string, got ast.Value) {
+// reader reads members of an object, which may be undefined, and keeps the
+// first error.
+type reader struct{ err error }
+
+func (r *reader) fail(key, want string, got compiled.Value) {
 	if r.err == nil {
 		r.err = fmt.Errorf("the decision's %s is %s, not %s", key, article(got), want)
 	}
 }
 
-func (r *reader) flag(key string) bool {
-	v := member(r.object, key)
-	b, ok := v.(ast.Boolean)
-	if v != nil && !ok {
+func (r *reader) flag(key string, v compiled.Value) bool {
+	if v.Defined() && v.Kind() != compiled.Bool {
 		r.fail(key, "a boolean", v)
 	}
-	return bool(b)
+	return v.IsTrue()
 }
 
-func (r *reader) text(key string) string {
-	v := member(r.object, key)
-	s, ok := v.(ast.String)
-	if v != nil && !ok {
+func (r *reader) text(key string, v compiled.Value) string {
+	switch {
+	case !v.Defined():
+		return ""
+	case v.Kind() != compiled.Str:
 		r.fail(key, "a string", v)
+		return ""
 	}
-	return string(s)
+	return kept.text(v.Str())
 }
 
 // texts reads an array of strings, or a set of them in its order.
-func (r *reader) texts(key string) []string {
-	v := member(r.object, key)
-	if v == nil {
+func (r *reader) texts(key string, v compiled.Value) []string {
+	if !v.Defined() {
 		return nil
 	}
-	terms, ok := elements(v)
-	if !ok {
+	if v.Kind() != compiled.Arr && v.Kind() != compiled.Set {
 		r.fail(key, "an array or a set of strings", v)
 		return nil
 	}
-	list := make([]string, 0, len(terms))
-	for _, t := range terms {
-		s, ok := t.Value.(ast.String)
-		if !ok {
+	for _, e := range v.Elems() {
+		if e.Kind() != compiled.Str {
 			r.fail(key, "an array or a set of strings", v)
 			return nil
 		}
-		list = append(list, string(s))
 	}
-	return list
+	return kept.list(v.Elems())
 }
 
 // document reads an object as plain JSON.
-func (r *reader) document(key string) map[string]any {
-	v := member(r.object, key)
-	if v == nil {
+func (r *reader) document(key string, v compiled.Value) map[string]any {
+	if !v.Defined() {
 		return nil
 	}
-	if _, ok := v.(ast.Object); !ok {
+	if v.Kind() != compiled.Obj {
 		r.fail(key, "an object", v)
 		return nil
 	}
-	plain, err := ast.JSON(v)
+	plain, err := ast.JSON(v.Term())
 	if err != nil {
 		r.fail(key, "an object of JSON values", v)
 		return nil
 	}
-	doc, ok := plain.(map[string]any)
+	doc, ok := own(plain).(map[string]any)
 	if !ok {
 		r.fail(key, "an object", v)
 	}
 	return doc
 }
 
-// elements are the members of an array or a set.
-func elements(v ast.Value) ([]*ast.Term, bool) {
-	switch v := v.(type) {
-	case *ast.Array:
-		terms := make([]*ast.Term, 0, v.Len())
-		v.Foreach(func(t *ast.Term) { terms = append(terms, t) })
-		return terms, true
-	case ast.Set:
-		return slices.Clone(v.Slice()), true
-	}
-	return nil, false
-}
-
 // article names the type of a value: "an array".
-func article(v ast.Value) string {
-	if v == nil {
+func article(v compiled.Value) string {
+	switch v.Kind() {
+	case compiled.Undefined:
 		return "nothing"
+	case compiled.Null:
+		return "null"
+	case compiled.Bool:
+		return "a boolean"
+	case compiled.Int, compiled.Num:
+		return "a number"
+	case compiled.Str:
+		return "a string"
+	case compiled.Arr:
+		return "an array"
+	case compiled.Obj:
+		return "an object"
+	default:
+		return "a set"
 	}
-	name := ast.ValueName(v)
-	switch name {
-	case "null":
-		return name
-	case "array", "object":
-		return "an " + name
-	}
-	return "a " + name
 }

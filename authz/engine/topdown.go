@@ -10,44 +10,12 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 	"github.com/open-policy-agent/opa/v1/topdown/print"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/input"
 )
-
-// DefaultDecision is the entry of patrol's own bundle.
-const DefaultDecision = "patrol/authz/decision"
-
-// DefaultTimeout ends an evaluation that takes too long.
-const DefaultTimeout = 500 * time.Millisecond
-
-// Options of an evaluator.
-type Options struct {
-	// Compiler holds the compiled modules of the bundle; required.
-	Compiler *ast.Compiler
-	// Store holds the bundle's data; required. It must not change while the
-	// evaluator is in use: rules and data belong together.
-	Store storage.Store
-	// Decisions are the entries to evaluate, as paths below data: the first
-	// refusal wins, and headers are merged in their order. Default:
-	// [DefaultDecision].
-	Decisions []string
-	// Timeout of one evaluation; default [DefaultTimeout].
-	Timeout time.Duration
-	// CredentialHeaders and ExposeCredential say which headers policies see;
-	// see [input.Options].
-	CredentialHeaders []string
-	ExposeCredential  bool
-	// Runtime is what opa.runtime() gives; may be nil.
-	Runtime *ast.Term
-	// Print receives what policies print; nil drops it.
-	Print print.Hook
-	// AllFields builds the whole input, whatever the policy reads.
-	AllFields bool
-}
 
 // Topdown evaluates by OPA's interpreter. It is safe for concurrent use.
 type Topdown struct {
@@ -68,14 +36,8 @@ var _ authz.Evaluator = (*Topdown)(nil)
 
 // NewTopdown prepares the entries of a bundle.
 func NewTopdown(ctx context.Context, o Options) (*Topdown, error) {
-	if o.Compiler == nil || o.Store == nil {
-		return nil, errors.New("an evaluator needs a compiler and a store")
-	}
-	if len(o.Decisions) == 0 {
-		o.Decisions = []string{DefaultDecision}
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = DefaultTimeout
+	if err := o.defaults(); err != nil {
+		return nil, err
 	}
 	t := &Topdown{
 		timeout: o.Timeout, print: o.Print,
@@ -139,27 +101,36 @@ func (t *Topdown) Evaluate(ctx context.Context, f *authz.Facts) (authz.Decision,
 	if err != nil {
 		return authz.Decision{}, fmt.Errorf("build the input: %w", err)
 	}
+	return t.evaluateInput(ctx, in, f.Now)
+}
+
+// evaluateInput evaluates the entries on an input document.
+func (t *Topdown) evaluateInput(ctx context.Context, in ast.Value, now time.Time) (authz.Decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	var whole authz.Decision
 	for i := range t.entries {
-		d, err := t.evaluate(ctx, &t.entries[i], in, f.Now)
+		d, err := t.decide(ctx, &t.entries[i], in, now)
 		if err != nil {
 			return authz.Decision{}, fmt.Errorf("evaluate %s: %w", t.entries[i].name, err)
 		}
-		if i == 0 || !d.Allowed {
-			whole = merge(whole, d)
-		} else {
-			whole = join(whole, d)
-		}
-		if !d.Allowed {
+		if whole = together(i, whole, d); !d.Allowed {
 			break
 		}
 	}
 	return whole, nil
 }
 
-func (t *Topdown) evaluate(ctx context.Context, e *entry, in ast.Value, now time.Time) (authz.Decision, error) {
+func (t *Topdown) decide(ctx context.Context, e *entry, in ast.Value, now time.Time) (authz.Decision, error) {
+	value, err := t.evaluate(ctx, e, in, now)
+	if err != nil {
+		return authz.Decision{}, err
+	}
+	return Decode(value)
+}
+
+// evaluate returns what one entry comes to.
+func (t *Topdown) evaluate(ctx context.Context, e *entry, in ast.Value, now time.Time) (ast.Value, error) {
 	results, err := e.query.Eval(ctx,
 		rego.EvalParsedInput(in),
 		rego.EvalTime(now),
@@ -168,13 +139,9 @@ func (t *Topdown) evaluate(ctx context.Context, e *entry, in ast.Value, now time
 		rego.EvalInterQueryBuiltinValueCache(t.values),
 	)
 	if err != nil {
-		return authz.Decision{}, err
+		return nil, err
 	}
-	value, err := Single(results)
-	if err != nil {
-		return authz.Decision{}, err
-	}
-	return Decode(value)
+	return Single(results)
 }
 
 // Errors of results that are no decision.
@@ -198,50 +165,4 @@ func Single(results rego.ResultSet) (ast.Value, error) {
 		return nil, fmt.Errorf("the result is a %T", results[0].Expressions[0].Value)
 	}
 	return value, nil
-}
-
-// merge returns the decision that ends a list: a refusal as it is, except that
-// an approval request which an earlier entry asked for is not forgotten.
-func merge(before, d authz.Decision) authz.Decision {
-	d.RequestApproval = d.RequestApproval || before.RequestApproval
-	return d
-}
-
-// join returns two allows as one. The later one tells the reason, unless it
-// has none to tell.
-func join(a, b authz.Decision) authz.Decision {
-	if b.Reason == reasonAllowed && a.Reason != "" {
-		b.Reason, b.Params = a.Reason, a.Params
-	}
-	b.Reasons = append(a.Reasons, b.Reasons...)
-	b.Next = append(a.Next, b.Next...)
-	b.RequestApproval = a.RequestApproval || b.RequestApproval
-	b.Anonymous = a.Anonymous || b.Anonymous
-	if b.Exception == "" {
-		b.Exception = a.Exception
-	}
-	b.Envoy = joinEnvoy(a.Envoy, b.Envoy)
-	return b
-}
-
-func joinEnvoy(a, b *authz.EnvoyDecision) *authz.EnvoyDecision {
-	if a == nil {
-		return b
-	}
-	if b == nil {
-		return a
-	}
-	joined := *b
-	joined.Headers = append(a.Headers, b.Headers...)
-	joined.ResponseHeaders = append(a.ResponseHeaders, b.ResponseHeaders...)
-	joined.RequestHeadersRemove = append(a.RequestHeadersRemove, b.RequestHeadersRemove...)
-	joined.QuerySet = append(a.QuerySet, b.QuerySet...)
-	joined.QueryRemove = append(a.QueryRemove, b.QueryRemove...)
-	joined.Metadata = map[string]any{}
-	for _, m := range []map[string]any{a.Metadata, b.Metadata} {
-		for k, v := range m {
-			joined.Metadata[k] = v
-		}
-	}
-	return &joined
 }

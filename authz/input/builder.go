@@ -30,6 +30,11 @@ type Builder struct {
 	fields      *Fields
 	hidden      []string
 	descriptors *protoregistry.Files
+
+	// For views; see [View].
+	ahead                       bool
+	headersRead, extensionsRead []string
+	clock                       lastClock
 }
 
 // New returns a builder.
@@ -41,6 +46,9 @@ func New(o Options) *Builder {
 	if !o.ExposeCredential {
 		b.hidden = append([]string{"authorization", "proxy-authorization"}, o.CredentialHeaders...)
 	}
+	b.ahead = needsAhead(b.fields)
+	attributes := b.fields.At("attributes")
+	b.headersRead, b.extensionsRead = attributes.At("request", "http", "headers").Keys(), attributes.At("contextExtensions").Keys()
 	return b
 }
 
@@ -64,10 +72,10 @@ func (b *Builder) Value(f *authz.Facts) (ast.Value, error) {
 }
 
 // version says how attributes is made; policies ask it of opa-envoy-plugin.
-var version = settle(ast.NewObject(
+var version ast.Value = ast.NewObject(
 	[2]*ast.Term{ast.StringTerm("ext_authz"), ast.StringTerm("v3")},
 	[2]*ast.Term{ast.StringTerm("encoding"), ast.StringTerm("protojson")},
-)).value
+)
 
 // Version is input.version.
 func Version() ast.Value { return version }

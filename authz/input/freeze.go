@@ -7,12 +7,13 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
 )
 
 // frozen is a part of the document that was built when its record entered the
-// snapshot. It is of a type of its own, so that nothing else can be taken for
-// one.
-type frozen struct{ value ast.Value }
+// snapshot, as a compiled policy reads it. It is of a type of its own, so that
+// nothing else can be taken for one.
+type frozen struct{ value compiled.Value }
 
 // FreezeOrganization builds input.organization ahead of time; its result
 // belongs in [authz.Organization.Frozen]. Where the settings can't be shown it
@@ -22,24 +23,51 @@ func FreezeOrganization(o *authz.Organization) any {
 	if err != nil {
 		return nil
 	}
-	return settle(v)
+	return &frozen{names.FreezeFacts(v)}
 }
 
 // FreezeGrants builds a list of grants ahead of time; its result belongs in
-// [authz.GrantSet.Frozen].
-func FreezeGrants(grants []authz.Grant) any { return settle(grantArray(grants)) }
+// [authz.GrantSet.Frozen]. It shares its texts with the grants.
+func FreezeGrants(grants []authz.Grant) any { return &frozen{freezeGrants(grants)} }
 
-// settle does now what OPA's values do at their first use: sorting their keys.
-func settle(v ast.Value) *frozen {
-	_ = v.String()
-	_ = v.Hash()
-	return &frozen{v}
+func freezeGrants(grants []authz.Grant) compiled.Value {
+	list := make([]compiled.Value, len(grants))
+	for i := range grants {
+		g := &grants[i]
+		permissions := make([]compiled.Value, len(g.Permissions))
+		for j, p := range g.Permissions {
+			permissions[j] = compiled.Text(p)
+		}
+		list[i] = names.FreezeObject(
+			compiled.Member{Name: "entity", Value: names.FreezeObject(
+				compiled.Member{Name: "type", Value: text(g.Entity.Type)},
+				compiled.Member{Name: "id", Value: text(g.Entity.ID)},
+				compiled.Member{Name: "name", Value: text(g.Entity.Name)},
+				compiled.Member{Name: "namespace", Value: text(g.Entity.Namespace)},
+			)},
+			compiled.Member{Name: "permissions", Value: compiled.FreezeArray(permissions...)},
+		)
+	}
+	return compiled.FreezeArray(list...)
 }
 
-func organization(o *authz.Organization, fields *Fields) (ast.Value, error) {
-	if f, ok := o.Frozen.(*frozen); ok {
-		return f.value, nil
+// grantsValue is grants for a compiled policy.
+func grantsValue(set *authz.GrantSet, always bool) compiled.Value {
+	switch {
+	case set != nil:
+		if f, ok := set.Frozen.(*frozen); ok {
+			return f.value
+		}
+		return freezeGrants(set.Grants)
+	case always:
+		return noGrants
 	}
+	return compiled.Value{}
+}
+
+var noGrants = compiled.FreezeArray()
+
+func organization(o *authz.Organization, fields *Fields) (ast.Value, error) {
 	b := newObject(fields, 9)
 	b.text("id", o.ID)
 	b.text("name", o.Name)
@@ -52,13 +80,21 @@ func organization(o *authz.Organization, fields *Fields) (ast.Value, error) {
 	b.text("enforcement", o.Enforcement)
 	b.text("managed_by", o.ManagedBy)
 	if b.reads("settings") {
-		v, err := ast.InterfaceToValue(settings(o.Settings))
+		v, err := settingsTerm(o)
 		if err != nil {
-			return nil, fmt.Errorf("show the settings of organization %s: %w", o.ID, err)
+			return nil, err
 		}
 		b.add("settings", v)
 	}
 	return b.value(), nil
+}
+
+func settingsTerm(o *authz.Organization) (ast.Value, error) {
+	v, err := ast.InterfaceToValue(settings(o.Settings))
+	if err != nil {
+		return nil, fmt.Errorf("show the settings of organization %s: %w", o.ID, err)
+	}
+	return v, nil
 }
 
 // grants builds a set of grants. A fine-grained token always has a list,
@@ -69,9 +105,6 @@ func grants(set *authz.GrantSet, always bool) ast.Value {
 			return ast.InternedEmptyArrayValue
 		}
 		return nil
-	}
-	if f, ok := set.Frozen.(*frozen); ok {
-		return f.value
 	}
 	return grantArray(set.Grants)
 }

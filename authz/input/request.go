@@ -23,11 +23,17 @@ var direct = Paths(
 	"destination/address/socketAddress/portValue",
 )
 
-// attributes builds input.attributes.
-func (b *Builder) attributes(r authz.Request, fields *Fields) (ast.Value, error) {
+// readsDirectly says whether what is read of attributes can be had from the
+// request's view, extensions by their names.
+func readsDirectly(fields *Fields) bool {
 	extensions := fields.At("contextExtensions")
 	named := extensions == nil || len(extensions.Keys()) > 0
-	if named && fields.within(direct) {
+	return named && fields.within(direct)
+}
+
+// attributes builds input.attributes.
+func (b *Builder) attributes(r authz.Request, fields *Fields) (ast.Value, error) {
+	if readsDirectly(fields) {
 		return b.directAttributes(r, fields), nil
 	}
 	doc, err := r.Attributes()

@@ -78,6 +78,17 @@ func (c *compiler) block(b *ir.Block) op { return sequence(c.statements(b.Stmts)
 func (c *compiler) statements(list []ir.Stmt) []op {
 	var ops []op
 	for len(list) > 0 {
+		if c.idle(list[0]) {
+			c.p.stats.Idle++
+			list = list[1:]
+			continue
+		}
+		if o, n := c.path(list); n > 0 {
+			ops = append(ops, o)
+			c.p.stats.Statements += n
+			list = list[n:]
+			continue
+		}
 		if made, n := c.fold(list); n > 0 {
 			ops = append(ops, made...)
 			c.p.stats.Statements += n

@@ -19,6 +19,9 @@ var (
 // Stopped says whether an evaluation was ended from outside (by its budget, its
 // deadline or its context) and did not fail by itself.
 func Stopped(err error) bool {
+	if err == nil {
+		return false
+	}
 	var t *topdown.Error
 	return errors.Is(err, ErrBudget) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
 		errors.As(err, &t) && t.Code == topdown.CancelErr
@@ -50,11 +53,20 @@ func (m *Machine) inTime() bool {
 		m.err = fmt.Errorf("the evaluation was ended: %w", err)
 		return false
 	}
-	if !m.deadline.IsZero() && !time.Now().Before(m.deadline) {
+	if m.timeout > 0 && m.left() <= 0 {
 		m.err = ErrDeadline
 		return false
 	}
 	return true
+}
+
+// left is how much time is left, counted from the first look at the clock.
+func (m *Machine) left() time.Duration {
+	now := time.Now()
+	if m.deadline.IsZero() {
+		m.deadline = now.Add(m.timeout)
+	}
+	return m.deadline.Sub(now)
 }
 
 // canceller makes what OPA's long-running built-ins look at. It trips with the
@@ -64,8 +76,8 @@ func (m *Machine) canceller() topdown.Cancel {
 	if m.ctx.Done() != nil {
 		m.release = append(m.release, context.AfterFunc(m.ctx, c.Cancel))
 	}
-	if !m.deadline.IsZero() {
-		t := time.AfterFunc(time.Until(m.deadline), c.Cancel)
+	if m.timeout > 0 {
+		t := time.AfterFunc(m.left(), c.Cancel)
 		m.release = append(m.release, t.Stop)
 	}
 	return c

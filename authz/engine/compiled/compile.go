@@ -37,8 +37,10 @@ type compiler struct {
 	fn    *function
 	src   *ir.Func // nil for a plan
 	facts facts    // about src
-	body  bool     // inside the body of a rule
-	scans int      // depth of scans
+	reads map[ir.Local]int
+	where map[ir.Local]int // the registers of locals
+	body  bool             // inside the body of a rule
+	scans int              // depth of scans
 }
 
 // refuse stops compiling: the program is not for this package.
@@ -62,8 +64,7 @@ func (p *Program) compile(policy *ir.Policy) {
 		p.compileFunction(f)
 	}
 	for _, plan := range policy.Plans.Plans {
-		c := &compiler{p: p, fn: &function{name: plan.Name, memo: -1}}
-		c.register(ir.Data) // input and data are there, read or not
+		c := p.compilerOf(&function{name: plan.Name, memo: -1}, nil, plan.Blocks)
 		c.fn.body = c.blocks(plan.Blocks)
 		p.plan = c.fn
 	}
@@ -76,7 +77,7 @@ func (p *Program) compile(policy *ir.Policy) {
 const documents = 2
 
 func (p *Program) declare(f *ir.Func) {
-	g := &function{name: f.Name, result: int(f.Return), memo: -1}
+	g := &function{name: f.Name, memo: -1}
 	if len(f.Params) == documents {
 		g.memo = p.memos
 		p.memos++
@@ -92,11 +93,12 @@ func (p *Program) declare(f *ir.Func) {
 
 func (p *Program) compileFunction(f *ir.Func) {
 	g := p.functions[f.Name]
-	c := &compiler{p: p, fn: g, src: f, facts: p.factsOf(f)}
+	c := p.compilerOf(g, f, f.Blocks)
+	c.facts = p.factsOf(f)
 	for _, l := range f.Params {
 		g.params = append(g.params, c.register(l))
 	}
-	c.register(f.Return)
+	g.result = c.register(f.Return)
 	g.steady = c.facts.steady
 	g.body = c.ruleBlocks(f.Blocks)
 	if g.memo >= 0 && c.facts.constant {
@@ -115,10 +117,23 @@ func (p *Program) evaluateConstant(g *function) {
 	}
 }
 
-// register notes that a frame needs a local, and returns its index.
+// compilerOf makes the compiler of a function; src is nil for a plan's.
+func (p *Program) compilerOf(g *function, src *ir.Func, blocks []*ir.Block) *compiler {
+	c := &compiler{p: p, fn: g, src: src, reads: readsOf(blocks), where: map[ir.Local]int{}}
+	c.register(ir.Input) // the documents come first, read or not
+	c.register(ir.Data)
+	return c
+}
+
+// register returns the register of a local, a new one where it has none yet.
 func (c *compiler) register(l ir.Local) int {
-	c.fn.locals = max(c.fn.locals, int(l)+1)
-	return int(l)
+	r, ok := c.where[l]
+	if !ok {
+		r = c.fn.locals
+		c.where[l] = r
+		c.fn.locals++
+	}
+	return r
 }
 
 // operand is a register, or with a negative one a constant.

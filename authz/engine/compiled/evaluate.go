@@ -8,8 +8,13 @@ import (
 	"github.com/open-policy-agent/opa/v1/ir"
 )
 
-// ErrUndefined is the entrypoint's being undefined.
-var ErrUndefined = errors.New("undefined")
+// Errors of an evaluation.
+var (
+	// ErrUndefined is the entrypoint's being undefined.
+	ErrUndefined = errors.New("undefined")
+	// ErrPanic is a fault of this package's.
+	ErrPanic = errors.New("panic while evaluating")
+)
 
 // Begin gives a machine for one evaluation. [Machine.End] takes it back.
 func (p *Program) Begin() *Machine {
@@ -54,13 +59,13 @@ func (m *Machine) Results(ctx context.Context, c Call) (results []Value, err err
 		if r := recover(); r != nil {
 			// Whatever state the machine is in, nobody shall have it again.
 			m.broken = true
-			results, err = nil, fmt.Errorf("panic while evaluating: %v", r)
+			results, err = nil, fmt.Errorf("%w: %v", ErrPanic, r)
 		}
 	}()
 	p := m.program
-	m.ctx, m.now, m.deadline, m.steps = ctx, c.Now, c.Deadline, p.options.Budget
-	if !m.inTime() {
-		return nil, m.err
+	m.ctx, m.now, m.timeout, m.steps = ctx, c.Now, c.Timeout, p.options.Budget
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("the evaluation was ended: %w", err)
 	}
 	m.memos.enter(c.Input, p.data)
 	stack := m.stack

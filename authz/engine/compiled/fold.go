@@ -15,7 +15,7 @@ type folder struct {
 func (c *compiler) fold(list []ir.Stmt) ([]op, int) {
 	b := folder{c: c, made: map[ir.Local]Value{}}
 	n := 0
-	for n < len(list) && b.build(list[n]) {
+	for n < len(list) && (c.idle(list[n]) || b.build(list[n])) {
 		n++
 	}
 	ops := make([]op, 0, len(b.order))

@@ -19,7 +19,37 @@ func (in *Interner) FreezeTerm(x ast.Value) Value {
 	return in.freezeTerm(x, false)
 }
 
-// freezeDocument is the same for the base document; see [odd].
+// FreezeFacts makes a frozen value of OPA's that does not keep the terms: for
+// facts of which there are many, and which come from elsewhere. It interns the
+// names in it, so they should be few; other texts are shared with the terms.
+func (in *Interner) FreezeFacts(x ast.Value) Value {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.freezeFacts(x)
+}
+
+func (in *Interner) freezeFacts(x ast.Value) Value {
+	switch x := x.(type) {
+	case *ast.Array:
+		a := &array{elems: make([]Value, 0, x.Len()), frozen: true}
+		x.Foreach(func(e *ast.Term) { a.elems = append(a.elems, in.freezeFacts(e.Value)) })
+		return arrayValue(a)
+	case ast.Object:
+		t := &table{keys: make([]Value, 0, x.Len()), vals: make([]Value, 0, x.Len())}
+		x.Foreach(func(k, v *ast.Term) {
+			t.keys = append(t.keys, in.freezeFacts(k.Value))
+			t.vals = append(t.vals, in.freezeFacts(v.Value))
+		})
+		return in.settle(t)
+	case ast.Set:
+		t := &table{set: true, keys: make([]Value, 0, x.Len())}
+		x.Foreach(func(k *ast.Term) { t.keys = append(t.keys, in.freezeFacts(k.Value)) })
+		return in.settle(t)
+	}
+	return fromScalar(x)
+}
+
+// freezeDocument is FreezeTerm for the base document; see [odd].
 func (in *Interner) freezeDocument(x ast.Value) Value {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -24,8 +24,9 @@ type Machine struct {
 
 	ctx      context.Context
 	now      time.Time
-	deadline time.Time
-	steps    int64 // what is left of the budget
+	timeout  time.Duration
+	deadline time.Time // known once the clock was looked at
+	steps    int64     // what is left of the budget
 
 	builtins     topdown.BuiltinContext
 	builtinsMade bool
@@ -75,7 +76,7 @@ func (m *Machine) reset() {
 	}
 	m.top, m.peak, m.want = 0, 0, 0
 	m.err, m.ctx, m.builtinErrs = nil, nil, nil
-	m.now, m.deadline = time.Time{}, time.Time{}
+	m.now, m.deadline, m.timeout = time.Time{}, time.Time{}, 0
 	if m.builtinsMade {
 		m.builtins, m.builtinsMade = topdown.BuiltinContext{}, false
 	}

@@ -75,6 +75,7 @@ type Program struct {
 type Stats struct {
 	Statements int // of OPA's plan
 	Functions  int
+	Idle       int // statements left out
 	Folded     int // runs of statements that became constants
 	Constants  int // functions that became constants
 	EarlyExits int // places where a rule's body is left early
@@ -154,6 +155,8 @@ type Call struct {
 	Input Value
 	// Now is what time.now_ns() gives; the zero time means the clock.
 	Now time.Time
-	// Deadline ends the evaluation, beside its context; zero: none.
-	Deadline time.Time
+	// Timeout ends the evaluation, as its context does; 0: never. The clock is
+	// first looked at after some steps, so that a short evaluation does
+	// without it.
+	Timeout time.Duration
 }

@@ -41,3 +41,26 @@ func (v Value) Members(yield func(key, value Value) bool) {
 		}
 	}
 }
+
+// Unordered calls yield with each member of an object, in no order, until it
+// returns false. It spares the sorting.
+func (v Value) Unordered(yield func(key, value Value) bool) {
+	if v.Kind() != Obj {
+		return
+	}
+	t := v.table()
+	t.fill()
+	for i := range t.keys {
+		if !yield(t.keys[i], t.vals[i]) {
+			return
+		}
+	}
+}
+
+// NumberText returns the text of a number as JSON has it, "" for what is none.
+func (v Value) NumberText() string {
+	if !isNumber(v.Kind()) {
+		return ""
+	}
+	return v.numberText()
+}

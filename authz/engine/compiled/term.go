@@ -17,8 +17,11 @@ func fromScalar(x ast.Value) Value {
 	return Value{}
 }
 
+// FromTerm makes a value of OPA's, on the heap.
+func FromTerm(x ast.Value) Value { return (*Machine)(nil).FromTerm(x) }
+
 // FromTerm makes a value of OPA's, in the machine's memory: it lasts as long
-// as the evaluation. A nil machine takes it from the heap.
+// as the evaluation.
 func (m *Machine) FromTerm(x ast.Value) Value {
 	switch x := x.(type) {
 	case *ast.Array:

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/topdown/print"
+)
+
+// DefaultDecision is the entry of patrol's own bundle.
+const DefaultDecision = "patrol/authz/decision"
+
+// DefaultTimeout ends an evaluation that takes too long.
+const DefaultTimeout = 500 * time.Millisecond
+
+// Options of an evaluator.
+type Options struct {
+	// Compiler holds the compiled modules of the bundle; required.
+	Compiler *ast.Compiler
+	// Store holds the bundle's data; required. It must not change while the
+	// evaluator is in use: rules and data belong together.
+	Store storage.Store
+	// Decisions are the entries to evaluate, as paths below data: the first
+	// refusal wins, and headers are merged in their order. Default:
+	// [DefaultDecision].
+	Decisions []string
+	// Timeout of one evaluation; default [DefaultTimeout].
+	Timeout time.Duration
+	// CredentialHeaders and ExposeCredential say which headers policies see;
+	// see [input.Options].
+	CredentialHeaders []string
+	ExposeCredential  bool
+	// Runtime is what opa.runtime() gives; may be nil.
+	Runtime *ast.Term
+	// Print receives what policies print; nil drops it.
+	Print print.Hook
+	// AllFields builds the whole input, whatever the policy reads.
+	AllFields bool
+	// Schema is the JSON Schema of the input, from which [New] makes inputs to
+	// compare the evaluators on; may be nil.
+	Schema []byte
+	// Watch compares in production and is told of what happens; may be nil.
+	Watch *Watch
+}
+
+func (o *Options) defaults() error {
+	if o.Compiler == nil || o.Store == nil {
+		return errors.New("an evaluator needs a compiler and a store")
+	}
+	if len(o.Decisions) == 0 {
+		o.Decisions = []string{DefaultDecision}
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
+)
+
+// DefaultEvery is how many evaluations by a compiled policy there are to one
+// that OPA's interpreter repeats.
+const DefaultEvery = 1000
+
+// WatchOptions of a [Watch].
+type WatchOptions struct {
+	// Every is how many evaluations there are to one that is repeated; default
+	// [DefaultEvery].
+	Every int
+	// Fallback is told when an evaluation was left to OPA's interpreter, and
+	// why in a word: conflict, builtin, panic, other. May be nil.
+	Fallback func(cause string)
+	// Compared is told when an evaluation was repeated. May be nil.
+	Compared func()
+	// Difference is told when the two came to different decisions. May be nil.
+	Difference func()
+	// Log receives differences; nil drops them.
+	Log *slog.Logger
+}
+
+// Watch compares compiled policies with OPA's interpreter while they serve, off
+// the path of requests. A difference switches the compiled policy off and is an
+// alarm. A nil watch watches nothing.
+type Watch struct {
+	o     WatchOptions
+	queue chan *repetition
+	done  chan struct{}
+	stop  context.CancelFunc
+
+	mu       sync.Mutex
+	recorded []recorded // the last inputs, for the next activation
+	next     int
+}
+
+// recorded is an input that was evaluated.
+type recorded struct {
+	input ast.Value
+	now   time.Time
+}
+
+// repetition is an evaluation to be repeated.
+type repetition struct {
+	recorded
+	evaluator *Evaluator
+	decision  authz.Decision
+	err       error
+}
+
+// What a watch keeps: repetitions that wait, and inputs.
+const (
+	mostWaiting  = 16
+	mostRecorded = 64
+)
+
+// NewWatch starts a watch; Close ends it.
+func NewWatch(o WatchOptions) *Watch {
+	if o.Every <= 0 {
+		o.Every = DefaultEvery
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	w := &Watch{o: o, queue: make(chan *repetition, mostWaiting), done: make(chan struct{}), stop: stop}
+	go w.repeatAll(ctx)
+	return w
+}
+
+// Close ends the watch and waits for it. Evaluators go on without it.
+func (w *Watch) Close() error {
+	w.stop()
+	<-w.done
+	return nil
+}
+
+// due says whether an evaluation is one to repeat.
+func (w *Watch) due(turn *atomic.Uint64) bool {
+	return w != nil && turn.Add(1)%uint64(w.o.Every) == 0
+}
+
+// submit hands an evaluation over, unless too many wait. The facts are the
+// request's, so that a copy is made of what the policy reads.
+func (w *Watch) submit(e *Evaluator, f *authz.Facts, d authz.Decision, err error) {
+	if len(w.queue) == cap(w.queue) || compiled.Stopped(err) {
+		return
+	}
+	in, buildErr := e.oracle.builder.Value(f)
+	if buildErr != nil {
+		return // both fail before they evaluate
+	}
+	select {
+	case w.queue <- &repetition{recorded{clone(in), f.Now}, e, d, err}:
+	default:
+	}
+}
+
+func (w *Watch) repeatAll(ctx context.Context) {
+	defer close(w.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-w.queue:
+			w.record(r.recorded)
+			w.repeat(ctx, r)
+		}
+	}
+}
+
+func (w *Watch) repeat(ctx context.Context, r *repetition) {
+	want, err := r.evaluator.oracle.evaluateInput(ctx, r.input, r.now)
+	if compiled.Stopped(err) {
+		return
+	}
+	if w.o.Compared != nil {
+		w.o.Compared()
+	}
+	if why := differ(r.decision, want, r.err, err); why != "" {
+		r.evaluator.distrust("in production the compiled policy and OPA's interpreter differed: " + why)
+		w.difference(why)
+	}
+}
+
+// differ says how two decisions differ, by their reasons alone: what a policy
+// puts into the rest may be secret.
+func differ(got, want authz.Decision, gotErr, wantErr error) string {
+	switch {
+	case gotErr != nil && wantErr != nil:
+		return ""
+	case gotErr != nil:
+		return fmt.Sprintf("%s (allowed %t) by the interpreter, and compiled an error", want.Reason, want.Allowed)
+	case wantErr != nil:
+		return fmt.Sprintf("an error by the interpreter, and compiled %s (allowed %t)", got.Reason, got.Allowed)
+	case reflect.DeepEqual(got, want):
+		return ""
+	case got.Reason == want.Reason && got.Allowed == want.Allowed:
+		return fmt.Sprintf("%s (allowed %t) by both, with other members", got.Reason, got.Allowed)
+	}
+	return fmt.Sprintf("%s (allowed %t) by the interpreter, and compiled %s (allowed %t)", want.Reason, want.Allowed, got.Reason, got.Allowed)
+}
+
+func (w *Watch) fallback(cause string) {
+	if w != nil && w.o.Fallback != nil {
+		w.o.Fallback(cause)
+	}
+}
+
+// difference raises the alarm.
+func (w *Watch) difference(why string) {
+	if w == nil {
+		return
+	}
+	w.o.Log.Error("the compiled policy is switched off: it differs from OPA's interpreter, which serves from now on", "difference", why)
+	if w.o.Difference != nil {
+		w.o.Difference()
+	}
+}
+
+func (w *Watch) record(r recorded) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.recorded) < mostRecorded {
+		w.recorded = append(w.recorded, r)
+		return
+	}
+	w.recorded[w.next] = r
+	w.next = (w.next + 1) % mostRecorded
+}
+
+// inputs are the last inputs that were repeated.
+func (w *Watch) inputs() []recorded {
+	if w == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.recorded)
+}

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/patrol-authz/patrol/authz/input/inputtest"
+)
+
+// optionsOf are options with a policy of package patrol.authz.
+func optionsOf(t *testing.T, module string) Options {
+	t.Helper()
+	c, err := ast.CompileModules(map[string]string{"p.rego": "package patrol.authz\n" + module})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Options{Compiler: c, Store: inmem.New()}
+}
+
+// tampered is an evaluator whose compiled form is of another policy.
+func tampered(t *testing.T, w *Watch, policy, other string) *Evaluator {
+	t.Helper()
+	o := optionsOf(t, policy)
+	o.Watch = w
+	e, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong, err := New(t.Context(), optionsOf(t, other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.programs = wrong.programs
+	return e
+}
+
+func TestADifferenceAtActivationIsFound(t *testing.T) {
+	for name, other := range map[string]string{
+		"another outcome": `decision := {"allowed": true, "reason": "a"}`,
+		"another reason":  `decision := {"allowed": false, "reason": "b"}`,
+		"another member":  `decision := {"allowed": false, "reason": "a", "params": {"x": 1}}`,
+		"undefined":       `decision := {"allowed": false, "reason": "a"} if input.nothing`,
+		"only for some":   "default decision := {\"allowed\": false, \"reason\": \"a\"}\ndecision := {\"allowed\": true} if input.membership.role == \"no_access\"",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := optionsOf(t, `decision := {"allowed": false, "reason": "a"}`)
+			e := tampered(t, nil, `decision := {"allowed": false, "reason": "a"}`, other)
+			if why := e.rehearse(t.Context(), &o); why == "" {
+				t.Error("not found")
+			}
+		})
+	}
+}
+
+// TestADifferenceInProductionSwitchesOff the compiled policy, and is an alarm.
+func TestADifferenceInProductionSwitchesOff(t *testing.T) {
+	alarm := make(chan bool, 1)
+	compared := 0
+	w := NewWatch(WatchOptions{Every: 3, Difference: func() { alarm <- true }, Compared: func() { compared++ }})
+	e := tampered(t, w, `decision := {"allowed": false, "reason": "a"}`, `decision := {"allowed": true, "reason": "a"}`)
+	for i := range 3 {
+		if d, err := e.Evaluate(t.Context(), inputtest.Facts()); err != nil || !d.Allowed {
+			t.Fatal(i, d, err)
+		}
+	}
+	select {
+	case <-alarm:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no alarm")
+	}
+	if e.Name() != "topdown" || !strings.Contains(e.Why(), "differed") {
+		t.Errorf("%s: %q", e.Name(), e.Why())
+	}
+	if d, err := e.Evaluate(t.Context(), inputtest.Facts()); err != nil || d.Allowed {
+		t.Errorf("the interpreter does not serve: %+v %v", d, err)
+	}
+	if err := w.Close(); err != nil || compared != 1 {
+		t.Error(err, compared)
+	}
+}
+
+// TestWhatIsTheSameIsNoAlarm, errors included.
+func TestWhatIsTheSameIsNoAlarm(t *testing.T) {
+	for name, policy := range map[string]string{
+		"a decision": `decision := {"allowed": true, "reasons": ["b", "a"], "params": {"n": 1.0}, "headers": {"x": input.attributes.request.http.path}}`,
+		"undefined":  `decision := true if input.nothing`,
+		"no shape":   `decision := 1`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			compared := make(chan bool, 100)
+			w := NewWatch(WatchOptions{Every: 1, Difference: func() { t.Error("an alarm") }, Compared: func() { compared <- true }})
+			o := optionsOf(t, policy)
+			o.Watch = w
+			e, err := New(t.Context(), o)
+			if err != nil || e.Name() != "compiled" {
+				t.Fatal(err, e.Why())
+			}
+			for range 3 {
+				_, _ = e.Evaluate(t.Context(), inputtest.Facts())
+				<-compared
+			}
+			w.Close()
+			if len(w.inputs()) != 3 {
+				t.Errorf("%d inputs are kept", len(w.inputs()))
+			}
+		})
+	}
+}
