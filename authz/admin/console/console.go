@@ -1,0 +1,214 @@
+package console
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// Commands carries out changes; see package admin.
+type Commands interface {
+	Do(context.Context, inventory.Actor, inventory.Command) (inventory.Result, error)
+}
+
+// Queries reads the inventory; next is the cursor of the page that follows.
+type Queries interface {
+	Organizations(context.Context, inventory.Page) (rows []inventory.OrganizationRow, next string, err error)
+	Organization(ctx context.Context, name string) (*inventory.OrganizationRow, error)
+	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
+	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
+	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
+	Approvals(ctx context.Context, organization, status string, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
+	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
+	// Roles returns the organizations, by name, in which a user is a member,
+	// with the present role.
+	Roles(ctx context.Context, user string) (map[string]string, error)
+}
+
+// Policy tells of the active bundle.
+type Policy interface {
+	Ruleset() *authz.Ruleset
+	// Sources tells of each bundle.
+	Sources() []BundleSource
+}
+
+// BundleSource is one bundle as the console shows it.
+type BundleSource struct {
+	Name, Source, Root, Revision, Evaluator, Error string
+	LastSuccess, LastAttempt                       *time.Time
+	LastGood                                       bool
+	Warnings                                       []string
+}
+
+// Options of the console. Commands, Queries, Policy and Sessions are required.
+type Options struct {
+	Commands Commands
+	Queries  Queries
+	Policy   Policy
+	Sessions Sessions
+	// Judge says what a caller may; default: [ByRole].
+	Judge Judge
+	// PublicURL is where people reach the console; "" for loopback alone.
+	PublicURL string
+	// Provider logs people in by OpenID Connect; nil: only by patrol login.
+	Provider *Provider
+	// SessionFor is how long a session lasts; default 8 h.
+	SessionFor time.Duration
+	Version    string
+	Clock      func() time.Time
+	Log        *slog.Logger
+}
+
+// Console serves the pages.
+type Console struct {
+	Options
+	pages map[string]page
+	links *loginLinks
+	hosts map[string]bool
+	mux   *http.ServeMux
+}
+
+//go:embed static
+var static embed.FS
+
+// New parses the templates and makes the routes.
+func New(o Options) (*Console, error) {
+	if o.SessionFor == 0 {
+		o.SessionFor = 8 * time.Hour
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Judge == nil {
+		o.Judge = ByRole{}
+	}
+	pages, err := parsePages()
+	if err != nil {
+		return nil, err
+	}
+	c := &Console{Options: o, pages: pages, links: newLoginLinks(o.Clock), hosts: map[string]bool{}, mux: http.NewServeMux()}
+	if o.PublicURL != "" {
+		u, err := url.Parse(o.PublicURL)
+		if err != nil || u.Host == "" {
+			return nil, fmt.Errorf("public_url: %q is no address", o.PublicURL)
+		}
+		c.hosts[u.Host] = true
+	}
+	c.routes()
+	return c, nil
+}
+
+func (c *Console) routes() {
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		panic(err) // the folder is in the binary
+	}
+	c.mux.Handle("GET /static/", http.StripPrefix("/static/", cached(http.FileServerFS(files))))
+	c.mux.HandleFunc("GET /login", c.loginPage)
+	c.mux.HandleFunc("GET /login/link", c.linkPage)
+	c.mux.HandleFunc("POST /login/link", c.linkLogin)
+	c.mux.HandleFunc("GET /login/start", c.startLogin)
+	c.mux.HandleFunc("GET /login/callback", c.finishLogin)
+	c.mux.HandleFunc("POST /logout", c.logout)
+	c.get("/{$}", "", c.home)
+	c.get("/organizations/{organization}", seeTokens, c.overview)
+	c.get("/organizations/{organization}/tokens", seeTokens, c.tokens)
+	c.get("/organizations/{organization}/tokens/{id}", seeTokens, c.token)
+	c.post("/organizations/{organization}/tokens/confirm", changeTokens, c.confirm)
+	c.post("/organizations/{organization}/tokens/act", changeTokens, c.act)
+	c.get("/organizations/{organization}/review", reviewTokens, c.review)
+	c.get("/organizations/{organization}/review/{id}", reviewTokens, c.reviewOne)
+	c.post("/organizations/{organization}/review/{id}", reviewTokens, c.decide)
+	c.get("/organizations/{organization}/policy", seeTokens, c.policy)
+	c.post("/organizations/{organization}/policy", changePolicy, c.setPolicy)
+	c.get("/organizations/{organization}/members", seeTokens, c.members)
+	c.get("/organizations/{organization}/audit", seeTokens, c.audit)
+	c.get("/bundles", operate, c.bundles)
+	c.get("/tokens/{id}", "", c.owned)
+	c.get("/me", "", c.mine)
+}
+
+// ServeHTTP answers. Requests for a host that is not the console's are refused,
+// so that a name that was made to point here (DNS rebinding) reaches nothing.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if !c.known(r.Host) {
+		c.fail(w, r, nil, &failure{http.StatusMisdirectedRequest, "Not this address", "This console is not served under the name that was asked for; set public_url to it."})
+		return
+	}
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.fail(w, r, nil, &failure{http.StatusForbidden, "Sent from elsewhere", "The form was sent by a page that is not this console's; nothing was changed."})
+	}))
+	protection.Handler(http.HandlerFunc(c.serve)).ServeHTTP(w, r)
+}
+
+func (c *Console) serve(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if broke := recover(); broke != nil {
+			c.Log.Error("the console broke", "path", r.URL.Path, "panic", broke)
+			c.fail(w, r, nil, &failure{http.StatusInternalServerError, "A mistake of ours", "The server made a mistake; its log tells more. Nothing was changed."})
+		}
+	}()
+	if h, pattern := c.mux.Handler(r); pattern == "" {
+		_ = h
+		c.fail(w, r, nil, &failure{http.StatusNotFound, "Not found", "There is no such page."})
+		return
+	}
+	c.mux.ServeHTTP(w, r)
+}
+
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// failure is a page that says what went wrong.
+type failure struct {
+	Status      int
+	Title, Text string
+}
+
+func (f *failure) Error() string { return f.Title + ": " + f.Text }
+
+// explain turns an error into a page. What is not the reader's business stays
+// in the log.
+func (c *Console) explain(err error) *failure {
+	var (
+		f        *failure
+		missing  *inventory.NotFound
+		invalid  *inventory.Invalid
+		conflict *inventory.Conflict
+	)
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &missing):
+		return &failure{http.StatusNotFound, "Not found", "There is nothing under this name, or it is not yours to see."}
+	case errors.As(err, &invalid):
+		return &failure{http.StatusUnprocessableEntity, "That cannot be", invalid.Field + " " + invalid.Problem + ". Nothing was changed."}
+	case errors.As(err, &conflict):
+		return &failure{http.StatusConflict, "It has changed", conflict.Problem + ". Nothing was changed; look again."}
+	}
+	c.Log.Error("the console failed", "error", err)
+	return &failure{http.StatusInternalServerError, "A mistake of ours", "The server could not do it; its log tells more. Nothing was changed."}
+}

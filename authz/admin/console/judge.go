@@ -1,0 +1,115 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
+
+// What callers ask for.
+const (
+	seeTokens    = "tokens.read"
+	reviewTokens = "tokens.review"
+	changeTokens = "tokens.write"
+	changePolicy = "policy.write"
+	operate      = "operate"
+)
+
+// Roles that may see an organization's tokens.
+const (
+	roleAdmin    = "admin"
+	roleReviewer = "reviewer"
+)
+
+// Judge says what a caller may do in an organization ("" for what concerns all).
+type Judge interface {
+	May(ctx context.Context, caller *Caller, action, organization string) (bool, error)
+}
+
+// ByRole judges by role alone: reviewers read and decide, administrators do
+// everything in their organization, operators everything.
+type ByRole struct{}
+
+// May implements [Judge].
+func (ByRole) May(_ context.Context, caller *Caller, action, organization string) (bool, error) {
+	if caller.Operator {
+		return true, nil
+	}
+	switch caller.Roles[organization] {
+	case roleAdmin:
+		return action != operate && organization != "", nil
+	case roleReviewer:
+		return action == seeTokens || action == reviewTokens, nil
+	}
+	return false, nil
+}
+
+// ask is a request on its way: who asks, and in which organization.
+type ask struct {
+	*http.Request
+	caller       *Caller
+	organization string
+	may          map[string]bool
+}
+
+// handler answers a request by a page or, with "", has answered it already.
+type handler func(w http.ResponseWriter, a *ask) error
+
+func (c *Console) get(path, action string, h handler)  { c.handle("GET "+path, action, h) }
+func (c *Console) post(path, action string, h handler) { c.handle("POST "+path, action, h) }
+
+// maxForm bounds what a form may send.
+const maxForm = 256 << 10
+
+// handle judges before it answers. An organization that the caller may not see
+// looks like one that does not exist.
+func (c *Console) handle(pattern, action string, h handler) {
+	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		caller, err := c.caller(r)
+		if err != nil {
+			c.fail(w, r, nil, c.explain(err))
+			return
+		}
+		if caller == nil {
+			c.strange(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		a := &ask{Request: r, caller: caller, organization: r.PathValue("organization"), may: map[string]bool{}}
+		if err := c.judge(a, action); err != nil {
+			c.fail(w, r, a, c.explain(err))
+			return
+		}
+		if err := h(w, a); err != nil {
+			c.fail(w, r, a, c.explain(err))
+		}
+	})
+}
+
+func (c *Console) judge(a *ask, action string) error {
+	for _, one := range []string{seeTokens, reviewTokens, changeTokens, changePolicy, operate} {
+		may, err := c.Judge.May(a.Context(), a.caller, one, a.organization)
+		if err != nil {
+			return err
+		}
+		a.may[one] = may
+	}
+	switch {
+	case action == "" || a.may[action]:
+		return nil
+	case a.organization != "" && a.may[seeTokens]:
+		return &failure{http.StatusForbidden, "Not yours to do", "Your role in " + a.organization + " does not allow this."}
+	}
+	return &failure{http.StatusNotFound, "Not found", "There is nothing under this name, or it is not yours to see."}
+}
+
+// strange answers who is not logged in: a page to log in on, from which they
+// come back.
+func (c *Console) strange(w http.ResponseWriter, r *http.Request) {
+	to := "/login"
+	if r.Method == http.MethodGet {
+		to += "?next=" + url.QueryEscape(r.URL.RequestURI())
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}

@@ -1,0 +1,141 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed templates
+var templates embed.FS
+
+type page struct{ *template.Template }
+
+// parsePages puts each page into the layout. A template that does not parse
+// keeps the server from starting.
+func parsePages() (map[string]page, error) {
+	names, err := fs.Glob(templates, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	layout, err := template.New("layout").Funcs(functions).ParseFS(templates, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("read the console's layout: %w", err)
+	}
+	pages := map[string]page{}
+	for _, name := range names {
+		short := strings.TrimSuffix(path.Base(name), ".html")
+		if short == "layout" || short == "parts" {
+			continue
+		}
+		t, err := layout.Clone()
+		if err == nil {
+			_, err = t.ParseFS(templates, name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the console's page %s: %w", short, err)
+		}
+		pages[short] = page{t}
+	}
+	return pages, nil
+}
+
+var functions = template.FuncMap{
+	"date":   func(t any) string { return shown(t, time.DateOnly) },
+	"moment": func(t any) string { return shown(t, "2006-01-02 15:04 UTC") },
+	"iso":    func(t any) string { return shown(t, time.RFC3339) },
+	"words":  statusWords,
+	"tone":   statusTone,
+	"kind":   kindWords,
+	"grant":  grantWords,
+	"join":   strings.Join,
+	"word":   permissionWord,
+	"label":  func(status string) string { return strings.ReplaceAll(status, "_", " ") },
+	"list": func(all ...string) []string { return all },
+	"sub1":   func(n int) int { return n - 1 },
+	"plural": func(n int, one, many string) string {
+		if n == 1 {
+			return "1 " + one
+		}
+		return fmt.Sprint(n) + " " + many
+	},
+	"dict": func(pairs ...any) map[string]any {
+		m := map[string]any{}
+		for i := 0; i+1 < len(pairs); i += 2 {
+			m[pairs[i].(string)] = pairs[i+1]
+		}
+		return m
+	},
+}
+
+func shown(v any, layout string) string {
+	switch t := v.(type) {
+	case time.Time:
+		if !t.IsZero() {
+			return t.UTC().Format(layout)
+		}
+	case *time.Time:
+		if t != nil && !t.IsZero() {
+			return t.UTC().Format(layout)
+		}
+	}
+	return ""
+}
+
+// frame is what the layout needs.
+type frame struct {
+	Title        string
+	Page         string
+	Version      string
+	Caller       *Caller
+	Organization string
+	May          map[string]bool
+	Done         string
+	Path         string
+	Now          time.Time
+	Body         any
+}
+
+// done are the sentences shown after a change, by the word in the address: what
+// comes from an address is never shown as it is.
+var done = map[string]string{
+	"approved": "Approved. It is in force.", "denied": "Denied. It is in force.", "revoked": "Revoked. It is in force.",
+	"suspended": "Suspended. It is in force.", "resumed": "Resumed. It is in force.", "policy": "The token policy is changed.",
+	"last": "Decided. Nothing else waits.", "asked": "The owner is asked.", "assigned": "Assigned.", "saved": "Saved.",
+}
+
+func (c *Console) show(w http.ResponseWriter, r *http.Request, a *ask, status int, name, title string, body any) {
+	f := frame{Title: title, Page: name, Version: c.Version, Done: done[r.URL.Query().Get("done")], Path: r.URL.Path, Now: c.Clock(), Body: body}
+	if a != nil {
+		f.Caller, f.Organization, f.May = a.caller, a.organization, a.may
+	}
+	var b bytes.Buffer
+	if err := c.pages[name].ExecuteTemplate(&b, "layout", f); err != nil {
+		c.Log.Error("a page of the console cannot be written", "page", name, "error", err)
+		http.Error(w, "The server made a mistake; its log tells more.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = b.WriteTo(w) // the reader is gone: nobody to tell
+}
+
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, a *ask, f *failure) {
+	c.show(w, r, a, f.Status, "failure", f.Title, f)
+}
+
+// at is the path of a page of an organization.
+func at(organization string, parts ...string) string {
+	p := "/organizations/" + url.PathEscape(organization)
+	for _, part := range parts {
+		p += "/" + url.PathEscape(part)
+	}
+	return p
+}

@@ -1,0 +1,226 @@
+package console
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// pageSize is how many rows a listing shows.
+const pageSize = 50
+
+// statuses of the filter, in the order in which they are offered.
+var statuses = []string{"pending", "pending_frozen", "approved", "approval_ended", "denied", "suspended", "revoked", "none", "all"}
+
+// tokens is the listing: what reaches the organization, newest first. Revoked
+// ones are behind the switch.
+func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
+	q := a.URL.Query()
+	f := inventory.TokenFilter{Status: q.Get("status"), Kind: q.Get("kind"), Owner: q.Get("owner"), Query: q.Get("q")}
+	if f.Status == "" && q.Get("revoked") == "on" {
+		f.Status = "all"
+	}
+	if f.Status != "" && !slices.Contains(statuses, f.Status) {
+		f.Status = ""
+	}
+	rows, next, err := c.Queries.Tokens(a.Context(), a.organization, f, inventory.Page{Limit: pageSize, Cursor: q.Get("cursor")})
+	if err != nil {
+		return err
+	}
+	body := map[string]any{
+		"Rows": rows, "Filter": f, "Revoked": q.Get("revoked") == "on", "Statuses": statuses, "First": q.Get("cursor") == "",
+		"Filtered": f != (inventory.TokenFilter{}),
+	}
+	if next != "" {
+		body["Next"] = with(q, "cursor", next)
+	}
+	q.Del("cursor")
+	body["Start"] = "?" + q.Encode()
+	c.show(w, a.Request, a, http.StatusOK, "tokens", "Tokens of "+a.organization, body)
+	return nil
+}
+
+func with(q url.Values, key, value string) string {
+	changed := url.Values{}
+	for k, v := range q {
+		changed[k] = v
+	}
+	changed.Set(key, value)
+	return "?" + changed.Encode()
+}
+
+// token is one token: what it may, what holds, and what happened.
+func (c *Console) token(w http.ResponseWriter, a *ask) error {
+	row, err := c.Queries.Token(a.Context(), a.organization, a.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	c.show(w, a.Request, a, http.StatusOK, "token", row.DisplayName, map[string]any{
+		"Token": row, "Asked": compare(row),
+	})
+	return nil
+}
+
+// act is something that an administrator does with tokens.
+type action struct {
+	Name, Verb, Consequence, Done string
+	Comment                       string // what the field for a word asks for
+	command                       func(organization, token, comment string) inventory.Command
+}
+
+var actions = map[string]action{
+	"suspend": {
+		"suspend", "Suspend", "Stops now, can be resumed.", "suspended", "Why? The owner reads it.",
+		func(o, t, comment string) inventory.Command {
+			return inventory.SuspendToken{Organization: o, Token: t, Comment: comment}
+		},
+	},
+	"resume": {
+		"resume", "Resume", "Goes on as before.", "resumed", "A word to the owner.",
+		func(o, t, comment string) inventory.Command {
+			return inventory.ResumeToken{Organization: o, Token: t, Comment: comment}
+		},
+	},
+	"revoke": {
+		"revoke", "Revoke", "Ends for ever in this organization. Nothing brings it back.", "revoked", "Why? The owner reads it.",
+		func(o, t, comment string) inventory.Command {
+			return inventory.RevokeToken{Organization: o, Token: t, Comment: comment}
+		},
+	},
+}
+
+// mostAtOnce bounds how many tokens one form may act on.
+const mostAtOnce = 100
+
+func chosen(a *ask) (action, []string, error) {
+	if err := a.ParseForm(); err != nil {
+		return action{}, nil, &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
+	}
+	what, ok := actions[a.PostForm.Get("action")]
+	ids := a.PostForm["token"]
+	switch {
+	case !ok:
+		return what, nil, &failure{http.StatusUnprocessableEntity, "That cannot be", "Choose what to do. Nothing was changed."}
+	case len(ids) == 0:
+		return what, nil, &failure{http.StatusUnprocessableEntity, "No token chosen", "Tick the tokens first. Nothing was changed."}
+	case len(ids) > mostAtOnce:
+		return what, nil, &failure{http.StatusUnprocessableEntity, "Too many at once", "At most 100 tokens at a time. Nothing was changed."}
+	}
+	return what, ids, nil
+}
+
+// confirm names the tokens before anything happens to them. It changes nothing.
+func (c *Console) confirm(w http.ResponseWriter, a *ask) error {
+	what, ids, err := chosen(a)
+	if err != nil {
+		return err
+	}
+	rows, err := c.named(a.Context(), a.organization, ids)
+	if err != nil {
+		return err
+	}
+	c.show(w, a.Request, a, http.StatusOK, "confirm", what.Verb, map[string]any{"Action": what, "Rows": rows})
+	return nil
+}
+
+func (c *Console) named(ctx context.Context, organization string, ids []string) ([]*inventory.TokenRow, error) {
+	var rows []*inventory.TokenRow
+	for _, id := range ids {
+		row, err := c.Queries.Token(ctx, organization, id)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// result is what came of an action on one token.
+type result struct {
+	Token   *inventory.TokenRow
+	Problem string
+}
+
+// act does it, and shows what came of each where not all went well.
+func (c *Console) act(w http.ResponseWriter, a *ask) error {
+	what, ids, err := chosen(a)
+	if err != nil {
+		return err
+	}
+	rows, err := c.named(a.Context(), a.organization, ids)
+	if err != nil {
+		return err
+	}
+	failed := 0
+	results := make([]result, len(rows))
+	for i, row := range rows {
+		results[i].Token = row
+		if _, err := c.Commands.Do(a.Context(), a.caller.actor(), what.command(a.organization, row.ID, a.PostForm.Get("comment"))); err != nil {
+			results[i].Problem = c.explain(err).Text
+			failed++
+		}
+	}
+	if failed > 0 {
+		c.show(w, a.Request, a, http.StatusConflict, "results", what.Verb, map[string]any{"Action": what, "Results": results, "Failed": failed})
+		return nil
+	}
+	to := at(a.organization, "tokens")
+	if len(ids) == 1 {
+		to = at(a.organization, "tokens", ids[0])
+	}
+	http.Redirect(w, a.Request, to+"?done="+what.Done, http.StatusSeeOther)
+	return nil
+}
+
+// asked is a permission on an entity, as asked and as approved.
+type asked struct {
+	Entity      string
+	Permissions []askedPermission
+}
+
+type askedPermission struct {
+	Name, Word      string
+	Asked, Approved bool
+}
+
+// compare puts what a token asks for on an organization and what is approved
+// side by side.
+func compare(t *inventory.TokenRow) []asked {
+	var out []asked
+	find := func(entity string) *asked {
+		for i := range out {
+			if out[i].Entity == entity {
+				return &out[i]
+			}
+		}
+		out = append(out, asked{Entity: entity})
+		return &out[len(out)-1]
+	}
+	mark := func(e *asked, name string) *askedPermission {
+		for i := range e.Permissions {
+			if e.Permissions[i].Name == name {
+				return &e.Permissions[i]
+			}
+		}
+		e.Permissions = append(e.Permissions, askedPermission{Name: name, Word: permissionWord(name)})
+		return &e.Permissions[len(e.Permissions)-1]
+	}
+	for _, g := range t.Grants {
+		e := find(grantWords(g.Entity))
+		for _, p := range g.Permissions {
+			mark(e, p).Asked = true
+		}
+	}
+	if t.Authorization != nil {
+		for _, g := range t.Authorization.Grants {
+			e := find(grantWords(g.Entity))
+			for _, p := range g.Permissions {
+				mark(e, p).Approved = true
+			}
+		}
+	}
+	return out
+}
