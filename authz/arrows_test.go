@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"authz/record":              {"authz"},
 	"authz/hygiene":             {"authz"},
 	"authz/admin":               {"authz", "authz/credential", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene"},
+	"authz/admin/console":       {"authz", "authz/inventory"},
 	"authz/admin/client":        {"authz", "authz/credential", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene", "authz/admin"},
 	"bundles":                   {"authz"},
 	"rego":                      {},

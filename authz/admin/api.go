@@ -81,7 +81,9 @@ type Options struct {
 	Refusals  Refusals
 	Decider   Decider
 	Digester  Digester
-	Version   string
+	// Logins makes links to the console; may be nil.
+	Logins  Logins
+	Version string
 	// SystemOwners are users whose tokens may be an operator's.
 	SystemOwners []string
 	// Log takes what failed here and is no fault of who asked; default: nowhere.
@@ -112,6 +114,7 @@ func Handler(o Options) http.Handler {
 	api.audit()
 	api.policies()
 	api.check()
+	api.logins()
 	api.refusals()
 	return identified(mux, o.Log)
 }

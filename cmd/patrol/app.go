@@ -237,24 +237,47 @@ func (a *App) listenAdmin() error {
 	if c.Socket == "" {
 		c.Socket = filepath.Join(a.Config.DataDir, "admin.sock")
 	}
-	handler := admin.Handler(admin.Options{
+	pages, err := a.newConsole()
+	if err != nil {
+		return err
+	}
+	api := admin.Handler(admin.Options{
 		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a), Refusals: a.Records, Digester: a.digester,
-		Version: version, SystemOwners: c.SystemOwners, Log: a.Log,
+		Logins: loginLinks{a, pages}, Version: version, SystemOwners: c.SystemOwners, Log: a.Log,
 	})
-	socket, err := admin.Listen(c.Socket, handler)
+	socket, err := admin.Listen(c.Socket, api)
 	if err != nil {
 		return err
 	}
 	a.admin = append(a.admin, socket)
-	if c.Listen == "" || c.Listen == "off" {
+	return a.listenConsole(withConsole(api, pages))
+}
+
+// defaultAdmin is where the API and the console are, where nothing else is said.
+const defaultAdmin = "127.0.0.1:8283"
+
+// listenConsole listens on TCP. An address that nobody asked for is done
+// without when it is taken: decisions matter more.
+func (a *App) listenConsole(h http.Handler) error {
+	c := &a.Config.Admin
+	asked := c.Listen != ""
+	if !asked {
+		c.Listen = defaultAdmin
+	}
+	if c.Listen == "off" {
 		return nil
 	}
 	l, err := extauthz.Listen(c.Listen, extauthz.ListenOptions{Insecure: c.Insecure})
 	if err != nil {
-		return err
+		if asked {
+			return err
+		}
+		a.Log.Warn("the console is not served; give --admin another address", "error", err)
+		c.Listen = "off"
+		return nil
 	}
 	c.Listen = l.Addr().String()
-	a.admin = append(a.admin, admin.NewServer(l, handler))
+	a.admin = append(a.admin, admin.NewServer(l, h))
 	return nil
 }
 

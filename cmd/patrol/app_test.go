@@ -46,6 +46,7 @@ func startApp(t testing.TB, change func(*Config)) *world {
 	config := Config{DataDir: filepath.Join(dir, "data")}
 	config.ExtAuthz.Listen = []string{"127.0.0.1:0", "unix:" + filepath.Join(dir, "ext_authz.sock")}
 	config.Diagnostics.Listen = "127.0.0.1:0"
+	config.Admin.Listen = "off"
 	if change != nil {
 		change(&config)
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Policy      PolicyConfig    `yaml:"policy"`
 	Inventory   InventoryConfig `yaml:"inventory"`
 	Answer      AnswerConfig    `yaml:"answer"`
+	Login       LoginConfig     `yaml:"login"`
 	Mail        MailConfig      `yaml:"mail"`
 	Webhooks    []WebhookConfig `yaml:"webhooks"`
 	Log         LogConfig       `yaml:"log"`
@@ -77,8 +78,8 @@ type InventoryConfig struct {
 	// PostgreSQL database, without a password.
 	Database             string   `yaml:"database"`
 	DatabasePasswordFile string   `yaml:"database_password_file"`
-	MaxStaleness  duration `yaml:"max_staleness"`
-	DigestKeyFile string   `yaml:"digest_key_file"`
+	MaxStaleness         duration `yaml:"max_staleness"`
+	DigestKeyFile        string   `yaml:"digest_key_file"`
 }
 
 // AnswerConfig says what clients are told.

@@ -32,6 +32,7 @@ type CLI struct {
 	Token      TokenCmd      `cmd:"" help:"Tokens: issue, list, revoke."`
 	Approval   ApprovalCmd   `cmd:"" help:"Approval requests: list, approve, deny."`
 	Check      CheckCmd      `cmd:"" help:"Say how a request would be decided, and why."`
+	Login      LoginCmd      `cmd:"" help:"Print a link that logs in to the console."`
 	Why        WhyCmd        `cmd:"" help:"Say why a request was refused."`
 	Whoami     WhoamiCmd     `cmd:"" help:"Say as whom the server knows you."`
 	Policy     PolicyCmd     `cmd:"" help:"Token policies: list, test, check."`

@@ -49,14 +49,14 @@ type BundleSource struct {
 	Warnings                                       []string
 }
 
-// Options of the console. Commands, Queries, Policy and Sessions are required.
+// Options of the console. Commands, Queries, Policy, Sessions and Judge are
+// required.
 type Options struct {
 	Commands Commands
 	Queries  Queries
 	Policy   Policy
 	Sessions Sessions
-	// Judge says what a caller may; default: [ByRole].
-	Judge Judge
+	Judge    Judge
 	// PublicURL is where people reach the console; "" for loopback alone.
 	PublicURL string
 	// Provider logs people in by OpenID Connect; nil: only by patrol login.
@@ -90,9 +90,6 @@ func New(o Options) (*Console, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Judge == nil {
-		o.Judge = ByRole{}
 	}
 	pages, err := parsePages()
 	if err != nil {

@@ -21,27 +21,10 @@ const (
 	roleReviewer = "reviewer"
 )
 
-// Judge says what a caller may do in an organization ("" for what concerns all).
+// Judge says what a caller may do in an organization ("" for what concerns
+// patrol as a whole); data.patrol.console does.
 type Judge interface {
-	May(ctx context.Context, caller *Caller, action, organization string) (bool, error)
-}
-
-// ByRole judges by role alone: reviewers read and decide, administrators do
-// everything in their organization, operators everything.
-type ByRole struct{}
-
-// May implements [Judge].
-func (ByRole) May(_ context.Context, caller *Caller, action, organization string) (bool, error) {
-	if caller.Operator {
-		return true, nil
-	}
-	switch caller.Roles[organization] {
-	case roleAdmin:
-		return action != operate && organization != "", nil
-	case roleReviewer:
-		return action == seeTokens || action == reviewTokens, nil
-	}
-	return false, nil
+	May(ctx context.Context, caller *Caller, organization string) (map[string]bool, error)
 }
 
 // ask is a request on its way: who asks, and in which organization.
@@ -52,7 +35,7 @@ type ask struct {
 	may          map[string]bool
 }
 
-// handler answers a request by a page or, with "", has answered it already.
+// handler answers a request, or says why not.
 type handler func(w http.ResponseWriter, a *ask) error
 
 func (c *Console) get(path, action string, h handler)  { c.handle("GET "+path, action, h) }
@@ -76,7 +59,7 @@ func (c *Console) handle(pattern, action string, h handler) {
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
-		a := &ask{Request: r, caller: caller, organization: r.PathValue("organization"), may: map[string]bool{}}
+		a := &ask{Request: r, caller: caller, organization: r.PathValue("organization")}
 		if err := c.judge(a, action); err != nil {
 			c.fail(w, r, a, c.explain(err))
 			return
@@ -88,13 +71,12 @@ func (c *Console) handle(pattern, action string, h handler) {
 }
 
 func (c *Console) judge(a *ask, action string) error {
-	for _, one := range []string{seeTokens, reviewTokens, changeTokens, changePolicy, operate} {
-		may, err := c.Judge.May(a.Context(), a.caller, one, a.organization)
-		if err != nil {
-			return err
-		}
-		a.may[one] = may
+	may, err := c.Judge.May(a.Context(), a.caller, a.organization)
+	if err != nil {
+		c.Log.Error("the console cannot judge a caller", "error", err)
+		return &failure{http.StatusServiceUnavailable, "Not now", "Whether you may see this could not be judged: the policy could not be evaluated. Nothing was changed."}
 	}
+	a.may = may
 	switch {
 	case action == "" || a.may[action]:
 		return nil

@@ -27,9 +27,9 @@ func newLoginLinks(clock func() time.Time) *loginLinks {
 	return &loginLinks{codes: map[string]loginLink{}, clock: clock}
 }
 
-// LoginCode makes a code with which the caller logs in once, within 5 minutes:
-// who asks was authenticated by the socket. The page is /login/link?code=….
-func (c *Console) LoginCode(caller Caller) string {
+// LoginCode makes a code with which the caller logs in once, within 5 minutes, on
+// the page /login/link?code=…: who asks was authenticated by the socket.
+func (c *Console) LoginCode(caller Caller) (code string, until time.Time) {
 	code, l := newSecret(), c.links
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,8 +38,9 @@ func (c *Console) LoginCode(caller Caller) string {
 			delete(l.codes, h)
 		}
 	}
-	l.codes[hashOf(code)] = loginLink{caller, l.clock().Add(linkFor)}
-	return code
+	until = l.clock().Add(linkFor)
+	l.codes[hashOf(code)] = loginLink{caller, until}
+	return code, until
 }
 
 // take consumes a code.

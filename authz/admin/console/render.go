@@ -58,7 +58,7 @@ var functions = template.FuncMap{
 	"join":   strings.Join,
 	"word":   permissionWord,
 	"label":  func(status string) string { return strings.ReplaceAll(status, "_", " ") },
-	"list": func(all ...string) []string { return all },
+	"list":   func(all ...string) []string { return all },
 	"sub1":   func(n int) int { return n - 1 },
 	"plural": func(n int, one, many string) string {
 		if n == 1 {

@@ -97,20 +97,21 @@ func (c *Console) caller(r *http.Request) (*Caller, error) {
 		return nil, err
 	}
 	caller := s.Caller
+	if caller.Operator {
+		return &caller, nil
+	}
 	roles := map[string]string{}
 	for o, role := range caller.Roles {
 		roles[o] = role
 	}
-	if !caller.Operator {
-		// Looked up each time: who loses a role has lost it with the next page.
-		present, err := c.Queries.Roles(r.Context(), caller.Name)
-		if err != nil {
-			return nil, err
-		}
-		for o, role := range present {
-			if rank[role] > rank[roles[o]] {
-				roles[o] = role
-			}
+	// Looked up each time: who loses a role has lost it with the next page.
+	present, err := c.Queries.Roles(r.Context(), caller.Name)
+	if err != nil {
+		return nil, err
+	}
+	for o, role := range present {
+		if rank[role] > rank[roles[o]] {
+			roles[o] = role
 		}
 	}
 	caller.Roles = roles

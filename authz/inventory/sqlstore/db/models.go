@@ -117,6 +117,13 @@ type Request struct {
 	Comment        string `db:"comment"`
 }
 
+type Session struct {
+	Hash      string `db:"hash"`
+	Caller    string `db:"caller"`
+	CreatedAt int64  `db:"created_at"`
+	ExpiresAt int64  `db:"expires_at"`
+}
+
 type Token struct {
 	ID          string `db:"id"`
 	Digest      []byte `db:"digest"`

@@ -1,0 +1,39 @@
+# METADATA
+# title: Who may do what in the console
+# description: |
+#   Judges who is logged in, page by page and action by action. The role is that
+#   in the organization of the page: the greater of the membership's and of what
+#   the login provider's groups give. An absent fact allows nothing.
+# schemas:
+#   - input:
+#       type: object
+#       properties:
+#         caller:
+#           type: object
+#           properties:
+#             name: {type: string}
+#             operator: {type: boolean}
+#             role: {type: string}
+#         organization: {type: string}
+package patrol.console
+
+# METADATA
+# title: What may be done
+# description: The actions that the caller may do in the organization; without one, what concerns patrol as a whole.
+# entrypoint: true
+may contains action if {
+	input.caller.operator == true
+	some action in ["operate", "policy.write", "tokens.read", "tokens.review", "tokens.write"]
+}
+
+may contains action if {
+	input.organization != ""
+	some action in by_role[input.caller.role]
+}
+
+# METADATA
+# description: What each role may; other roles may nothing here.
+by_role := {
+	"admin": ["policy.write", "tokens.read", "tokens.review", "tokens.write"],
+	"reviewer": ["tokens.read", "tokens.review"],
+}
