@@ -159,6 +159,11 @@ func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast
 		return err
 	}
 	compiled := Compiled{Compiler: compiler, Store: store, Data: data, Revision: rules.Revision}
+	if o.Sources != nil {
+		if rules.Router, err = o.Sources(ctx, compiled, rules.Router); err != nil {
+			return err
+		}
+	}
 	if rules.Evaluator, err = o.Build(ctx, compiled); err != nil {
 		return err
 	}

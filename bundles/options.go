@@ -39,6 +39,9 @@ type Options struct {
 	Asker func(Compiled) authz.Asker
 	// Router compiles a candidate's route tables.
 	Router func(data map[string]any) (authz.Router, error)
+	// Sources makes the router of a candidate from its table, where more than the
+	// table says what a request is about. May be nil.
+	Sources func(context.Context, Compiled, authz.Router) (authz.Router, error)
 	// PoliciesInUse lists the token policies that organizations have chosen; a
 	// candidate that drops one is refused. May be nil.
 	PoliciesInUse func(context.Context) ([]string, error)

@@ -2,6 +2,7 @@ package bundles
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/metrics"
 	"time"
@@ -13,6 +14,10 @@ import (
 // state, and requests without this or that fact. Each must end in time with a
 // decision whose reason is declared.
 func (o *Options) probe(ctx context.Context, rules *authz.Ruleset) error {
+	var refusal *authz.Refusal
+	if _, err := rules.Router.Route(request{}); err != nil && !errors.As(err, &refusal) {
+		return fmt.Errorf("probe of the routes: %w", err)
+	}
 	for _, s := range samples(rules.Policies) {
 		limited, cancel := context.WithTimeout(ctx, o.ProbeTimeout)
 		before := allocated()

@@ -103,7 +103,8 @@ func kind(s map[string]any) string {
 // any is a value of any type.
 func (w *words) any() ast.Value {
 	return []ast.Value{
-		ast.Null{}, ast.Boolean(true), ast.Boolean(false), ast.Number("0"), ast.Number("1.5"), ast.String(w.word()),
+		ast.Null{},
+		ast.Boolean(true), ast.Boolean(false), ast.Number("0"), ast.Number("1.5"), ast.String(w.word()),
 		ast.NewArray(), ast.NewArray(ast.StringTerm(w.word())), ast.NewObject(),
 	}[w.IntN(9)]
 }

@@ -10,27 +10,40 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/topdown"
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
-	"github.com/open-policy-agent/opa/v1/topdown/print"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/input"
 )
 
 // Topdown evaluates by OPA's interpreter. It is safe for concurrent use.
+//
+// It calls package topdown itself: package rego would, for each evaluation,
+// begin a transaction, start a goroutine that waits for the caller's end, and
+// make a result set of what is one value.
 type Topdown struct {
 	entries []entry
 	builder *input.Builder
 	timeout time.Duration
-	print   print.Hook
+	options Options
+	// txn reads the store, which never changes, for as long as the evaluator is
+	// in use.
+	txn     storage.Transaction
 	values  cache.InterQueryValueCache
 	queries cache.InterQueryCache
 }
 
+// entry is "data.path = decision", compiled.
 type entry struct {
-	name  string
-	query rego.PreparedEvalQuery
+	name     string
+	body     ast.Body
+	compiler ast.QueryCompiler
 }
+
+// result is the variable that an entry binds its value to.
+const result = ast.Var("decision")
 
 var _ authz.Evaluator = (*Topdown)(nil)
 
@@ -39,18 +52,22 @@ func NewTopdown(ctx context.Context, o Options) (*Topdown, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
+	txn, err := o.Store.NewTransaction(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the bundle's data: %w", err)
+	}
 	t := &Topdown{
-		timeout: o.Timeout, print: o.Print,
+		timeout: o.Timeout, options: o, txn: txn,
 		values:  cache.NewInterQueryValueCache(ctx, nil),
 		queries: cache.NewInterQueryCache(nil),
 	}
 	fields := make([]*input.Fields, len(o.Decisions))
 	for i, path := range o.Decisions {
-		query, err := prepare(ctx, &o, path)
+		e, err := prepare(&o, path)
 		if err != nil {
 			return nil, fmt.Errorf("prepare the decision %s: %w", path, err)
 		}
-		t.entries = append(t.entries, entry{name: path, query: query})
+		t.entries = append(t.entries, e)
 		fields[i] = input.FieldsOf(o.Compiler, ast.NewBody(ast.NewExpr(ast.NewTerm(PathRef(path)))))
 	}
 	build := input.Options{CredentialHeaders: o.CredentialHeaders, ExposeCredential: o.ExposeCredential}
@@ -61,16 +78,11 @@ func NewTopdown(ctx context.Context, o Options) (*Topdown, error) {
 	return t, nil
 }
 
-func prepare(ctx context.Context, o *Options, path string) (rego.PreparedEvalQuery, error) {
-	return rego.New(
-		rego.ParsedQuery(ast.NewBody(ast.NewExpr(ast.NewTerm(PathRef(path))))),
-		rego.Compiler(o.Compiler),
-		rego.Store(o.Store),
-		rego.Runtime(o.Runtime),
-		rego.EnablePrintStatements(o.Print != nil),
-		// The result stays a term: Decode reads it without a detour.
-		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
-	).PrepareForEval(ctx)
+func prepare(o *Options, path string) (entry, error) {
+	e := entry{name: path, compiler: o.Compiler.QueryCompiler()}
+	var err error
+	e.body, err = e.compiler.Compile(ast.NewBody(ast.Equality.Expr(ast.NewTerm(PathRef(path)), ast.NewTerm(result))))
+	return e, err
 }
 
 // PathRef turns a path below data, "patrol/authz/decision", into a reference.
@@ -131,17 +143,29 @@ func (t *Topdown) decide(ctx context.Context, e *entry, in ast.Value, now time.T
 
 // evaluate returns what one entry comes to.
 func (t *Topdown) evaluate(ctx context.Context, e *entry, in ast.Value, now time.Time) (ast.Value, error) {
-	results, err := e.query.Eval(ctx,
-		rego.EvalParsedInput(in),
-		rego.EvalTime(now),
-		rego.EvalPrintHook(t.print),
-		rego.EvalInterQueryBuiltinCache(t.queries),
-		rego.EvalInterQueryBuiltinValueCache(t.values),
-	)
-	if err != nil {
+	ends := topdown.NewCancel()
+	defer context.AfterFunc(ctx, ends.Cancel)()
+	q := topdown.NewQuery(e.body).WithQueryCompiler(e.compiler).WithCompiler(t.options.Compiler).
+		WithStore(t.options.Store).WithTransaction(t.txn).WithInput(ast.NewTerm(in)).WithTime(now).WithCancel(ends).
+		WithRuntime(t.options.Runtime).WithPrintHook(t.options.Print).
+		WithInterQueryBuiltinCache(t.queries).WithInterQueryBuiltinValueCache(t.values)
+	var value ast.Value
+	err := q.Iter(ctx, func(r topdown.QueryResult) error {
+		if value != nil {
+			return ErrMultiple
+		}
+		if v := r[result]; v != nil {
+			value = v.Value
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
 		return nil, err
+	case value == nil:
+		return nil, ErrUndefined
 	}
-	return Single(results)
+	return value, nil
 }
 
 // Errors of results that are no decision.

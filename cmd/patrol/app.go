@@ -120,6 +120,7 @@ func (a *App) openState(ctx context.Context) error {
 	p := a.Config.Policy
 	o := gateOptions(p.Decisions, p.ExposeCredential, p.CredentialHeaders)
 	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock, o.AllowNet = p.Bundles, remote, dir, a.Log, a.Clock, p.AllowNet
+	o.Sources = routeSources(p.ContextExtensions, p.ExposeCredential, p.CredentialHeaders)
 	if section, err := a.Config.dropIn(); err != nil {
 		return err
 	} else if section != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	"github.com/patrol-authz/patrol/authz/routing"
 	"github.com/patrol-authz/patrol/bundles"
 )
 
@@ -68,6 +69,8 @@ type PolicyConfig struct {
 	ExposeCredential  bool     `yaml:"expose_credential"`
 	CredentialHeaders []string `yaml:"credential_headers"`
 	TrustedHops       int      `yaml:"trusted_hops"`
+	// ContextExtensions are the keys of Envoy's that may say what a route is about.
+	ContextExtensions []string `yaml:"context_extensions"`
 	// AllowNet are hosts that rules may ask.
 	AllowNet []string `yaml:"allow_net"`
 }
@@ -145,6 +148,9 @@ func expand(text string) string {
 }
 
 func (c *Config) check() error {
+	if err := routing.CheckExtensions(c.Policy.ContextExtensions); err != nil {
+		return fmt.Errorf("policy.context_extensions: %w", err)
+	}
 	if _, err := c.socketMode(); err != nil {
 		return err
 	}

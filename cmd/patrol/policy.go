@@ -31,7 +31,28 @@ func gateOptions(decisions []string, expose bool, headers []string) bundles.Opti
 		Asker: func(c bundles.Compiled) authz.Asker {
 			return engine.NewAsker(engine.Options{Compiler: c.Compiler, Store: c.Store})
 		},
-		Router: func(data map[string]any) (authz.Router, error) { return routing.FromData(data) },
+		Router:  func(data map[string]any) (authz.Router, error) { return routing.FromData(data) },
+		Sources: routeSources(nil, expose, headers),
+	}
+}
+
+// routeSources puts an overlay's rule before the route table, and keys of
+// context_extensions behind it.
+func routeSources(extensions []string, expose bool, headers []string) func(context.Context, bundles.Compiled, authz.Router) (authz.Router, error) {
+	return func(ctx context.Context, c bundles.Compiled, table authz.Router) (authz.Router, error) {
+		rule, err := engine.NewRoutes(ctx, engine.Options{Compiler: c.Compiler, Store: c.Store, ExposeCredential: expose, CredentialHeaders: headers})
+		if err != nil {
+			return nil, err
+		}
+		entries, isTable := table.(*routing.Router)
+		if !isTable || rule == nil && len(extensions) == 0 {
+			return table, nil
+		}
+		s := &routing.Sources{Router: entries, Extensions: extensions}
+		if rule != nil {
+			s.Rule = rule.Route
+		}
+		return s, nil
 	}
 }
 

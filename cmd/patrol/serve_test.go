@@ -82,7 +82,7 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 			if c.prepare != nil {
 				c.prepare(t, data)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 			defer cancel()
 			before := contents(t, data)
 			cmd := exec.CommandContext(ctx, binary, args...)
@@ -97,6 +97,9 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 				if !strings.Contains(string(out), w) {
 					t.Errorf("the error does not say %q:\n%s", w, out)
 				}
+			}
+			if text := strings.TrimSpace(string(out)); c.exit == 1 && strings.Contains(text, "\n") {
+				t.Errorf("that is more than one sentence:\n%s", text)
 			}
 			if c.prepare != nil && !maps.Equal(contents(t, data), before) {
 				t.Errorf("the data directory was changed")

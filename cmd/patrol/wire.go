@@ -122,7 +122,7 @@ func routes(r *authz.Ruleset) any {
 	if r == nil {
 		return []routing.Entry{}
 	}
-	if table, ok := r.Router.(*routing.Router); ok {
+	if table, ok := r.Router.(interface{ Entries() []routing.Entry }); ok {
 		return table.Entries()
 	}
 	return []routing.Entry{}

@@ -94,7 +94,8 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	}
 	var version int
 	if err := s.readDB.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
-		return fmt.Errorf("reach the database %s: %w", s.name, err)
+		// The driver's error has a line for each address that it tried.
+		return fmt.Errorf("reach the database %s: %s", s.name, strings.Join(strings.Fields(err.Error()), " "))
 	}
 	if version < oldest {
 		return fmt.Errorf("the database %s is PostgreSQL %d; 14 or newer is needed", s.name, version/10000)

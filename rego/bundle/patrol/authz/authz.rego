@@ -26,16 +26,22 @@ found contains reason if some reason in data.local.checks[_].reasons
 
 found contains reason if some reason in token_policy.reasons
 
+# Nothing was found against the request, which is what most requests come to:
+# the lists below need not be made then.
+clear if count(found) == 0
+
 # METADATA
 # description: Reasons in the order in which they are told; an overlay's own come last.
-ordered := [] if count(found) == 0
+ordered := [] if clear
 
 else := array.concat(
 	[reason | some reason in data.patrol.order; reason in found],
 	[reason | some reason in found; not reason in data.patrol.order],
 )
 
-refusals := [reason | some reason in ordered; not reason in waived]
+refusals := [] if clear
+
+else := [reason | some reason in ordered; not reason in waived]
 
 waived := waivers.waived(found)
 
@@ -44,25 +50,6 @@ waived := waivers.waived(found)
 added := [] if not input.organization.next_token_policy
 
 else := [reason | some reason in data.patrol.order; reason in token_policy.next; not reason in found]
-
-verdict := {
-	"allowed": false,
-	"reason": refusals[0],
-	"reasons": ordered,
-	"next": added,
-	"request_approval": ask,
-} if {
-	count(refusals) > 0
-	not anonymous
-}
-
-verdict := {
-	"allowed": true,
-	"reason": "anonymous",
-	"reasons": ordered,
-	"anonymous": true,
-	"request_approval": ask,
-} if anonymous
 
 verdict := {
 	"allowed": true,
@@ -76,6 +63,26 @@ verdict := {
 	admission.granted
 }
 
+else := {
+	"allowed": true,
+	"reason": "anonymous",
+	"reasons": ordered,
+	"anonymous": true,
+	"request_approval": ask,
+} if {
+	anonymous
+}
+
+else := {
+	"allowed": false,
+	"reason": refusals[0],
+	"reasons": ordered,
+	"next": added,
+	"request_approval": ask,
+} if {
+	count(refusals) > 0
+}
+
 # A public resource is served without the credential where the token may not be used on it.
 anonymous if {
 	count(refusals) > 0
@@ -87,7 +94,7 @@ anonymous if {
 
 default exception := ""
 
-exception := waivers.used(found)[0]
+exception := waivers.used(found)[0] if not clear
 
 excepted if exception != ""
 
@@ -95,7 +102,7 @@ default ask := false
 
 # A request is opened all the same where a waiver lets the token pass.
 ask if {
-	"approval_pending" in (found | token_policy.next)
+	waits
 	not "no_grant" in found
 	not "owner_not_member" in found
 	not "token_revoked" in found
@@ -103,11 +110,19 @@ ask if {
 
 ask if widened
 
+waits if "approval_pending" in found
+
+waits if {
+	input.organization.next_token_policy
+	"approval_pending" in token_policy.next
+}
+
 # Grants that were added after the approval are asked for; the old ones go on.
 widened if {
 	lib.approval_asked
 	input.authorization.state == "approved"
 	input.authorization.expired == false
+	input.authorization.effective != input.authorization.current
 	some grant in input.authorization.current
 	some permission in grant.permissions
 	not approved(grant.entity, permission)
@@ -125,7 +140,7 @@ allow_reason := "unmanaged" if input.route.access == "unmanaged"
 
 else := "exception" if excepted
 
-else := "observed" if count(waived) > 0
+else := "observed" if not clear
 
 else := "grace_period" if count(added) > 0
 

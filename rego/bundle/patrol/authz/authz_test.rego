@@ -159,6 +159,18 @@ test_widened_grants_ask_again if {
 	d.request_approval
 }
 
+# Whatever the effective grants say: what is approved is not asked for again.
+test_approved_grants_are_not_asked_for_again if {
+	d := decide([
+		approval,
+		set("/authorization/state", "approved"),
+		set("/authorization/expired", false),
+		set("/authorization/grants", data.patrol.fixtures_test.request.authorization.current),
+		set("/authorization/effective", []),
+	])
+	not d.request_approval
+}
+
 test_overlay_rights_win if {
 	d := authz.decision with input as patched([]) with data.local.rights as {"roles": {"write": []}}
 	d.reason == "insufficient_permission"

@@ -32,7 +32,7 @@ token_allows if {
 # Where an approval is asked for, what was approved bounds what was granted.
 usable := input.authorization.effective if lib.approval_asked
 
-usable := input.authorization.current if not lib.approval_asked
+else := input.authorization.current
 
 covers(entity) if {
 	entity.type in {"organization", "user"}
