@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"authz/inventory/sqlstore":  {"authz", "authz/hygiene", "authz/inventory", "authz/inventory/auditlog", "authz/inventory/sqlstore/db", "authz/usage"},
 	"authz/inventory/auditlog":  {"authz", "authz/inventory"},
 	"authz/inventory/snapshot":  {"authz", "authz/inventory"},
-	"authz/inventory/storetest": {"authz", "authz/inventory"},
+	"authz/inventory/storetest": {"authz", "authz/inventory", "authz/inventory/auditlog"},
 	"authz/notify":              {},
 	"authz/telemetry":           {"authz"},
 	"authz/usage":               {"authz"},

@@ -30,7 +30,8 @@ type Actor struct {
 // Sum is the hash of an entry that follows one with the hash before (empty for
 // the first): SHA-256 over the hash before, a line feed, and the JSON array of
 // seq, time in milliseconds, the actor's kind and name, action, organization
-// id, token id, and the text of the details.
+// id, token id, and the text of the details (without spaces; < > & and control
+// characters as \u003c and the like, as encoding/json writes them).
 func (e *Entry) Sum(before string) string {
 	details := string(e.Details)
 	if details == "" {
