@@ -34,8 +34,8 @@ var arrows = map[string][]string{
 	"authz/usage":               {"authz"},
 	"authz/record":              {"authz"},
 	"authz/hygiene":             {"authz"},
-	"authz/admin":               {"authz", "authz/credential", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene"},
-	"authz/admin/client":        {"authz", "authz/credential", "authz/inventory", "authz/record", "authz/usage", "authz/hygiene", "authz/admin"},
+	"authz/admin":               {"authz", "authz/credential", "authz/inventory", "authz/inventory/auditlog", "authz/record", "authz/usage", "authz/hygiene"},
+	"authz/admin/client":        {"authz", "authz/credential", "authz/inventory", "authz/inventory/auditlog", "authz/record", "authz/usage", "authz/hygiene", "authz/admin"},
 	"bundles":                   {"authz"},
 	"rego":                      {},
 }

@@ -77,8 +77,10 @@ type InventoryConfig struct {
 	// PostgreSQL database, without a password.
 	Database             string   `yaml:"database"`
 	DatabasePasswordFile string   `yaml:"database_password_file"`
-	MaxStaleness  duration `yaml:"max_staleness"`
-	DigestKeyFile string   `yaml:"digest_key_file"`
+	MaxStaleness         duration `yaml:"max_staleness"`
+	DigestKeyFile        string   `yaml:"digest_key_file"`
+	// AuditKeyFile signs the heads of the audit log.
+	AuditKeyFile string `yaml:"audit_key_file"`
 }
 
 // AnswerConfig says what clients are told.
