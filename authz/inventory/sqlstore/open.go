@@ -48,6 +48,7 @@ type Store struct {
 	readDB    *sql.DB
 	pools     []*pgxpool.Pool
 	listening *listener
+	asked     func(query string, args []any) // tests only
 }
 
 // Open opens a database, makes its tables if they are not there, and brings them
