@@ -45,8 +45,17 @@ func TestNoPageReadsAWholeTable(t *testing.T) {
 		ctx := context.Background()
 		page := inventory.Page{Limit: 10, Cursor: token.ID[:8] + "ffff"}
 		for _, f := range []inventory.TokenFilter{
-			{}, {Status: "all"}, {Status: "none"}, {Status: "pending"}, {Status: "approved"}, {Status: "denied"}, {Status: "suspended"}, {Status: "revoked"},
-			{Kind: authz.KindRead}, {Owner: "user-4"}, {Query: "12"},
+			{},
+			{Status: "all"},
+			{Status: "none"},
+			{Status: "pending"},
+			{Status: "approved"},
+			{Status: "denied"},
+			{Status: "suspended"},
+			{Status: "revoked"},
+			{Kind: authz.KindRead},
+			{Owner: "user-4"},
+			{Query: "12"},
 		} {
 			for _, organization := range []string{"", "acme"} {
 				if _, _, err := s.Tokens(ctx, organization, f, page); err != nil {
