@@ -86,6 +86,8 @@ type Options struct {
 	Version string
 	// SystemOwners are users whose tokens may be an operator's.
 	SystemOwners []string
+	// Upkeep serves the audit's chain and backups; nil: neither.
+	Upkeep Upkeep
 	// Log takes what failed here and is no fault of who asked; default: nowhere.
 	Log *slog.Logger
 }
@@ -112,6 +114,7 @@ func Handler(o Options) http.Handler {
 	api.tokens()
 	api.approvals()
 	api.audit()
+	api.upkeep()
 	api.policies()
 	api.check()
 	api.logins()

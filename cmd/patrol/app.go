@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,6 +55,8 @@ type App struct {
 	failed      chan error
 	digester    *credential.Digester
 	stop        context.CancelFunc
+	auditKey    ed25519.PrivateKey
+	lock        *os.File
 	// hinted is the follower that the database's hints go to, once there is one.
 	hinted atomic.Pointer[snapshot.Follower]
 }
@@ -88,8 +91,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err := a.listen(); err != nil {
 		return err
 	}
-	a.wait.Add(1)
+	a.wait.Add(2)
 	go a.followReadiness(background)
+	go a.keepSigning(background)
 	return nil
 }
 
@@ -98,11 +102,7 @@ func (a *App) openState(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	keyFile := a.Config.Inventory.DigestKeyFile
-	if keyFile == "" {
-		keyFile = filepath.Join(dir, "digest.key")
-	}
-	database := filepath.Join(dir, "patrol.db")
+	keyFile, database := a.Config.digestKeyFile(), filepath.Join(dir, databaseFile)
 	if !there(keyFile) && there(database) {
 		return fmt.Errorf("the digest key %s is not there, and no token in the database %s can be found without it: put it back", keyFile, database)
 	}
@@ -244,7 +244,7 @@ func (a *App) listenAdmin() error {
 	}
 	api := admin.Handler(admin.Options{
 		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a), Refusals: a.Records, Digester: a.digester,
-		Logins: loginLinks{a, pages}, Version: version, SystemOwners: c.SystemOwners, Log: a.Log,
+		Logins: loginLinks{a, pages}, Upkeep: upkeep{a}, Version: version, SystemOwners: c.SystemOwners, Log: a.Log,
 	})
 	socket, err := admin.Listen(c.Socket, api)
 	if err != nil {
@@ -381,8 +381,14 @@ func (a *App) Close() {
 		a.Bundles.Close()
 	}
 	if a.Store != nil {
+		if _, err := a.signAudit(within); err != nil {
+			a.Log.Error("the audit's head is not signed", "error", err)
+		}
 		if err := a.Store.Close(); err != nil {
 			a.Log.Error("close the database", "error", err)
 		}
+	}
+	if a.lock != nil {
+		a.lock.Close()
 	}
 }

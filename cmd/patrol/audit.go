@@ -13,7 +13,10 @@ import (
 
 // AuditCmd holds the commands on the audit log.
 type AuditCmd struct {
-	List AuditListCmd `cmd:"" help:"List the audit log, newest first."`
+	List   AuditListCmd   `cmd:"" help:"List the audit log, newest first."`
+	Export AuditExportCmd `cmd:"" help:"Export the audit log as JSON lines."`
+	Verify AuditVerifyCmd `cmd:"" help:"Say whether the audit log is as it was written."`
+	Sign   AuditSignCmd   `cmd:"" help:"Sign how far the audit log goes, to keep elsewhere."`
 }
 
 // AuditListCmd lists the audit log.

@@ -83,6 +83,8 @@ type InventoryConfig struct {
 	DatabasePasswordFile string   `yaml:"database_password_file"`
 	MaxStaleness         duration `yaml:"max_staleness"`
 	DigestKeyFile        string   `yaml:"digest_key_file"`
+	// AuditKeyFile signs the heads of the audit log.
+	AuditKeyFile string `yaml:"audit_key_file"`
 }
 
 // AnswerConfig says what clients are told.

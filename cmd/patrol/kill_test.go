@@ -160,6 +160,9 @@ func survivesKill(t *testing.T, args ...string) {
 			t.Errorf("token %s: acknowledged as %s, present as %q", id, status, got)
 		}
 	}
+	// The audit has no hole, and says what was done.
+	verify := append([]string{"audit", "verify", "--offline"}, args...)
+	patrolBinary{binary, data}.expect(t, 0, "each as it was written", verify...)
 	t.Logf("%d kills: %d acknowledgements of %d tokens, %d missing", rounds, total, len(acknowledged), missing)
 	if total < rounds {
 		t.Errorf("only %d acknowledgements came in %d rounds", total, rounds)

@@ -39,6 +39,8 @@ type CLI struct {
 	Route      RouteCmd      `cmd:"" help:"The route table: list, test."`
 	Bundle     BundleCmd     `cmd:"" help:"Policy bundles: status."`
 	Audit      AuditCmd      `cmd:"" help:"The audit log."`
+	Backup     BackupCmd     `cmd:"" help:"Copy the inventory while the server runs (SQLite)."`
+	Restore    RestoreCmd    `cmd:"" help:"Put a backup in its place, with the server stopped (SQLite)."`
 	Version    VersionCmd    `cmd:"" help:"Print the version."`
 	Completion CompletionCmd `cmd:"" help:"Print a completion script for your shell."`
 }

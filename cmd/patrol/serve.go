@@ -30,14 +30,9 @@ func (*ServeCmd) Help() string {
 
 // Run serves until it is told to stop.
 func (c *ServeCmd) Run(ctx context.Context, cli *CLI) error {
-	config, err := loadConfig(c.Config)
+	config, err := cli.configured(c.Config)
 	if err != nil {
-		return usage{err}
-	}
-	if cli.DataDir != "" || config.DataDir == "" {
-		if config.DataDir, err = cli.dataDir(); err != nil {
-			return err
-		}
+		return err
 	}
 	if len(c.Bundle) > 0 {
 		config.Policy.Bundles = c.Bundle

@@ -2,27 +2,95 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
+	"syscall"
 
+	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 )
 
-// databaseFile is SQLite's file in the data directory.
-const databaseFile = "patrol.db"
+// Files of the data directory.
+const (
+	databaseFile = "patrol.db"
+	lockFile     = "patrol.lock"
+	headsFile    = "audit-heads.jsonl"
+)
 
-// openStore opens the inventory's database.
+// openStore opens the inventory's database, and the key that signs its audit.
 func (a *App) openStore(ctx context.Context, dir string) (err error) {
-	c := a.Config.Inventory
-	a.Store, err = sqlstore.Open(ctx, sqlstore.Options{
-		Path: filepath.Join(dir, databaseFile), Postgres: c.postgres(), PasswordFile: c.DatabasePasswordFile,
-		KeyCheck: a.digester.Check(), Policies: a.Bundles, Clock: a.Clock,
-		// Another replica wrote: look at once. Without it the change is found at
-		// the next look all the same.
-		Changed: func() {
-			if f := a.hinted.Load(); f != nil {
-				f.Hint()
-			}
-		},
-	})
+	if a.lock, err = lockData(dir, syscall.LOCK_SH); err != nil {
+		return err
+	}
+	if a.auditKey, err = credential.LoadOrCreateSigningKey(a.Config.auditKeyFile()); err != nil {
+		return err
+	}
+	o := a.Config.database()
+	o.KeyCheck, o.Policies, o.Clock = a.digester.Check(), a.Bundles, a.Clock
+	// Another replica wrote: look at once. Without it the change is found at the
+	// next look all the same.
+	o.Changed = func() {
+		if f := a.hinted.Load(); f != nil {
+			f.Hint()
+		}
+	}
+	a.Store, err = sqlstore.Open(ctx, o)
 	return err
+}
+
+// database is where the inventory is.
+func (c *Config) database() sqlstore.Options {
+	return sqlstore.Options{
+		Path: filepath.Join(c.DataDir, databaseFile), Postgres: c.Inventory.postgres(), PasswordFile: c.Inventory.DatabasePasswordFile,
+	}
+}
+
+func (c *Config) digestKeyFile() string {
+	if c.Inventory.DigestKeyFile != "" {
+		return c.Inventory.DigestKeyFile
+	}
+	return filepath.Join(c.DataDir, "digest.key")
+}
+
+func (c *Config) auditKeyFile() string {
+	if c.Inventory.AuditKeyFile != "" {
+		return c.Inventory.AuditKeyFile
+	}
+	return filepath.Join(c.DataDir, "audit.key")
+}
+
+// lockData says that the data directory is in use: servers share it (one may
+// follow another), a restore has it alone.
+func lockData(dir string, how int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("use the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("use the data directory %s: %w", dir, err)
+		}
+		if how == syscall.LOCK_SH {
+			return nil, fmt.Errorf("the data directory %s is being restored", dir)
+		}
+		return nil, fmt.Errorf("a patrol server uses the data directory %s: stop it first", dir)
+	}
+	return f, nil
+}
+
+// configured reads the configuration that a server would serve with.
+func (c *CLI) configured(file string) (*Config, error) {
+	config, err := loadConfig(file)
+	if err != nil {
+		return nil, usage{err}
+	}
+	if c.DataDir != "" || config.DataDir == "" {
+		if config.DataDir, err = c.dataDir(); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
 }

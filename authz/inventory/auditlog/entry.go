@@ -4,6 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"time"
 )
 
@@ -30,7 +33,8 @@ type Actor struct {
 // Sum is the hash of an entry that follows one with the hash before (empty for
 // the first): SHA-256 over the hash before, a line feed, and the JSON array of
 // seq, time in milliseconds, the actor's kind and name, action, organization
-// id, token id, and the text of the details.
+// id, token id, and the text of the details (without spaces; < > & and control
+// characters as \u003c and the like, as encoding/json writes them).
 func (e *Entry) Sum(before string) string {
 	details := string(e.Details)
 	if details == "" {
@@ -44,4 +48,36 @@ func (e *Entry) Sum(before string) string {
 	sum.Write([]byte(before + "\n"))
 	sum.Write(content)
 	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// Read hands on the entries of an export: a JSON object a line.
+func Read(r io.Reader, f func(Entry) error) error {
+	lines := json.NewDecoder(r)
+	for n := 1; ; n++ {
+		var e Entry
+		switch err := lines.Decode(&e); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("entry %d of the export: %w", n, err)
+		}
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+}
+
+// ReadHeads reads signed heads: a JSON object a line.
+func ReadHeads(r io.Reader) (heads []Head, err error) {
+	lines := json.NewDecoder(r)
+	for {
+		var h Head
+		switch err := lines.Decode(&h); {
+		case errors.Is(err, io.EOF):
+			return heads, nil
+		case err != nil:
+			return nil, fmt.Errorf("head %d: %w", len(heads)+1, err)
+		}
+		heads = append(heads, h)
+	}
 }

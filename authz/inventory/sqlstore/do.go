@@ -101,3 +101,30 @@ func (s *Store) explain(st *state, c inventory.Command, err error) error {
 	}
 	return conflict
 }
+
+// Check says whether a command would be carried out now, and whether it would
+// change anything. It writes nothing and waits for no other writer.
+func (s *Store) Check(ctx context.Context, actor inventory.Actor, c inventory.Command) (changes bool, err error) {
+	err = s.Checking(ctx, actor, func(check func(inventory.Command) (bool, error)) error {
+		changes, err = check(c)
+		return err
+	})
+	return changes, err
+}
+
+// Checking hands f a way to check many commands against one state, such as the
+// parts of a long import before the first is carried out: see Check.
+func (s *Store) Checking(ctx context.Context, actor inventory.Actor, f func(check func(inventory.Command) (bool, error)) error) error {
+	return s.reading(ctx, func(st *state) error {
+		return f(func(c inventory.Command) (bool, error) {
+			if err := readAhead(st, c); err != nil {
+				return false, fmt.Errorf("read for %s: %w", c.Action(), err)
+			}
+			change, err := inventory.Apply(st, s.Policies, actor, c, s.Clock())
+			if err != nil {
+				return false, s.explain(st, c, err)
+			}
+			return change.Audit != nil, nil
+		})
+	})
+}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -13,7 +14,11 @@ import (
 // maxLooked is how many tokens one page looks at, at most. A filter that few
 // tokens pass may so give a short page, or an empty one, that has a next: no
 // page costs more than another, however many tokens there are.
-const maxLooked = 2000
+const maxLooked = 1000
+
+// window is how many tokens are looked at, at most, for a kind or a name; the
+// database does that itself, so it may be more.
+const window = 2000
 
 // Tokens lists the tokens that reach an organization (by grants, by a decision
 // on them, or as a member's unscoped ones), or all tokens where organization is
@@ -63,21 +68,14 @@ func (l *listing) page(p inventory.Page) (rows []inventory.TokenRow, next string
 	size := limit(p)
 	cursor := p.Cursor
 	for looked := 0; ; {
-		part := min(max(size+1-len(rows), 50)*2, 500)
-		tokens, err := l.tokens(cursor, part)
+		part, err := l.part(cursor, min(max(size+1-len(rows), 50), 500))
 		if err != nil {
 			return nil, "", err
 		}
-		passing := tokens[:0:0]
-		for _, t := range tokens {
-			if l.passes(t) {
-				passing = append(passing, t)
-			}
-		}
-		if err := l.state.readTokens(l.organization, passing); err != nil {
+		if err := l.state.readTokens(l.organization, part.tokens); err != nil {
 			return nil, "", err
 		}
-		for _, t := range passing {
+		for _, t := range part.tokens {
 			row, err := l.store.row(l.state, l.organization, t)
 			if err != nil {
 				return nil, "", err
@@ -90,52 +88,108 @@ func (l *listing) page(p inventory.Page) (rows []inventory.TokenRow, next string
 			}
 			rows = append(rows, *row)
 		}
-		if len(tokens) < part {
+		if part.end == "" {
 			return rows, "", nil
 		}
-		cursor = tokens[len(tokens)-1].ID
-		if looked += len(tokens); looked >= maxLooked {
+		cursor = part.end
+		if looked += part.looked; looked >= maxLooked {
 			return rows, cursor, nil
 		}
 	}
 }
 
-// passes applies what is not worth an index.
-func (l *listing) passes(t *inventory.Token) bool {
-	return (l.filter.Kind == "" || t.Kind == l.filter.Kind) && (l.owner == "" || t.OwnerID == l.owner) &&
-		(l.filter.Query == "" || strings.Contains(strings.ToLower(t.DisplayName), strings.ToLower(l.filter.Query)))
+// part is a part of a listing.
+type part struct {
+	tokens []*inventory.Token
+	looked int    // how many tokens were looked at for it
+	end    string // the last one that was looked at; empty: there are no more
 }
 
-// tokens reads the next tokens that may pass, by the index that says most.
-func (l *listing) tokens(cursor string, size int) ([]*inventory.Token, error) {
-	q := &question{}
-	id := "t.id"
+// part reads the next tokens that may be listed, by the index that says most.
+func (l *listing) part(cursor string, size int) (*part, error) {
+	q, id := l.question()
+	if cursor != "" {
+		q.where(id+" < ?", cursor)
+	}
+	out := &part{}
+	narrowed := q.narrowed(l)
+	if narrowed != nil {
+		// Where does the window end in which kinds and names are looked at?
+		query := fmt.Sprintf("SELECT coalesce(min(w.id), ''), count(*) FROM (SELECT %s AS id %s ORDER BY %s DESC LIMIT %d) w", id, q, id, window)
+		if err := l.state.session.QueryRowContext(l.state.ctx, query, q.args...).Scan(&out.end, &out.looked); err != nil {
+			return nil, err
+		}
+		narrowed.where(id+" >= ?", out.end)
+		q = narrowed
+	}
+	var err error
+	if out.tokens, err = selectRows(l.state, "t", fmt.Sprintf("%s ORDER BY %s DESC LIMIT %d", q, id, size), q.args, tokenOf); err != nil {
+		return nil, err
+	}
+	full := len(out.tokens) == size
 	switch {
-	case l.organization == nil && l.owner != "":
-		q.from = "tokens t"
-		q.where("t.owner_id = ?", l.owner)
-	case l.organization == nil && l.filter.Kind != "":
-		q.from = "tokens t"
-		q.where("t.kind = ?", l.filter.Kind)
-	case l.organization == nil:
-		q.from = "tokens t"
-	case l.filter.Finding != "":
+	case full:
+		out.end = out.tokens[size-1].ID
+	case narrowed == nil || out.looked < window:
+		out.end = ""
+	}
+	if narrowed == nil {
+		out.looked = len(out.tokens)
+	}
+	return out, nil
+}
+
+// narrowed adds the conditions that are not worth an index; nil: there are none.
+func (q *question) narrowed(l *listing) *question {
+	if l.filter.Kind == "" && l.filter.Query == "" && (l.owner == "" || !l.byFinding()) {
+		return nil
+	}
+	n := &question{from: q.from, conditions: slices.Clone(q.conditions), args: slices.Clone(q.args)}
+	if l.filter.Kind != "" {
+		n.where("t.kind = ?", l.filter.Kind)
+	}
+	if l.owner != "" && l.byFinding() {
+		n.where("t.owner_id = ?", l.owner)
+	}
+	if l.filter.Query != "" {
+		n.where(`lower(t.display_name) LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(lower(l.filter.Query))+"%")
+	}
+	return n
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// lower is what both databases' lower does: to ASCII only.
+func lower(text string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, text)
+}
+
+func (l *listing) byFinding() bool { return l.organization != nil && l.filter.Finding != "" }
+
+// question asks for the tokens that may be listed; id is what orders them.
+func (l *listing) question() (q *question, id string) {
+	q, id = &question{from: "tokens t"}, "t.id"
+	switch {
+	case l.byFinding():
 		id = "x.token_id"
 		q.from = "findings x JOIN tokens t ON t.id = x.token_id"
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.finding = ?", l.filter.Finding)
 	case l.owner != "":
-		q.from = "tokens t"
 		q.where("t.owner_id = ?", l.owner)
-		q.where("EXISTS (SELECT 1 FROM token_namespaces n WHERE n.token_id = t.id AND n.organization_id = ?)", l.organization.ID)
-	default:
+		if l.organization != nil {
+			q.where("EXISTS (SELECT 1 FROM token_namespaces n WHERE n.token_id = t.id AND n.organization_id = ?)", l.organization.ID)
+		}
+	case l.organization != nil:
 		id = l.byStatus(q)
 	}
 	q.where("NOT t.deleted")
-	if cursor != "" {
-		q.where(id+" < ?", cursor)
-	}
-	return selectRows(l.state, "t", fmt.Sprintf("%s ORDER BY %s DESC LIMIT %d", q.String(), id, size), q.args, tokenOf)
+	return q, id
 }
 
 // byStatus reads what was decided, and the open requests, by their own index.

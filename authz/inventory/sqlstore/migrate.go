@@ -59,6 +59,26 @@ func (s *Store) migrate(ctx context.Context) error {
 	return nil
 }
 
+// current says whether the database has this version's schema.
+func (s *Store) current(ctx context.Context) error {
+	p, err := s.provider()
+	if err != nil {
+		return err
+	}
+	var has int64
+	if err := s.readDB.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version`).Scan(&has); err != nil {
+		return fmt.Errorf("read the database %s: %w", s.name, err)
+	}
+	sources := p.ListSources()
+	switch knows := sources[len(sources)-1].Version; {
+	case has > knows:
+		return &NewerDatabase{s.name, has, knows}
+	case has < knows:
+		return fmt.Errorf("the database %s has schema version %d, and this patrol's is %d: start patrol serve once", s.name, has, knows)
+	}
+	return nil
+}
+
 // MigrateTo takes the schema to a version, up or down; 0 is an empty database.
 // Going down drops what the older version does not know.
 func (s *Store) MigrateTo(ctx context.Context, version int64) error {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -47,6 +48,7 @@ type Store struct {
 	readDB    *sql.DB
 	pools     []*pgxpool.Pool
 	listening *listener
+	asked     func(query string, args []any) // tests only
 }
 
 // Open opens a database, makes its tables if they are not there, and brings them
@@ -73,6 +75,26 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
+// OpenPresent opens a database as it is: it is neither made nor brought up to
+// date, and belongs to whatever key. It is for looking at, also while a server
+// uses it.
+func OpenPresent(ctx context.Context, o Options) (*Store, error) {
+	if o.Postgres == "" {
+		if _, err := os.Stat(o.Path); err != nil {
+			return nil, fmt.Errorf("open the database: %w", err)
+		}
+	}
+	s := &Store{Options: o}
+	err := s.connect(ctx)
+	if err == nil {
+		err = s.current(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
 func (s *Store) connect(ctx context.Context) error {
 	if s.Postgres != "" {
 		return s.openPostgres(ctx)
@@ -87,16 +109,16 @@ func (e *KeyMismatch) Error() string {
 	return fmt.Sprintf("the digest key does not match the database %s: no token in it could be found; give it the key it was made with", e.Database)
 }
 
-const keyCheck = "digest_key_check"
+const keyCheckName = "digest_key_check"
 
 func (s *Store) checkKey(ctx context.Context) error {
 	q := db.New(s.writeDB)
-	have, err := q.MetaValue(ctx, keyCheck)
+	have, err := q.MetaValue(ctx, keyCheckName)
 	if errors.Is(err, sql.ErrNoRows) {
-		if err := q.SetMetaOnce(ctx, db.SetMetaOnceParams{Name: keyCheck, Value: s.KeyCheck}); err != nil {
+		if err := q.SetMetaOnce(ctx, db.SetMetaOnceParams{Name: keyCheckName, Value: s.KeyCheck}); err != nil {
 			return fmt.Errorf("write the database %s: %w", s.name, err)
 		}
-		have, err = q.MetaValue(ctx, keyCheck) // another process may have been first
+		have, err = q.MetaValue(ctx, keyCheckName) // another process may have been first
 	}
 	if err != nil {
 		return fmt.Errorf("read the database %s: %w", s.name, err)

@@ -1,8 +1,10 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -146,17 +148,30 @@ func (s *Store) Approvals(ctx context.Context, organization, status string, p in
 	return rows, next, err
 }
 
+// requestsPage reads the next requests: those in one state, or in any, each by
+// its part of the index.
 func requestsPage(st *state, o *inventory.Organization, status string, p inventory.Page) ([]*inventory.Request, error) {
 	after, id, err := approvalCursor(p.Cursor)
 	if err != nil {
 		return nil, err
 	}
+	states := []string{status}
 	if status == "" || status == "all" {
-		found, err := st.RequestsPage(st.ctx, db.RequestsPageParams{OrganizationID: o.ID, OpenedAt: after, ID: id, Size: beyond(p)})
-		return all(found, err, requestOf)
+		states = []string{authz.RequestOpen, authz.RequestDecided, authz.RequestWithdrawn}
 	}
-	found, err := st.RequestsInStatePage(st.ctx, db.RequestsInStatePageParams{OrganizationID: o.ID, State: status, OpenedAt: after, ID: id, Size: beyond(p)})
-	return all(found, err, requestOf)
+	var list []*inventory.Request
+	for _, state := range states {
+		found, err := st.RequestsInStatePage(st.ctx, db.RequestsInStatePageParams{OrganizationID: o.ID, State: state, OpenedAt: after, ID: id, Size: beyond(p)})
+		more, err := all(found, err, requestOf)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	slices.SortFunc(list, func(a, b *inventory.Request) int {
+		return cmp.Or(a.OpenedAt.Compare(b.OpenedAt), strings.Compare(a.ID, b.ID))
+	})
+	return list[:min(len(list), limit(p)+1)], nil
 }
 
 // approvalCursor reads a cursor of Approvals: the place of its last row, which

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -16,13 +18,14 @@ type session struct {
 	tx       *sql.Tx
 	prepare  bool
 	prepared map[string]*sql.Stmt
+	asked    func(query string, args []any) // nil but in tests
 }
 
 func (s *session) statement(ctx context.Context, query string) (*sql.Stmt, error) {
 	if p := s.prepared[query]; p != nil {
 		return p, nil
 	}
-	p, err := s.tx.PrepareContext(ctx, query)
+	p, err := s.tx.PrepareContext(ctx, nameless(query))
 	if err == nil {
 		s.prepared[query] = p
 	}
@@ -49,6 +52,9 @@ func (s *session) QueryContext(ctx context.Context, query string, args ...any) (
 	if err := checkArgs(args); err != nil {
 		return nil, err
 	}
+	if s.asked != nil {
+		s.asked(query, args)
+	}
 	if !s.prepare {
 		return s.tx.QueryContext(ctx, query, args...)
 	}
@@ -69,6 +75,9 @@ func (s *session) QueryRowContext(ctx context.Context, query string, args ...any
 			}
 		}
 	}
+	if s.asked != nil {
+		s.asked(query, args)
+	}
 	if s.prepare {
 		if p, err := s.statement(ctx, query); err == nil {
 			return p.QueryRowContext(ctx, args...)
@@ -87,6 +96,24 @@ func (s *session) close() {
 		p.Close()
 	}
 	clear(s.prepared)
+}
+
+var numbered = regexp.MustCompile(`\$\d+`)
+
+// nameless writes ? for the many parameters of a query, where each stands once
+// and in order: SQLite looks the name of a numbered one up among all.
+func nameless(query string) string {
+	const few = 16
+	found := numbered.FindAllString(query, -1)
+	if len(found) < few {
+		return query
+	}
+	for i, name := range found {
+		if name != "$"+strconv.Itoa(i+1) {
+			return query
+		}
+	}
+	return numbered.ReplaceAllString(query, "?")
 }
 
 // storable says whether every database can hold a text.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver
@@ -22,10 +23,10 @@ func (s *Store) openSQLite() (err error) {
 	if err := writable(s.Path); err != nil {
 		return err
 	}
-	if s.writeDB, err = connectSQLite(s.Path, 1); err != nil {
+	if s.writeDB, err = connectSQLite(s.Path, 1, 64<<10); err != nil {
 		return err
 	}
-	s.readDB, err = connectSQLite(s.Path, 4)
+	s.readDB, err = connectSQLite(s.Path, 4, 8<<10)
 	return err
 }
 
@@ -52,10 +53,12 @@ func writable(path string) error {
 	return f.Close()
 }
 
-func connectSQLite(path string, connections int) (*sql.DB, error) {
+// connectSQLite opens a file; each connection keeps up to cache KiB of it. Who
+// writes needs more: indexes of digests and the like are written all over.
+func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	q := url.Values{}
 	q.Set("_txlock", "immediate") // a transaction that writes begins as the only one
-	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-8000)"} {
+	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-" + strconv.Itoa(cache) + ")"} {
 		q.Add("_pragma", p)
 	}
 	made, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String()+"?"+q.Encode())

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -30,7 +29,7 @@ type state struct {
 }
 
 func (s *Store) newState(ctx context.Context, tx *sql.Tx) *state {
-	session := &session{tx: tx, prepare: s.dialect.prepare, prepared: map[string]*sql.Stmt{}}
+	session := &session{tx: tx, prepare: s.dialect.prepare, prepared: map[string]*sql.Stmt{}, asked: s.asked}
 	return &state{
 		Queries: db.New(session), ctx: ctx, session: session, names: map[string]*inventory.Organization{}, ids: map[string]*inventory.Organization{},
 		users: map[string]*inventory.User{}, owners: map[string]*inventory.User{}, periods: map[[2]string][]*inventory.Period{},
@@ -163,10 +162,9 @@ func in[T any](column string, values []T, args []any) (string, []any) {
 	for n < len(values) {
 		n *= 4
 	}
-	var b strings.Builder
-	b.WriteString(column + " IN (" + db.Placeholders(len(args)+1, n) + ")")
+	list := db.Placeholders(len(args)+1, n)
 	for i := range n {
 		args = append(args, values[min(i, len(values)-1)])
 	}
-	return b.String(), args
+	return column + " IN (" + list + ")", args
 }

@@ -58,6 +58,7 @@ func everyCommand(t *testing.T, o Open) {
 			t.Errorf("%s, a second time, changed something", step.command.Action())
 		}
 	}
+	chained(t, s, change(t, s))
 	used, err := s.PoliciesInUse(context.Background())
 	slices.Sort(used)
 	if err != nil || !slices.Equal(used, []string{"require_administrator_approval"}) {

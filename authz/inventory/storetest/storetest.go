@@ -10,6 +10,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/auditlog"
 )
 
 // Store is what a store offers.
@@ -26,6 +27,8 @@ type Store interface {
 	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
 	Approvals(ctx context.Context, organization, status string, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
 	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
+	AuditEntries(ctx context.Context, after int64, limit int) ([]auditlog.Entry, error)
+	AuditState(context.Context) (*auditlog.State, error)
 	PoliciesInUse(context.Context) ([]string, error)
 
 	Close() error
@@ -153,4 +156,31 @@ func audit(t *testing.T, s Store) []inventory.AuditRow {
 		t.Fatalf("audit: %v, next %q", err, next)
 	}
 	return rows
+}
+
+// chained holds the audit log to its chain: n entries, each as it was written.
+func chained(t *testing.T, s Store, n int64) {
+	t.Helper()
+	ctx := context.Background()
+	end, err := s.AuditState(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := auditlog.NewVerifier(end.Heads)
+	for after := int64(0); ; {
+		list, err := s.AuditEntries(ctx, after, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			v.Add(e)
+			after = e.Seq
+		}
+		if len(list) == 0 {
+			break
+		}
+	}
+	if r := v.Finish(*end, true); r.Entries != n || len(r.Problems) > 0 {
+		t.Errorf("the audit has %d entries; want %d: %+v", r.Entries, n, r.Problems)
+	}
 }

@@ -40,6 +40,7 @@ func manyWritersLoseNothing(t *testing.T, o Open) {
 			t.Fatalf("the audit has a gap at %d", a.Seq)
 		}
 	}
+	chained(t, stores[0], 60)
 	// Of two who decide on one state, one is told what the other did.
 	token := acme(t, stores[0])
 	results := make([]error, 2)
@@ -150,6 +151,7 @@ func aCancelledWriteLeavesNoPart(t *testing.T, o Open) {
 	if n := int64(len(r.Tokens)) + before; last != n || int64(len(audit(t, s))) != n || len(r.Requests) != len(r.Tokens) {
 		t.Errorf("%d tokens, %d requests, %d audit entries, %d changes", len(r.Tokens), len(r.Requests), len(audit(t, s)), last)
 	}
+	chained(t, s, last)
 	if len(r.Tokens) < 2+60-broken {
 		t.Errorf("an acknowledged token is missing: %d are there, %d were broken off", len(r.Tokens), broken)
 	}

@@ -153,59 +153,6 @@ func (q *Queries) RequestsInStatePage(ctx context.Context, arg RequestsInStatePa
 	return items, nil
 }
 
-const requestsPage = `-- name: RequestsPage :many
-SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment FROM requests WHERE organization_id = $1
-AND (opened_at, id) > ($2, CAST($3 AS TEXT)) ORDER BY opened_at, id LIMIT $4
-`
-
-type RequestsPageParams struct {
-	OrganizationID string `db:"organization_id"`
-	OpenedAt       int64  `db:"opened_at"`
-	ID             string `db:"id"`
-	Size           int32  `db:"size"`
-}
-
-func (q *Queries) RequestsPage(ctx context.Context, arg RequestsPageParams) ([]Request, error) {
-	rows, err := q.db.QueryContext(ctx, requestsPage,
-		arg.OrganizationID,
-		arg.OpenedAt,
-		arg.ID,
-		arg.Size,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Request
-	for rows.Next() {
-		var i Request
-		if err := rows.Scan(
-			&i.ID,
-			&i.TokenID,
-			&i.OrganizationID,
-			&i.Round,
-			&i.State,
-			&i.Grants,
-			&i.OpenedAt,
-			&i.OpenedBy,
-			&i.DecidedAt,
-			&i.DecidedBy,
-			&i.Decision,
-			&i.Comment,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const upsertAuthorization = `-- name: UpsertAuthorization :exec
 INSERT INTO authorizations (token_id, organization_id, state, grants, expires_at, suspended, changed_at, changed_by, comment)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)

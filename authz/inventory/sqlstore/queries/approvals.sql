@@ -16,10 +16,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
   decision = excluded.decision, comment = excluded.comment;
 
--- name: RequestsPage :many
-SELECT * FROM requests WHERE organization_id = sqlc.arg(organization_id)
-AND (opened_at, id) > (sqlc.arg(opened_at), CAST(sqlc.arg(id) AS TEXT)) ORDER BY opened_at, id LIMIT sqlc.arg(size);
-
 -- name: RequestsInStatePage :many
 SELECT * FROM requests WHERE organization_id = sqlc.arg(organization_id) AND state = sqlc.arg(state)
 AND (opened_at, id) > (sqlc.arg(opened_at), CAST(sqlc.arg(id) AS TEXT)) ORDER BY opened_at, id LIMIT sqlc.arg(size);

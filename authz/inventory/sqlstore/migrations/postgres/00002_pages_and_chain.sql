@@ -21,22 +21,20 @@ INSERT INTO token_namespaces (organization_id, token_id)
 
 DROP INDEX tokens_owner;
 CREATE INDEX tokens_owner ON tokens (owner_id, id);
-CREATE INDEX tokens_kind ON tokens (kind, id);
 DROP INDEX authorizations_organization;
 CREATE INDEX authorizations_organization ON authorizations (organization_id, state, token_id);
 CREATE INDEX authorizations_suspended ON authorizations (organization_id, token_id) WHERE suspended;
 DROP INDEX requests_organization;
 CREATE INDEX requests_queue ON requests (organization_id, state, opened_at, id);
-CREATE INDEX requests_history ON requests (organization_id, opened_at, id);
 CREATE INDEX requests_token ON requests (organization_id, state, token_id);
 CREATE INDEX periods_members ON periods (organization_id, user_id) WHERE until = 0;
 
 -- +goose Down
-DROP INDEX periods_members; DROP INDEX requests_token; DROP INDEX requests_history; DROP INDEX requests_queue;
+DROP INDEX periods_members; DROP INDEX requests_token; DROP INDEX requests_queue;
 CREATE INDEX requests_organization ON requests (organization_id, state, opened_at);
 DROP INDEX authorizations_suspended; DROP INDEX authorizations_organization;
 CREATE INDEX authorizations_organization ON authorizations (organization_id);
-DROP INDEX tokens_kind; DROP INDEX tokens_owner;
+DROP INDEX tokens_owner;
 CREATE INDEX tokens_owner ON tokens (owner_id);
 DROP TABLE audit_heads;
 ALTER TABLE counter DROP COLUMN audit_head; ALTER TABLE counter DROP COLUMN audit_seq; ALTER TABLE audit DROP COLUMN hash;

@@ -1,0 +1,153 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+)
+
+// TestNoPageReadsAWholeTable asks each database how it would carry the listings'
+// own queries out: by an index, in its order, and not by reading a table or
+// sorting what it found.
+func TestNoPageReadsAWholeTable(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *database) {
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		token := acme(t, s)
+		// Some rows, so that the planner has something to plan for.
+		list := make([]inventory.ImportToken, 3000)
+		for i := range list {
+			list[i] = sample(2 * i)
+		}
+		for i := range 500 {
+			do(t, s, inventory.AddMember{Organization: "acme", User: fmt.Sprintf("user-%d", i), Role: "read"})
+		}
+		do(t, s, inventory.ImportTokens{Tokens: list})
+		do(t, s, inventory.SuspendToken{Organization: "acme", Token: token.ID})
+		if _, err := d.raw.Exec("ANALYZE"); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		if s, err = d.open(); err != nil { // plans are made anew
+			t.Fatal(err)
+		}
+		asked := sqlstore.Asked(s)
+		ctx := context.Background()
+		page := inventory.Page{Limit: 10, Cursor: token.ID[:8] + "ffff"}
+		for _, f := range []inventory.TokenFilter{
+			{},
+			{Status: "all"},
+			{Status: "none"},
+			{Status: "pending"},
+			{Status: "approved"},
+			{Status: "denied"},
+			{Status: "suspended"},
+			{Status: "revoked"},
+			{Kind: authz.KindRead},
+			{Owner: "user-4"},
+			{Query: "12"},
+		} {
+			for _, organization := range []string{"", "acme"} {
+				if _, _, err := s.Tokens(ctx, organization, f, page); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, status := range []string{"open", "all"} {
+			if _, _, err := s.Approvals(ctx, "acme", status, inventory.Page{Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, organization := range []string{"", "acme"} {
+			if _, _, err := s.Audit(ctx, organization, inventory.Page{Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := s.Members(ctx, "acme", inventory.Page{Limit: 10}); err != nil {
+			t.Fatal(err)
+		}
+		queries := asked()
+		if len(queries) < 20 {
+			t.Fatalf("only %d queries were asked", len(queries))
+		}
+		for query, args := range queries {
+			if whole := readsAll(t, d, query, args); whole != "" {
+				t.Errorf("%s\n%s", query, whole)
+			}
+		}
+	})
+}
+
+// big are the tables that grow with tokens and with time.
+var big = regexp.MustCompile(`(?i)\b(tokens|token_namespaces|authorizations|requests|audit)\b`)
+
+// readsAll returns the part of a plan that reads a big table without an index,
+// or sorts; empty where none does.
+func readsAll(t *testing.T, d *database, query string, args []any) string {
+	t.Helper()
+	// What belongs to a page's tokens is bounded, and may be sorted.
+	ordered := strings.Contains(query, " LIMIT ")
+	if d.Postgres == "" {
+		for _, line := range plan(t, d.raw, "EXPLAIN QUERY PLAN "+query, args) {
+			if ordered && strings.Contains(line, "USE TEMP B-TREE FOR ORDER BY") || strings.Contains(line, "SCAN t") && !strings.Contains(line, "USING") ||
+				strings.Contains(line, "SCAN x") && !strings.Contains(line, "USING") || strings.Contains(line, "SCAN a") && !strings.Contains(line, "INTEGER PRIMARY KEY") {
+				return line
+			}
+		}
+		return ""
+	}
+	// With few rows a table is read at once, rightly; would an index serve?
+	tx, err := d.raw.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range plan(t, tx, "EXPLAIN "+query, args) {
+		if strings.Contains(line, "Seq Scan on") && big.MatchString(line) || ordered && strings.Contains(line, "Sort") {
+			return line
+		}
+	}
+	return ""
+}
+
+func plan(t *testing.T, on interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+}, query string, args []any,
+) (lines []string) {
+	t.Helper()
+	rows, err := on.Query(query, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var text string
+		into := make([]any, len(columns))
+		for i := range into {
+			into[i] = new(any)
+		}
+		into[len(into)-1] = &text
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, text)
+	}
+	return lines
+}

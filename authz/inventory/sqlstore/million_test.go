@@ -1,0 +1,167 @@
+package sqlstore_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	postgrestest "github.com/patrol-authz/patrol/test/postgres"
+)
+
+// part is how many tokens one command of a long import brings.
+const part = 5000
+
+// BenchmarkAMillionTokens imports a million tokens in parts, as a long import
+// does, and reads pages of each listing ($PATROL_TOKENS: another number):
+//
+//	go test -run - -bench AMillionTokens -benchtime 1x -timeout 1h ./authz/inventory/sqlstore
+func BenchmarkAMillionTokens(b *testing.B) {
+	n := 1_000_000
+	if text := os.Getenv("PATROL_TOKENS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("SQLite", func(b *testing.B) { million(b, n, sqlstore.Options{Path: filepath.Join(b.TempDir(), "db")}) })
+	b.Run("PostgreSQL", func(b *testing.B) {
+		million(b, n, sqlstore.Options{Postgres: postgrestest.Start(b).Database(b)})
+	})
+}
+
+func million(b *testing.B, n int, o sqlstore.Options) {
+	o.KeyCheck, o.Policies = "check", policies{}
+	s, err := sqlstore.Open(context.Background(), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	ctx := context.Background()
+	run := func(c inventory.Command) {
+		if _, err := s.Do(ctx, operator, c); err != nil {
+			b.Fatal(err)
+		}
+	}
+	run(inventory.CreateOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"})
+	run(inventory.CreateOrganization{Name: "beta"})
+	for i := range 500 {
+		run(inventory.AddMember{Organization: []string{"acme", "beta"}[i%2], User: fmt.Sprintf("user-%d", i), Role: "write"})
+	}
+	start, cpu := time.Now(), used()
+	err = s.Checking(ctx, operator, func(check func(inventory.Command) (bool, error)) error {
+		return parts(n, func(c inventory.Command) error { _, err := check(c); return err })
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d tokens checked in %v, %v of CPU", n, time.Since(start).Round(time.Millisecond), (used() - cpu).Round(time.Millisecond))
+	if err := parts(n, func(c inventory.Command) error { _, err := s.Do(ctx, operator, c); return err }); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d tokens imported in %v, %v of CPU", n, time.Since(start).Round(time.Millisecond), (used() - cpu).Round(time.Millisecond))
+	for range b.N {
+		pages(b, s)
+	}
+}
+
+func parts(n int, f func(inventory.Command) error) error {
+	list := make([]inventory.ImportToken, 0, part)
+	for i := range n {
+		list = append(list, sample(i))
+		if len(list) == part || i == n-1 {
+			if err := f(inventory.ImportTokens{Tokens: list}); err != nil {
+				return err
+			}
+			list = list[:0]
+		}
+	}
+	return nil
+}
+
+// sample is one of many tokens: most are fine-grained, half of them wait for
+// acme's approval.
+func sample(i int) inventory.ImportToken {
+	t := inventory.ImportToken{Owner: fmt.Sprintf("user-%d", i%500), DisplayName: fmt.Sprintf("token %d of a pipeline", i), Kind: authz.KindFineGrained, Last4: "wxyz"}
+	random := rand.New(rand.NewPCG(uint64(i), 1))
+	for at := 0; at < len(t.Digest); at += 8 {
+		binary.LittleEndian.PutUint64(t.Digest[at:], random.Uint64())
+	}
+	organization := []string{"acme", "beta"}[i%2]
+	switch {
+	case i%50 == 49:
+		t.Kind = authz.KindRead
+	default:
+		t.Grants = []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: organization}, Permissions: []string{"repo.content.read", "repo.write"}}}
+	}
+	return t
+}
+
+// used is the processor time of this process so far.
+func used() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func pages(b *testing.B, s *sqlstore.Store) {
+	ctx := context.Background()
+	tokens := func(organization string, f inventory.TokenFilter) func(string) (string, int, error) {
+		return func(cursor string) (string, int, error) {
+			rows, next, err := s.Tokens(ctx, organization, f, inventory.Page{Cursor: cursor})
+			return next, len(rows), err
+		}
+	}
+	for name, page := range map[string]func(cursor string) (string, int, error){
+		"all tokens":              tokens("", inventory.TokenFilter{}),
+		"all of a kind":           tokens("", inventory.TokenFilter{Kind: "read"}),
+		"all of an owner":         tokens("", inventory.TokenFilter{Owner: "user-7"}),
+		"an organization's":       tokens("acme", inventory.TokenFilter{}),
+		"its pending":             tokens("acme", inventory.TokenFilter{Status: "pending"}),
+		"its approved (none)":     tokens("acme", inventory.TokenFilter{Status: "approved"}),
+		"its suspended (none)":    tokens("acme", inventory.TokenFilter{Status: "suspended"}),
+		"its revoked (none)":      tokens("acme", inventory.TokenFilter{Status: "revoked"}),
+		"its without a state":     tokens("beta", inventory.TokenFilter{Status: "none"}),
+		"its of a kind":           tokens("acme", inventory.TokenFilter{Kind: "read"}),
+		"its of an owner":         tokens("acme", inventory.TokenFilter{Owner: "user-8"}),
+		"its by name":             tokens("acme", inventory.TokenFilter{Query: "token 12345"}),
+		"by a name that none has": tokens("acme", inventory.TokenFilter{Query: "nothing like it"}),
+		"open requests": func(cursor string) (string, int, error) {
+			rows, next, err := s.Approvals(ctx, "acme", "open", inventory.Page{Cursor: cursor})
+			return next, len(rows), err
+		},
+		"all requests": func(cursor string) (string, int, error) {
+			rows, next, err := s.Approvals(ctx, "acme", "all", inventory.Page{Cursor: cursor})
+			return next, len(rows), err
+		},
+		"audit": func(cursor string) (string, int, error) {
+			rows, next, err := s.Audit(ctx, "", inventory.Page{Cursor: cursor})
+			return next, len(rows), err
+		},
+	} {
+		cursor, longest, total, cpu, count := "", time.Duration(0), 0, used(), 0
+		for range 20 {
+			start := time.Now()
+			next, rows, err := page(cursor)
+			if err != nil {
+				b.Fatalf("%s: %v", name, err)
+			}
+			longest = max(longest, time.Since(start))
+			total += rows
+			count++
+			if cursor = next; next == "" {
+				break
+			}
+		}
+		b.Logf("%-24s %2d pages, %4d rows: longest %v, CPU a page %v", name, count, total, longest.Round(10*time.Microsecond), ((used() - cpu) / time.Duration(count)).Round(10*time.Microsecond))
+	}
+}
