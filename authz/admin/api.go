@@ -72,7 +72,7 @@ type Digester interface {
 	SHA256([32]byte) authz.Digest
 }
 
-// Options of the API; all are required but SystemOwners and Log.
+// Options of the API; all are required but Replays, SystemOwners and Log.
 type Options struct {
 	Commands  Commands
 	Queries   Queries
@@ -81,7 +81,9 @@ type Options struct {
 	Refusals  Refusals
 	Decider   Decider
 	Digester  Digester
-	Version   string
+	// Replays keep answers for requests that come again; nil keeps none.
+	Replays Replays
+	Version string
 	// SystemOwners are users whose tokens may be an operator's.
 	SystemOwners []string
 	// Log takes what failed here and is no fault of who asked; default: nowhere.
@@ -101,13 +103,14 @@ func Handler(o Options) http.Handler {
 	config.DocsPath = ""
 	config.OpenAPIPath = "/api/openapi"
 	config.SchemasPath = ""
-	config.Transformers = append(config.Transformers, withRequestID)
+	config.Transformers = append(config.Transformers, withRequestID, remember)
 	installErrors()
 	api := &service{Options: o, API: humago.New(mux, config)}
-	api.UseMiddleware(api.guard)
+	api.UseMiddleware(api.guard, api.idempotent)
 	api.organizations()
 	api.members()
 	api.tokens()
+	api.bulk()
 	api.approvals()
 	api.audit()
 	api.policies()
@@ -139,6 +142,9 @@ func register[I, O any](s *service, id, method, path, summary string, handle fun
 
 func operate[I, O any](s *service, o huma.Operation, handle func(context.Context, *I) (*O, error)) {
 	o.Extensions = map[string]any{"x-patrol-access": accessOf(o.OperationID)}
+	if o.Method != http.MethodGet {
+		o.Parameters = append(o.Parameters, idempotencyKey)
+	}
 	huma.Register(s.API, o, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {

@@ -85,20 +85,33 @@ type questionKey struct{}
 // guard lets a request to an operation through, or answers it.
 func (s *service) guard(ctx huma.Context, next func(huma.Context)) {
 	inner, p := s.admit(ctx)
+	if p == nil && ctx.Header("If-Match") != "" && !takes(ctx.Operation(), "If-Match") {
+		p = problem(&inventory.Invalid{Field: "If-Match", Problem: "this operation has no version to depend on"})
+	}
 	if p != nil {
-		if p.Status >= http.StatusInternalServerError {
-			s.Log.Error("the admin API could not judge a caller", "operation", ctx.Operation().OperationID, "request_id", requestOf(ctx.Context()).id, "code", p.Code, "error", p.cause)
-		}
-		p.RequestID = requestOf(ctx.Context()).id
-		for name, value := range p.headers {
-			ctx.SetHeader(name, value)
-		}
-		ctx.SetHeader("Content-Type", p.ContentType(""))
-		ctx.SetStatus(p.Status)
-		_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the client is gone: nobody to tell
+		s.tell(ctx, p)
 		return
 	}
 	next(huma.WithContext(ctx, inner))
+}
+
+// takes says whether an operation has a header among its parameters.
+func takes(o *huma.Operation, header string) bool {
+	return slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.In == "header" && p.Name == header })
+}
+
+// tell answers with a problem.
+func (s *service) tell(ctx huma.Context, p *Problem) {
+	if p.Status >= http.StatusInternalServerError {
+		s.Log.Error("the admin API failed", "operation", ctx.Operation().OperationID, "request_id", requestOf(ctx.Context()).id, "code", p.Code, "error", p.cause)
+	}
+	p.RequestID = requestOf(ctx.Context()).id
+	for name, value := range p.headers {
+		ctx.SetHeader(name, value)
+	}
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the client is gone: nobody to tell
 }
 
 // admit judges a caller as far as that is possible before the body is read.

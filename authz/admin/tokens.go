@@ -32,6 +32,8 @@ type IssuedToken struct {
 	Secret string `json:"token" doc:"The secret; it cannot be shown again"`
 }
 
+func (t IssuedToken) withoutSecret() any { return t.TokenRow }
+
 // ImportedToken is one token to import.
 type ImportedToken struct {
 	SHA256      string        `json:"sha256" pattern:"^[0-9a-fA-F]{64}$" doc:"The SHA-256 of the secret, in hex"`
@@ -117,12 +119,12 @@ func (s *service) tokens() {
 		}
 		return tokenAnswer(row), nil
 	})
-	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*body[inventory.TokenRow], error) {
+	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*versioned[inventory.TokenRow], error) {
 		row, err := s.Queries.Token(ctx, in.Organization, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		return &body[inventory.TokenRow]{*row}, nil
+		return tokenAnswer(row), nil
 	})
 	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *struct {
 		TokenPath
@@ -250,10 +252,17 @@ func (s *service) tokenChanged(ctx context.Context, id, match string, c inventor
 func (s *service) action(name, summary string, command func(org, id, comment string) inventory.Command) {
 	register(s, name+"-organization-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
 		OrganizationTokenPath
+		IfMatch
 		Body *Comment `required:"false"`
 	},
-	) (*body[inventory.TokenRow], error) {
-		return s.acted(ctx, command(in.Organization, in.ID, comment(in.Body)))
+	) (*versioned[inventory.TokenRow], error) {
+		r, err := changed(ctx, s, in.IfMatch.IfMatch, command(in.Organization, in.ID, comment(in.Body)), func() (*inventory.TokenRow, error) {
+			return s.Queries.Token(ctx, in.Organization, in.ID)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return tokenAnswer(r.Token), nil
 	})
 }
 

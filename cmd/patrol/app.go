@@ -232,7 +232,7 @@ func (a *App) listenAdmin() error {
 		c.Socket = filepath.Join(a.Config.DataDir, "admin.sock")
 	}
 	handler := admin.Handler(admin.Options{
-		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a), Refusals: a.Records, Digester: a.digester,
+		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a), Refusals: a.Records, Replays: a.Store, Digester: a.digester,
 		Version: version, SystemOwners: c.SystemOwners, Log: a.Log,
 	})
 	socket, err := admin.Listen(c.Socket, handler)
