@@ -19,6 +19,8 @@ import (
 // is on the disk and in force on this server.
 type Commands interface {
 	Do(context.Context, inventory.Actor, inventory.Command) (inventory.Result, error)
+	// Check says what is wrong with a change, and makes none.
+	Check(context.Context, inventory.Actor, inventory.Command) error
 }
 
 // Queries reads the inventory; next is the cursor of the page that follows.
@@ -128,7 +130,7 @@ type service struct {
 // The greatest bodies, and how long reading one may take.
 const (
 	maxBody       = 1 << 20
-	maxImport     = 256 << 20
+	maxImport     = 64 << 20
 	bodyTimeout   = 10 * time.Second
 	importTimeout = 5 * time.Minute
 )

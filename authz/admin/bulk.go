@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // Bulk is the body of an action on several tokens. Each is a change of its own:
 // one that is refused keeps none of the others back.
 type Bulk struct {
-	IDs     []string `json:"ids" minItems:"1" maxItems:"100" uniqueItems:"true" doc:"Ids of tokens"`
+	IDs     []string `json:"ids" minItems:"1" maxItems:"100" doc:"Ids of tokens"`
 	Comment string   `json:"comment,omitempty" maxLength:"2000"`
 }
 
@@ -66,7 +67,7 @@ func (s *service) bulk() {
 		Body BulkApproval
 	},
 	) (*body[BulkResults], error) {
-		return s.each(ctx, in.Organization, in.Body.Tokens, func(t Reviewed) inventory.Command {
+		return s.each(ctx, in.Organization, "tokens", in.Body.Tokens, func(t Reviewed) inventory.Command {
 			return inventory.Approve{Organization: in.Organization, Token: t.ID, Version: t.Version, Until: when(in.Body.Until), Comment: in.Body.Comment}
 		})
 	})
@@ -75,7 +76,7 @@ func (s *service) bulk() {
 		Body BulkDenial
 	},
 	) (*body[BulkResults], error) {
-		return s.each(ctx, in.Organization, in.Body.Tokens, func(t Reviewed) inventory.Command {
+		return s.each(ctx, in.Organization, "tokens", in.Body.Tokens, func(t Reviewed) inventory.Command {
 			return inventory.Deny{Organization: in.Organization, Token: t.ID, Version: t.Version, Reason: in.Body.Reason}
 		})
 	})
@@ -91,14 +92,21 @@ func (s *service) bulkAction(name, summary string, command func(org, id, comment
 		for i, id := range in.Body.IDs {
 			tokens[i].ID = id
 		}
-		return s.each(ctx, in.Organization, tokens, func(t Reviewed) inventory.Command { return command(in.Organization, t.ID, in.Body.Comment) })
+		return s.each(ctx, in.Organization, "ids", tokens, func(t Reviewed) inventory.Command { return command(in.Organization, t.ID, in.Body.Comment) })
 	})
 }
 
 // each carries out a command on each of the tokens, as the caller may.
-func (s *service) each(ctx context.Context, organization string, tokens []Reviewed, command func(Reviewed) inventory.Command) (*body[BulkResults], error) {
+func (s *service) each(ctx context.Context, organization string, field string, tokens []Reviewed, command func(Reviewed) inventory.Command) (*body[BulkResults], error) {
 	if _, err := s.Queries.Organization(ctx, organization); err != nil {
 		return nil, err
+	}
+	seen := map[string]bool{}
+	for i, t := range tokens {
+		if seen[t.ID] {
+			return nil, &inventory.Invalid{Field: field, Problem: fmt.Sprintf("names a token twice, the second time as number %d", i+1)}
+		}
+		seen[t.ID] = true
 	}
 	out := BulkResults{Results: make([]BulkResult, len(tokens))}
 	for i, t := range tokens {
@@ -140,4 +148,3 @@ func (s *service) judgeTarget(ctx context.Context, organization, id string) erro
 	}
 	return s.judge(ctx, func(q *question) { q.Target = &askedTarget{row.ID, row.Owner} })
 }
-

@@ -85,14 +85,31 @@ type questionKey struct{}
 // guard lets a request to an operation through, or answers it.
 func (s *service) guard(ctx huma.Context, next func(huma.Context)) {
 	inner, p := s.admit(ctx)
-	if p == nil && ctx.Header("If-Match") != "" && !takes(ctx.Operation(), "If-Match") {
-		p = problem(&inventory.Invalid{Field: "If-Match", Problem: "this operation has no version to depend on"})
+	if match, n := header(ctx, "If-Match"); p == nil && n > 0 {
+		switch {
+		case !takes(ctx.Operation(), "If-Match"):
+			p = problem(&inventory.Invalid{Field: "If-Match", Problem: "this operation has no version to depend on"})
+		case n > 1 || match == "":
+			p = problem(&inventory.Invalid{Field: "If-Match", Problem: notOneETag})
+		}
 	}
 	if p != nil {
 		s.tell(ctx, p)
 		return
 	}
 	next(huma.WithContext(ctx, inner))
+}
+
+// header is a header's value, and how often the request has it: one that is
+// empty, or there twice, is not one that is not there.
+func header(ctx huma.Context, name string) (value string, n int) {
+	ctx.EachHeader(func(have, v string) {
+		if http.CanonicalHeaderKey(have) == name {
+			value = v
+			n++
+		}
+	})
+	return value, n
 }
 
 // takes says whether an operation has a header among its parameters.

@@ -48,10 +48,13 @@ var idempotencyKey = &huma.Param{
 // idempotent answers a request that came before, with the same Idempotency-Key
 // of the same caller, as it was answered then, and does nothing.
 func (s *service) idempotent(ctx huma.Context, next func(huma.Context)) {
-	key := ctx.Header("Idempotency-Key")
-	if key == "" || s.Replays == nil || ctx.Method() == http.MethodGet || ctx.Method() == http.MethodHead {
+	key, n := header(ctx, "Idempotency-Key")
+	if n == 0 || s.Replays == nil || ctx.Method() == http.MethodGet || ctx.Method() == http.MethodHead {
 		next(ctx)
 		return
+	}
+	if n > 1 {
+		key = "" // which one?
 	}
 	run, p := s.claim(ctx, key)
 	if p != nil {

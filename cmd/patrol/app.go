@@ -231,10 +231,7 @@ func (a *App) listenAdmin() error {
 	if c.Socket == "" {
 		c.Socket = filepath.Join(a.Config.DataDir, "admin.sock")
 	}
-	handler := admin.Handler(admin.Options{
-		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a), Refusals: a.Records, Replays: a.Store, Digester: a.digester,
-		Version: version, SystemOwners: c.SystemOwners, Log: a.Log,
-	})
+	handler := a.adminHandler()
 	socket, err := admin.Listen(c.Socket, handler)
 	if err != nil {
 		return err
@@ -250,6 +247,13 @@ func (a *App) listenAdmin() error {
 	c.Listen = l.Addr().String()
 	a.admin = append(a.admin, admin.NewServer(l, handler))
 	return nil
+}
+
+func (a *App) adminHandler() http.Handler {
+	return admin.Handler(admin.Options{
+		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a),
+		Refusals: a.Records, Replays: a.Store, Digester: a.digester, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
+	})
 }
 
 func (a *App) listenDiagnostics() error {

@@ -24,6 +24,18 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), errOvertaken)
 }
 
+// Check says what is wrong with a command on the present state, as Do would,
+// and writes nothing.
+func (s *Store) Check(ctx context.Context, actor inventory.Actor, c inventory.Command) error {
+	return s.reading(ctx, func(st *state) error {
+		if err := readAhead(st, c); err != nil {
+			return fmt.Errorf("read for %s: %w", c.Action(), err)
+		}
+		_, err := inventory.Apply(st, s.Policies, actor, c, s.Clock())
+		return err
+	})
+}
+
 func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Command) (inventory.Result, error) {
 	tx, err := s.begin(ctx)
 	if err != nil {
