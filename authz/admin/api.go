@@ -19,6 +19,8 @@ import (
 // is on the disk and in force on this server.
 type Commands interface {
 	Do(context.Context, inventory.Actor, inventory.Command) (inventory.Result, error)
+	// Check says what is wrong with a change, and makes none.
+	Check(context.Context, inventory.Actor, inventory.Command) error
 }
 
 // Queries reads the inventory; next is the cursor of the page that follows.
@@ -72,7 +74,7 @@ type Digester interface {
 	SHA256([32]byte) authz.Digest
 }
 
-// Options of the API; all are required but SystemOwners and Log.
+// Options of the API; all are required but Replays, SystemOwners and Log.
 type Options struct {
 	Commands  Commands
 	Queries   Queries
@@ -82,7 +84,9 @@ type Options struct {
 	Decider   Decider
 	Digester  Digester
 	// Logins makes links to the console; may be nil.
-	Logins  Logins
+	Logins Logins
+	// Replays keep answers for requests that come again; nil keeps none.
+	Replays Replays
 	Version string
 	// SystemOwners are users whose tokens may be an operator's.
 	SystemOwners []string
@@ -105,13 +109,14 @@ func Handler(o Options) http.Handler {
 	config.DocsPath = ""
 	config.OpenAPIPath = "/api/openapi"
 	config.SchemasPath = ""
-	config.Transformers = append(config.Transformers, withRequestID)
+	config.Transformers = append(config.Transformers, withRequestID, remember)
 	installErrors()
 	api := &service{Options: o, API: humago.New(mux, config)}
-	api.UseMiddleware(api.guard)
+	api.UseMiddleware(api.guard, api.idempotent)
 	api.organizations()
 	api.members()
 	api.tokens()
+	api.bulk()
 	api.approvals()
 	api.audit()
 	api.upkeep()
@@ -131,7 +136,7 @@ type service struct {
 // The greatest bodies, and how long reading one may take.
 const (
 	maxBody       = 1 << 20
-	maxImport     = 256 << 20
+	maxImport     = 64 << 20
 	bodyTimeout   = 10 * time.Second
 	importTimeout = 5 * time.Minute
 )
@@ -145,6 +150,9 @@ func register[I, O any](s *service, id, method, path, summary string, handle fun
 
 func operate[I, O any](s *service, o huma.Operation, handle func(context.Context, *I) (*O, error)) {
 	o.Extensions = map[string]any{"x-patrol-access": accessOf(o.OperationID)}
+	if o.Method != http.MethodGet {
+		o.Parameters = append(o.Parameters, idempotencyKey)
+	}
 	huma.Register(s.API, o, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {

@@ -85,20 +85,50 @@ type questionKey struct{}
 // guard lets a request to an operation through, or answers it.
 func (s *service) guard(ctx huma.Context, next func(huma.Context)) {
 	inner, p := s.admit(ctx)
+	if match, n := header(ctx, "If-Match"); p == nil && n > 0 {
+		switch {
+		case !takes(ctx.Operation(), "If-Match"):
+			p = problem(&inventory.Invalid{Field: "If-Match", Problem: "this operation has no version to depend on"})
+		case n > 1 || match == "":
+			p = problem(&inventory.Invalid{Field: "If-Match", Problem: notOneETag})
+		}
+	}
 	if p != nil {
-		if p.Status >= http.StatusInternalServerError {
-			s.Log.Error("the admin API could not judge a caller", "operation", ctx.Operation().OperationID, "request_id", requestOf(ctx.Context()).id, "code", p.Code, "error", p.cause)
-		}
-		p.RequestID = requestOf(ctx.Context()).id
-		for name, value := range p.headers {
-			ctx.SetHeader(name, value)
-		}
-		ctx.SetHeader("Content-Type", p.ContentType(""))
-		ctx.SetStatus(p.Status)
-		_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the client is gone: nobody to tell
+		s.tell(ctx, p)
 		return
 	}
 	next(huma.WithContext(ctx, inner))
+}
+
+// header is a header's value, and how often the request has it: one that is
+// empty, or there twice, is not one that is not there.
+func header(ctx huma.Context, name string) (value string, n int) {
+	ctx.EachHeader(func(have, v string) {
+		if http.CanonicalHeaderKey(have) == name {
+			value = v
+			n++
+		}
+	})
+	return value, n
+}
+
+// takes says whether an operation has a header among its parameters.
+func takes(o *huma.Operation, header string) bool {
+	return slices.ContainsFunc(o.Parameters, func(p *huma.Param) bool { return p.In == "header" && p.Name == header })
+}
+
+// tell answers with a problem.
+func (s *service) tell(ctx huma.Context, p *Problem) {
+	if p.Status >= http.StatusInternalServerError {
+		s.Log.Error("the admin API failed", "operation", ctx.Operation().OperationID, "request_id", requestOf(ctx.Context()).id, "code", p.Code, "error", p.cause)
+	}
+	p.RequestID = requestOf(ctx.Context()).id
+	for name, value := range p.headers {
+		ctx.SetHeader(name, value)
+	}
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	_ = json.NewEncoder(ctx.BodyWriter()).Encode(p) // the client is gone: nobody to tell
 }
 
 // admit judges a caller as far as that is possible before the body is read.

@@ -2,12 +2,9 @@ package admin
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"regexp"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
@@ -32,20 +29,7 @@ type IssuedToken struct {
 	Secret string `json:"token" doc:"The secret; it cannot be shown again"`
 }
 
-// ImportedToken is one token to import.
-type ImportedToken struct {
-	SHA256      string        `json:"sha256" pattern:"^[0-9a-fA-F]{64}$" doc:"The SHA-256 of the secret, in hex"`
-	Owner       string        `json:"owner" minLength:"1" maxLength:"96"`
-	DisplayName string        `json:"display_name" minLength:"1" maxLength:"200"`
-	Kind        string        `json:"kind" enum:"read,write,fine-grained"`
-	Grants      []authz.Grant `json:"grants,omitempty"`
-	Global      []string      `json:"global,omitempty"`
-	Last4       string        `json:"last4,omitempty" maxLength:"4"`
-	CreatedAt   *time.Time    `json:"created_at,omitempty"`
-	ExpiresAt   *time.Time    `json:"expires_at,omitempty"`
-	Purpose     string        `json:"purpose,omitempty" maxLength:"2000"`
-	Contact     string        `json:"contact,omitempty" maxLength:"254"`
-}
+func (t IssuedToken) withoutSecret() any { return t.TokenRow }
 
 // Listed is a token in the shape of the hub's own listing.
 type Listed struct {
@@ -82,10 +66,7 @@ type Comment struct {
 
 func (s *service) tokens() {
 	register(s, "issue-token", "POST", "/api/tokens", "Issue a token; its secret is shown once", s.issue)
-	operate(s, huma.Operation{
-		OperationID: "import-tokens", Method: "POST", Path: "/api/tokens/import", Summary: "Import tokens by the SHA-256 of their secrets, all or none",
-		MaxBodyBytes: maxImport, BodyReadTimeout: importTimeout,
-	}, s.importTokens)
+	s.imports()
 	register(s, "list-tokens", "GET", "/api/tokens", "List all tokens, newest first", func(ctx context.Context, in *struct {
 		Paging
 		Filter
@@ -117,12 +98,12 @@ func (s *service) tokens() {
 		}
 		return tokenAnswer(row), nil
 	})
-	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*body[inventory.TokenRow], error) {
+	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*versioned[inventory.TokenRow], error) {
 		row, err := s.Queries.Token(ctx, in.Organization, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		return &body[inventory.TokenRow]{*row}, nil
+		return tokenAnswer(row), nil
 	})
 	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *struct {
 		TokenPath
@@ -187,38 +168,6 @@ func checkGlobal(field string, permissions []string) error {
 	return nil
 }
 
-// Imported is the answer to an import.
-type Imported struct {
-	Imported int `json:"imported"`
-}
-
-func (s *service) importTokens(ctx context.Context, in *struct {
-	Body struct {
-		Tokens []ImportedToken `json:"tokens" minItems:"1"`
-	}
-},
-) (*body[Imported], error) {
-	c := inventory.ImportTokens{Tokens: make([]inventory.ImportToken, len(in.Body.Tokens))}
-	for i, t := range in.Body.Tokens {
-		var sum [32]byte
-		if n, err := hex.Decode(sum[:], []byte(t.SHA256)); err != nil || n != len(sum) {
-			return nil, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].sha256", i), Problem: "must be 64 hex digits"}
-		}
-		if err := checkGlobal(fmt.Sprintf("tokens[%d].global", i), t.Global); err != nil {
-			return nil, err
-		}
-		c.Tokens[i] = inventory.ImportToken{
-			Digest: s.Digester.SHA256(sum), Owner: t.Owner, DisplayName: t.DisplayName, Kind: t.Kind, Grants: t.Grants, Global: t.Global,
-			Last4: t.Last4, CreatedAt: when(t.CreatedAt), ExpiresAt: when(t.ExpiresAt), Purpose: t.Purpose, Contact: t.Contact,
-		}
-	}
-	r, err := s.do(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return &body[Imported]{Imported{r.Imported}}, nil
-}
-
 func when(t *time.Time) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -250,10 +199,17 @@ func (s *service) tokenChanged(ctx context.Context, id, match string, c inventor
 func (s *service) action(name, summary string, command func(org, id, comment string) inventory.Command) {
 	register(s, name+"-organization-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/"+name, summary, func(ctx context.Context, in *struct {
 		OrganizationTokenPath
+		IfMatch
 		Body *Comment `required:"false"`
 	},
-	) (*body[inventory.TokenRow], error) {
-		return s.acted(ctx, command(in.Organization, in.ID, comment(in.Body)))
+	) (*versioned[inventory.TokenRow], error) {
+		r, err := changed(ctx, s, in.IfMatch.IfMatch, command(in.Organization, in.ID, comment(in.Body)), func() (*inventory.TokenRow, error) {
+			return s.Queries.Token(ctx, in.Organization, in.ID)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return tokenAnswer(r.Token), nil
 	})
 }
 

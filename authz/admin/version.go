@@ -31,13 +31,15 @@ func tokenAnswer(row *inventory.TokenRow) *versioned[inventory.TokenRow] {
 	return &versioned[inventory.TokenRow]{etag(row.Version), *row}
 }
 
+const notOneETag = `must be one ETag as an answer gave it, for example "3"`
+
 // changed carries out a change of something that has a version. present reads
 // it, to be shown where the version does not match.
 func changed[T any](ctx context.Context, s *service, match string, c inventory.Command, present func() (*T, error)) (inventory.Result, error) {
 	if match != "" && match != "*" {
 		version, err := strconv.ParseInt(strings.Trim(match, `"`), 10, 64)
 		if err != nil || etag(version) != match {
-			return inventory.Result{}, &inventory.Invalid{Field: "If-Match", Problem: `must be one ETag as an answer gave it, for example "3"`}
+			return inventory.Result{}, &inventory.Invalid{Field: "If-Match", Problem: notOneETag}
 		}
 		c = inventory.IfVersion{Command: c, Version: version}
 	}

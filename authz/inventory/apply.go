@@ -81,6 +81,12 @@ func (r *rules) atVersion(c IfVersion) error {
 		token = c.Token
 	case DeleteToken:
 		token = c.Token
+	case RevokeToken:
+		token = c.Token
+	case SuspendToken:
+		token = c.Token
+	case ResumeToken:
+		token = c.Token
 	default:
 		return fmt.Errorf("the command %T takes no version", c)
 	}

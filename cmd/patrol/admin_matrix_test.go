@@ -56,6 +56,9 @@ var matrix = map[string]row{
 	"list-approvals": {let: ofReaders}, "approve-token": {let: ofReviewers}, "deny-token": {let: ofReviewers},
 	"list-organization-tokens": {let: ofReaders}, "get-organization-token": {let: ofReaders},
 	"revoke-organization-token": {let: ofWriters}, "suspend-organization-token": {let: ofWriters}, "resume-organization-token": {let: ofWriters},
+	"revoke-organization-tokens": {let: ofWriters, body: ids}, "suspend-organization-tokens": {let: ofWriters, body: ids}, "resume-organization-tokens": {let: ofWriters, body: ids},
+	"approve-tokens": {let: ofReviewers, body: versions}, "deny-tokens": {let: ofReviewers, body: versions},
+	"get-refusal": {let: both(operators)},
 	"list-tokens": {let: both(operators)}, "get-token": {let: both([]string{"operator", "member", "pending", "observed"})},
 	"import-tokens": {let: both(operators)}, "disable-token": {let: both(operators)}, "enable-token": {let: both(operators)}, "delete-token": {let: both(operators)},
 	"issue-token": {let: map[string][]string{acme: {"operator", "admin"}, globex: {"operator", "admin_elsewhere"}}, body: func(_ *bureau, o string) any {
@@ -65,6 +68,14 @@ var matrix = map[string]row{
 	"check": {let: ofReaders, body: func(_ *bureau, o string) any {
 		return map[string]any{"method": "GET", "path": "/api/models/" + o + "/m"}
 	}},
+}
+
+// Bodies of the bulk operations, on no token: whom the operation is not for is
+// refused before.
+func ids(*bureau, string) any { return map[string]any{"ids": []string{"none"}} }
+
+func versions(*bureau, string) any {
+	return map[string]any{"tokens": []any{map[string]any{"id": "none", "version": 1}}, "reason": "x"}
 }
 
 // operation is one of the OpenAPI document.

@@ -242,10 +242,7 @@ func (a *App) listenAdmin() error {
 	if err != nil {
 		return err
 	}
-	api := admin.Handler(admin.Options{
-		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a), Refusals: a.Records, Digester: a.digester,
-		Logins: loginLinks{a, pages}, Upkeep: upkeep{a}, Version: version, SystemOwners: c.SystemOwners, Log: a.Log,
-	})
+	api := a.adminHandler(loginLinks{a, pages})
 	socket, err := admin.Listen(c.Socket, api)
 	if err != nil {
 		return err
@@ -280,6 +277,13 @@ func (a *App) listenConsole(h http.Handler) error {
 	c.Listen = l.Addr().String()
 	a.admin = append(a.admin, admin.NewServer(l, h))
 	return nil
+}
+
+func (a *App) adminHandler(logins admin.Logins) http.Handler {
+	return admin.Handler(admin.Options{
+		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a),
+		Refusals: a.Records, Replays: a.Store, Digester: a.digester, Logins: logins, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
+	})
 }
 
 func (a *App) listenDiagnostics() error {

@@ -1,17 +1,18 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/term"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
@@ -19,173 +20,273 @@ import (
 
 // TokenImportCmd imports tokens.
 type TokenImportCmd struct {
-	File string `arg:"" help:"A file, or - for standard input: a JSON object a line, or one JSON array of them."`
+	File        string `arg:"" help:"A file, or - for standard input: a JSON object a line, or one JSON array of them."`
+	SkipInvalid bool   `help:"Leave out the lines that are wrong, and list them; without it nothing is imported where one is."`
+	DryRun      bool   `help:"Only say what is wrong."`
 }
 
 // Help gives an example.
 func (*TokenImportCmd) Help() string {
 	return "Each object holds sha256 (of the secret, in hex), owner, display_name and kind; it may hold grants, last4, created_at, expires_at, purpose and contact. " +
-		"A token that is there already takes the new description; what was decided on it stays.\n\n" +
+		"A token that is there already takes the new description; what was decided on it stays, so that importing a file again does no harm. " +
+		"A large file is checked as a whole first, then imported in parts.\n\n" +
 		example(
 			"patrol token import tokens.jsonl",
+			"patrol token import tokens.jsonl --skip-invalid -o json",
 			`echo '{"sha256":"3f0a…","owner":"bob","display_name":"ci","kind":"read"}' | patrol token import -`,
 		)
 }
 
+// importPart is how many tokens are sent at once: few enough for other changes
+// to have their turn in between.
+const importPart = 5000
+
+// maxBadLines is how many bad lines people are told.
+const maxBadLines = 50
+
+// importReport is what came of an import.
+type importReport struct {
+	Imported int       `json:"imported"`
+	Skipped  int       `json:"skipped"`
+	DryRun   bool      `json:"dry_run,omitempty"`
+	Invalid  []badLine `json:"invalid,omitempty"`
+}
+
 // Run imports them.
 func (c *TokenImportCmd) Run(ctx context.Context, cli *CLI) error {
-	name, r := c.File, io.Reader(os.Stdin)
-	if c.File == "-" {
-		name = "standard input"
-	} else {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		r = f
-	}
-	tokens, lines, err := readImport(r)
+	name, file, done, err := c.open()
 	if err != nil {
-		return fmt.Errorf("%s: nothing was imported:\n%w", name, err)
+		return err
 	}
+	defer done()
 	cl, err := cli.client()
 	if err != nil {
 		return err
 	}
-	n, err := cl.ImportTokens(ctx, tokens)
-	var refusal *client.Error
-	if errors.As(err, &refusal) && len(refusal.Fields) > 0 {
-		return fmt.Errorf("%s: nothing was imported:\n%s", name, byLine(refusal.Fields, lines))
+	i := &importer{client: cl, name: name, file: file, skip: c.SkipInvalid, bad: map[int]badLine{}}
+	// The whole is checked before the first part is sent.
+	err = i.pass(ctx, true)
+	if err == nil && !c.DryRun && (c.SkipInvalid || len(i.bad) == 0) {
+		err = i.pass(ctx, false)
 	}
+	if err != nil || len(i.bad) > 0 && !c.SkipInvalid {
+		return i.failed(err)
+	}
+	i.progress.end()
+	if len(i.bad) > 0 {
+		fmt.Fprintf(os.Stderr, "%s: left out:\n%s\n", name, strings.Join(i.told(), "\n"))
+	}
+	report := importReport{Imported: i.sent, Skipped: len(i.bad), DryRun: c.DryRun, Invalid: i.sorted()}
+	return cli.print(report, func(t *table) {
+		if c.DryRun {
+			t.row("would be imported", report.Imported)
+		} else {
+			t.row("imported", report.Imported)
+		}
+		if report.Skipped > 0 {
+			t.row("skipped", report.Skipped)
+		}
+	})
+}
+
+// open opens the file. Standard input is read twice, so it goes to a file first:
+// it holds no secrets, only digests of them.
+func (c *TokenImportCmd) open() (name string, f *os.File, done func(), err error) {
+	if c.File != "-" {
+		f, err = os.Open(c.File)
+		return c.File, f, func() { f.Close() }, err
+	}
+	f, err = os.CreateTemp("", "patrol-import-*")
 	if err != nil {
-		return fmt.Errorf("%s: nothing was imported: %w", name, err)
+		return "", nil, nil, err
 	}
-	return cli.print(admin.Imported{Imported: n}, func(t *table) { t.row("imported", n) })
+	done = func() { f.Close(); os.Remove(f.Name()) }
+	if _, err = io.Copy(f, os.Stdin); err != nil {
+		done()
+		return "", nil, nil, fmt.Errorf("read standard input: %w", err)
+	}
+	return "standard input", f, done, nil
 }
 
-// maxBadLines is how many bad lines are told at once.
-const maxBadLines = 50
-
-// readImport reads JSON lines or an array, names every bad line, and tells the
-// line on which each token begins.
-func readImport(r io.Reader) (tokens []admin.ImportedToken, lines []int, err error) {
-	in := bufio.NewReader(r)
-	begin, err := firstByte(in)
-	if err != nil {
-		return nil, nil, err
-	}
-	if begin == '[' {
-		return readArray(in)
-	}
-	var bad []error
-	scan := bufio.NewScanner(in)
-	scan.Buffer(nil, 4<<20)
-	for n := 1; scan.Scan() && len(bad) < maxBadLines; n++ {
-		text := bytes.TrimSpace(scan.Bytes())
-		if len(text) == 0 {
-			continue
-		}
-		t, err := readToken(text)
-		if err != nil {
-			bad = append(bad, fmt.Errorf("line %d: %w", n, err))
-			continue
-		}
-		tokens, lines = append(tokens, *t), append(lines, n)
-	}
-	if err := scan.Err(); err != nil {
-		bad = append(bad, err)
-	}
-	if len(tokens) == 0 && len(bad) == 0 {
-		bad = append(bad, errors.New("holds no token"))
-	}
-	return tokens, lines, errors.Join(bad...)
+// importer sends a file in parts.
+type importer struct {
+	client   *client.Client
+	name     string
+	file     *os.File
+	skip     bool
+	bad      map[int]badLine // by line
+	checking bool
+	sent     int // in this pass
+	progress progress
 }
 
-// firstByte looks at the first byte that is no space.
-func firstByte(in *bufio.Reader) (byte, error) {
-	for n := 1; ; n++ {
-		head, err := in.Peek(n)
-		if len(head) < n {
-			if errors.Is(err, io.EOF) {
-				err = errors.New("holds no token")
-			}
-			return 0, err
-		}
-		if !bytes.ContainsAny(head[n-1:], " \t\r\n") {
-			return head[n-1], nil
-		}
-	}
-}
-
-func readToken(text []byte) (*admin.ImportedToken, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	var t admin.ImportedToken
-	if err := dec.Decode(&t); err != nil {
+func (i *importer) source() (*importSource, error) {
+	if _, err := i.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	if dec.More() {
-		return nil, errors.New("holds more than one object")
-	}
-	return &t, nil
+	return newImportSource(i.file)
 }
 
-func readArray(in io.Reader) (tokens []admin.ImportedToken, lines []int, err error) {
-	text, err := io.ReadAll(in)
+// pass sends every token that is not known to be bad, to be checked (dry) or to
+// be imported.
+func (i *importer) pass(ctx context.Context, dry bool) error {
+	source, err := i.source()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	lineAt := func(offset int64) int { return 1 + bytes.Count(text[:offset], []byte("\n")) }
-	dec := json.NewDecoder(bytes.NewReader(text))
-	if _, err := dec.Token(); err != nil { // the bracket
-		return nil, nil, err
-	}
-	var bad []error
-	for dec.More() && len(bad) < maxBadLines {
-		start := dec.InputOffset()
-		for start < int64(len(text)) && strings.ContainsRune(", \t\r\n", rune(text[start])) {
-			start++
+	i.sent, i.checking = 0, dry
+	for p := (part{}); ; {
+		t, line, bad, err := source.next()
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
 		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			bad = append(bad, fmt.Errorf("line %d: %w", lineAt(start), err))
-			return nil, nil, errors.Join(bad...)
+		if bad != nil {
+			i.bad[line] = *bad
+		} else if _, known := i.bad[line]; err == nil && !known {
+			p.tokens, p.lines = append(p.tokens, *t), append(p.lines, line)
 		}
-		t, err := readToken(raw)
+		if len(p.tokens) == importPart || err != nil {
+			if err := i.send(ctx, p, dry); err != nil {
+				return err
+			}
+			p = part{}
+			i.progress.show(i.sent, dry)
+		}
 		if err != nil {
-			bad = append(bad, fmt.Errorf("line %d: %w", lineAt(start), err))
-			continue
+			if i.sent == 0 && len(i.bad) == 0 {
+				return errors.New("holds no token")
+			}
+			return nil
 		}
-		tokens, lines = append(tokens, *t), append(lines, lineAt(start))
 	}
-	if len(tokens) == 0 && len(bad) == 0 {
-		bad = append(bad, errors.New("holds no token"))
+}
+
+// part is what is sent at once.
+type part struct {
+	tokens []admin.ImportedToken
+	lines  []int
+}
+
+// send sends a part, without those that the server finds wrong.
+func (i *importer) send(ctx context.Context, p part, dry bool) error {
+	for len(p.tokens) > 0 {
+		n, err := i.client.ImportTokens(ctx, p.tokens, dry)
+		if err == nil {
+			i.sent += n
+			return nil
+		}
+		var refusal *client.Error
+		if !errors.As(err, &refusal) || !p.strike(refusal.Fields, i.bad) {
+			return err
+		}
+		if !dry && !i.skip {
+			return errors.New("what was right when it was checked has changed meanwhile")
+		}
 	}
-	return tokens, lines, errors.Join(bad...)
+	return nil
+}
+
+// failed says what is wrong, and what was imported all the same.
+func (i *importer) failed(err error) error {
+	i.progress.end()
+	done := "nothing was imported"
+	if !i.checking && i.sent > 0 {
+		done = fmt.Sprintf("%d tokens were imported before; import the file again once it is right", i.sent)
+	}
+	if err != nil {
+		done += ": " + err.Error()
+	}
+	if len(i.bad) == 0 {
+		return fmt.Errorf("%s: %s", i.name, done)
+	}
+	return fmt.Errorf("%s: %s\n%s", i.name, done, strings.Join(i.told(), "\n"))
+}
+
+// told are the bad lines as people are told.
+func (i *importer) told() []string {
+	lines := i.sorted()
+	var told []string
+	for _, b := range lines[:min(len(lines), maxBadLines)] {
+		told = append(told, b.String())
+	}
+	if more := len(lines) - len(told); more > 0 {
+		told = append(told, fmt.Sprintf("and %d more lines (-o json with --skip-invalid lists all)", more))
+	}
+	return told
+}
+
+func (i *importer) sorted() []badLine {
+	return slices.SortedFunc(maps.Values(i.bad), func(a, b badLine) int { return a.Line - b.Line })
 }
 
 var ofToken = regexp.MustCompile(`tokens\[(\d+)\]`)
 
-// byLine says on which lines the tokens are that the server refuses: what it
-// calls tokens[0].kind is "line 1: kind" here.
-func byLine(fields []client.Field, lines []int) string {
-	toLines := func(text string) string {
-		return ofToken.ReplaceAllStringFunc(text, func(match string) string {
-			i, err := strconv.Atoi(ofToken.FindStringSubmatch(match)[1])
-			if err != nil || i >= len(lines) {
-				return match
-			}
-			return fmt.Sprintf("line %d", lines[i])
-		})
-	}
-	told := make([]string, len(fields))
-	for i, f := range fields {
-		where, field, _ := strings.Cut(toLines(f.Field), ".")
-		if field != "" {
-			where += ": " + field
+// strike takes out the tokens that the fields name, and notes them as bad.
+func (p *part) strike(fields []client.Field, bad map[int]badLine) bool {
+	lineOf := func(index string) (int, bool) {
+		n, err := strconv.Atoi(index)
+		if err != nil || n >= len(p.lines) {
+			return 0, false
 		}
-		told[i] = where + ": " + toLines(f.Message)
+		return p.lines[n], true
 	}
-	return strings.Join(told, "\n")
+	struck := map[int]bool{}
+	for _, f := range fields {
+		match := ofToken.FindStringSubmatch(f.Field)
+		if match == nil {
+			continue
+		}
+		line, ok := lineOf(match[1])
+		if !ok {
+			continue
+		}
+		_, field, _ := strings.Cut(f.Field, ".")
+		message := ofToken.ReplaceAllStringFunc(f.Message, func(text string) string {
+			if other, ok := lineOf(ofToken.FindStringSubmatch(text)[1]); ok {
+				return fmt.Sprintf("line %d", other)
+			}
+			return text
+		})
+		bad[line], struck[line] = badLine{line, field, message}, true
+	}
+	kept := part{}
+	for n, line := range p.lines {
+		if !struck[line] {
+			kept.tokens, kept.lines = append(kept.tokens, p.tokens[n]), append(kept.lines, line)
+		}
+	}
+	*p = kept
+	return len(struck) > 0
+}
+
+// progress tells how far an import is: on a terminal in place, elsewhere now
+// and then.
+type progress struct{ told int }
+
+const progressEach = 100_000
+
+func (p *progress) show(n int, checking bool) {
+	word := "imported"
+	if checking {
+		word = "checked"
+	}
+	terminal := term.IsTerminal(int(os.Stderr.Fd()))
+	switch {
+	case terminal && n > importPart:
+		fmt.Fprintf(os.Stderr, "\r%s %d\x1b[K", word, n)
+		p.told = n
+	case !terminal && n/progressEach > p.told/progressEach:
+		fmt.Fprintf(os.Stderr, "%s %d\n", word, n)
+		p.told = n
+	case n < p.told:
+		p.told = 0
+	}
+}
+
+// end leaves the line on which progress was told.
+func (p *progress) end() {
+	if p.told > 0 && term.IsTerminal(int(os.Stderr.Fd())) {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
+	p.told = 0
 }

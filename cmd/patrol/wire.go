@@ -48,6 +48,12 @@ func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.
 	return r, nil
 }
 
+// Check says what is wrong with a command, and carries nothing out.
+func (c *commands) Check(ctx context.Context, actor inventory.Actor, cmd inventory.Command) error {
+	_, err := c.Store.Check(ctx, actor, cmd)
+	return err
+}
+
 // decided counts how long a request waited for its decision.
 func (c *commands) decided(cmd inventory.Command, r *inventory.Result) {
 	switch cmd.(type) {

@@ -22,9 +22,14 @@ func (c *Client) IssueToken(ctx context.Context, t admin.NewToken) (*admin.Issue
 	return send[admin.IssuedToken](ctx, c, http.MethodPost, "/api/tokens", t)
 }
 
-// ImportTokens brings tokens in, all or none; it returns how many.
-func (c *Client) ImportTokens(ctx context.Context, tokens []admin.ImportedToken) (int, error) {
-	out, err := send[admin.Imported](ctx, c, http.MethodPost, "/api/tokens/import", map[string]any{"tokens": tokens})
+// ImportTokens brings tokens in, at most [admin.MaxImport], all or none; it
+// returns how many. A dry one only finds out what is wrong.
+func (c *Client) ImportTokens(ctx context.Context, tokens []admin.ImportedToken, dry bool) (int, error) {
+	path := "/api/tokens/import"
+	if dry {
+		path += "?dry_run=true"
+	}
+	out, err := send[admin.Imported](ctx, c, http.MethodPost, path, admin.Import{Tokens: tokens})
 	if err != nil {
 		return 0, err
 	}

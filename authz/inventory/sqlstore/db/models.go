@@ -102,6 +102,17 @@ type Period struct {
 	Role           string `db:"role"`
 }
 
+type Replay struct {
+	ID          string `db:"id"`
+	Fingerprint string `db:"fingerprint"`
+	Done        bool   `db:"done"`
+	Status      int64  `db:"status"`
+	Etag        string `db:"etag"`
+	ContentType string `db:"content_type"`
+	Body        string `db:"body"`
+	CreatedAt   int64  `db:"created_at"`
+}
+
 type Request struct {
 	ID             string `db:"id"`
 	TokenID        string `db:"token_id"`

@@ -1,0 +1,195 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// MaxImport is how many tokens one import takes. More come in several, which
+// leaves other changes their turn; ImportCheck finds out before what is wrong.
+const MaxImport = 10_000
+
+// ImportedToken is one token to import.
+type ImportedToken struct {
+	SHA256      string        `json:"sha256" pattern:"^[0-9a-fA-F]{64}$" doc:"The SHA-256 of the secret, in hex"`
+	Owner       string        `json:"owner" minLength:"1" maxLength:"96"`
+	DisplayName string        `json:"display_name" minLength:"1" maxLength:"200"`
+	Kind        string        `json:"kind" enum:"read,write,fine-grained"`
+	Grants      []authz.Grant `json:"grants,omitempty"`
+	Global      []string      `json:"global,omitempty"`
+	Last4       string        `json:"last4,omitempty" maxLength:"4"`
+	CreatedAt   *time.Time    `json:"created_at,omitempty"`
+	ExpiresAt   *time.Time    `json:"expires_at,omitempty"`
+	Purpose     string        `json:"purpose,omitempty" maxLength:"2000"`
+	Contact     string        `json:"contact,omitempty" maxLength:"254"`
+}
+
+// Import is the body of an import.
+type Import struct {
+	Tokens []ImportedToken `json:"tokens" minItems:"1" maxItems:"10000"`
+}
+
+// Imported is the answer to an import.
+type Imported struct {
+	Imported int  `json:"imported" doc:"Tokens that were imported, or would be"`
+	DryRun   bool `json:"dry_run,omitempty"`
+}
+
+// importing is the input of an import. Its body is read by the handler: huma
+// would make a tree of it before it is read.
+type importing struct {
+	DryRun  bool   `query:"dry_run" doc:"Only say what is wrong; nothing is imported"`
+	RawBody []byte `contentType:"application/json"`
+}
+
+// Resolve refuses a body that calls itself something else than JSON.
+func (*importing) Resolve(ctx huma.Context) []error {
+	given := ctx.Header("Content-Type")
+	if kind, _, err := mime.ParseMediaType(given); given != "" && (err != nil || kind != "application/json") {
+		return []error{newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "the body must be application/json")}
+	}
+	return nil
+}
+
+func (s *service) imports() {
+	o := huma.Operation{
+		OperationID: "import-tokens", Method: "POST", Path: "/api/tokens/import", Summary: "Import tokens by the SHA-256 of their secrets, all or none",
+		MaxBodyBytes: maxImport, BodyReadTimeout: importTimeout, SkipValidateBody: true,
+	}
+	operate(s, o, s.importTokens)
+	doc := s.OpenAPI()
+	doc.Paths[o.Path].Post.RequestBody.Content["application/json"].Schema = doc.Components.Schemas.Schema(reflect.TypeFor[Import](), true, "Import")
+}
+
+func (s *service) importTokens(ctx context.Context, in *importing) (*body[Imported], error) {
+	given, err := readImport(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	c := inventory.ImportTokens{Tokens: make([]inventory.ImportToken, len(given))}
+	for i := range given {
+		t := &given[i]
+		var sum [32]byte
+		if n, err := hex.Decode(sum[:], []byte(t.SHA256)); err != nil || n != len(sum) || len(t.SHA256) != 2*len(sum) {
+			return nil, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].sha256", i), Problem: "must be 64 hex digits"}
+		}
+		if err := checkGlobal(fmt.Sprintf("tokens[%d].global", i), t.Global); err != nil {
+			return nil, err
+		}
+		c.Tokens[i] = inventory.ImportToken{
+			Digest: s.Digester.SHA256(sum), Owner: t.Owner, DisplayName: t.DisplayName, Kind: t.Kind, Grants: t.Grants, Global: t.Global,
+			Last4: t.Last4, CreatedAt: when(t.CreatedAt), ExpiresAt: when(t.ExpiresAt), Purpose: t.Purpose, Contact: t.Contact,
+		}
+	}
+	if in.DryRun {
+		if err := s.Commands.Check(ctx, actor(ctx), c); err != nil {
+			return nil, err
+		}
+		return &body[Imported]{Imported{len(given), true}}, nil
+	}
+	r, err := s.do(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &body[Imported]{Imported{Imported: r.Imported}}, nil
+}
+
+// readImport reads the body strictly, token by token, and says of which one is
+// wrong what.
+func readImport(text []byte) (tokens []ImportedToken, err error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	syntax := func(err error) error {
+		return newProblem(http.StatusBadRequest, "bad_request", "the body is no JSON of the shape {\"tokens\": [...]}: "+err.Error())
+	}
+	if err := expect(dec, json.Delim('{')); err != nil {
+		return nil, syntax(err)
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		switch {
+		case err != nil:
+			return nil, syntax(err)
+		case name != "tokens":
+			return nil, &inventory.Invalid{Field: fmt.Sprint(name), Problem: "unexpected property"}
+		case tokens != nil:
+			return nil, &inventory.Invalid{Field: "tokens", Problem: "is there twice"}
+		}
+		if err := expect(dec, json.Delim('[')); err != nil {
+			return nil, &inventory.Invalid{Field: "tokens", Problem: "must be a list"}
+		}
+		tokens = []ImportedToken{}
+		for dec.More() {
+			if len(tokens) == MaxImport {
+				return nil, &inventory.Invalid{Field: "tokens", Problem: fmt.Sprintf("are more than %d: import them in parts", MaxImport)}
+			}
+			var t ImportedToken
+			if err := dec.Decode(&t); err != nil {
+				return nil, wrongToken(len(tokens), err)
+			}
+			tokens = append(tokens, t)
+		}
+		if err := expect(dec, json.Delim(']')); err != nil {
+			return nil, syntax(err)
+		}
+	}
+	if err := expect(dec, json.Delim('}')); err != nil {
+		return nil, syntax(err)
+	}
+	if dec.More() {
+		return nil, syntax(errors.New("more follows"))
+	}
+	if len(tokens) == 0 {
+		return nil, &inventory.Invalid{Field: "tokens", Problem: "are missing"}
+	}
+	return tokens, nil
+}
+
+func expect(dec *json.Decoder, want json.Delim) error {
+	got, err := dec.Token()
+	if err == nil && got != want {
+		err = fmt.Errorf("%q is expected", want.String())
+	}
+	return err
+}
+
+// wrongToken names the member that is wrong. What was given is not repeated: it
+// may be a secret.
+func wrongToken(i int, err error) error {
+	at := fmt.Sprintf("tokens[%d]", i)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		if wrong.Field != "" {
+			at += "." + wrong.Field
+		}
+		return &inventory.Invalid{Field: at, Problem: "a JSON " + jsonKind(wrong.Value) + " is not what it holds"}
+	}
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return newProblem(http.StatusBadRequest, "bad_request", fmt.Sprintf("%s is no JSON: %v", at, syntax))
+	}
+	var moment *time.ParseError
+	if errors.As(err, &moment) {
+		return &inventory.Invalid{Field: at, Problem: "holds a time that is not RFC 3339, as 2026-12-31T12:00:00Z is"}
+	}
+	return &inventory.Invalid{Field: at, Problem: err.Error()}
+}
+
+// jsonKind is the kind of a value of which json says more than that.
+func jsonKind(value string) string {
+	kind, _, _ := bytes.Cut([]byte(value), []byte(" "))
+	return string(kind)
+}
