@@ -34,7 +34,8 @@ type IssuedToken struct {
 
 // ImportedToken is one token to import.
 type ImportedToken struct {
-	SHA256      string        `json:"sha256" pattern:"^[0-9a-fA-F]{64}$" doc:"The SHA-256 of the secret, in hex"`
+	SHA256      string        `json:"sha256,omitempty" pattern:"^[0-9a-fA-F]{64}$" doc:"The SHA-256 of the secret, in hex"`
+	Digest      string        `json:"digest,omitempty" pattern:"^[0-9a-f]{64}$" doc:"Instead of sha256: the keyed digest under which an unknown token was discovered here"`
 	Owner       string        `json:"owner" minLength:"1" maxLength:"96"`
 	DisplayName string        `json:"display_name" minLength:"1" maxLength:"200"`
 	Kind        string        `json:"kind" enum:"read,write,fine-grained"`
@@ -58,10 +59,12 @@ type Listed struct {
 	ExpiresAt     *time.Time                  `json:"expiresAt,omitempty"`
 	Authorization *inventory.AuthorizationRow `json:"authorization,omitempty"`
 	Version       int64                       `json:"version"`
+	LastUsedAt    *time.Time                  `json:"lastUsedAt,omitempty"`
+	Findings      []string                    `json:"findings,omitempty"`
 }
 
 func listed(t *inventory.TokenRow) Listed {
-	return Listed{t.ID, t.DisplayName, t.Owner, hubRole(t.Kind), t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version}
+	return Listed{t.ID, t.DisplayName, t.Owner, hubRole(t.Kind), t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version, t.LastUsedAt, t.Findings}
 }
 
 // TokenPath names a token in a path.
@@ -98,11 +101,12 @@ func (s *service) tokens() {
 		OrganizationPath
 		Paging
 		Filter
-		Status string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
+		Status  string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
+		Finding string `query:"finding" maxLength:"64" doc:"Only tokens of which this was found, such as unused"`
 	},
 	) (*page[Listed], error) {
 		filter := in.tokens()
-		filter.Status = in.Status
+		filter.Status, filter.Finding = in.Status, in.Finding
 		rows, next, err := s.Queries.Tokens(ctx, in.Organization, filter, in.page())
 		out := make([]Listed, len(rows))
 		for i := range rows {
@@ -200,15 +204,15 @@ func (s *service) importTokens(ctx context.Context, in *struct {
 ) (*body[Imported], error) {
 	c := inventory.ImportTokens{Tokens: make([]inventory.ImportToken, len(in.Body.Tokens))}
 	for i, t := range in.Body.Tokens {
-		var sum [32]byte
-		if n, err := hex.Decode(sum[:], []byte(t.SHA256)); err != nil || n != len(sum) {
-			return nil, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].sha256", i), Problem: "must be 64 hex digits"}
+		digest, err := s.importedDigest(i, &t)
+		if err != nil {
+			return nil, err
 		}
 		if err := checkGlobal(fmt.Sprintf("tokens[%d].global", i), t.Global); err != nil {
 			return nil, err
 		}
 		c.Tokens[i] = inventory.ImportToken{
-			Digest: s.Digester.SHA256(sum), Owner: t.Owner, DisplayName: t.DisplayName, Kind: t.Kind, Grants: t.Grants, Global: t.Global,
+			Digest: digest, Owner: t.Owner, DisplayName: t.DisplayName, Kind: t.Kind, Grants: t.Grants, Global: t.Global,
 			Last4: t.Last4, CreatedAt: when(t.CreatedAt), ExpiresAt: when(t.ExpiresAt), Purpose: t.Purpose, Contact: t.Contact,
 		}
 	}
@@ -270,4 +274,24 @@ func (s *service) acted(ctx context.Context, c inventory.Command) (*body[invento
 		return nil, err
 	}
 	return &body[inventory.TokenRow]{*r.Token}, nil
+}
+
+// importedDigest is the digest of a token to import: of the SHA-256 of its
+// secret, or as it was discovered here.
+func (s *service) importedDigest(i int, t *ImportedToken) (out authz.Digest, err error) {
+	if (t.SHA256 == "") == (t.Digest == "") {
+		return out, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].sha256", i), Problem: "or digest must be given, one of the two"}
+	}
+	var sum [32]byte
+	given, field := t.SHA256, "sha256"
+	if t.Digest != "" {
+		given, field = t.Digest, "digest"
+	}
+	if n, err := hex.Decode(sum[:], []byte(given)); err != nil || n != len(sum) {
+		return out, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].%s", i, field), Problem: "must be 64 hex digits"}
+	}
+	if t.Digest != "" {
+		return sum, nil
+	}
+	return s.Digester.SHA256(sum), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -68,7 +69,8 @@ type Job struct {
 	wake     chan struct{}
 	cancel   context.CancelFunc
 	wait     sync.WaitGroup
-	lastFull time.Time
+	lastFull atomic.Int64 // Unix milliseconds; 0: a round is due
+	again    chan struct{}
 }
 
 // maxChanged bounds the tokens that wait for a look; of more, the next round
@@ -92,7 +94,7 @@ func New(o Options) *Job {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Job{Options: o, tokens: map[string]bool{}, orgs: map[string]bool{}, wake: make(chan struct{}, 1)}
+	return &Job{Options: o, tokens: map[string]bool{}, orgs: map[string]bool{}, wake: make(chan struct{}, 1), again: make(chan struct{}, 1)}
 }
 
 // Changed says that something about tokens changed: they are looked at soon. It
@@ -216,7 +218,17 @@ func (j *Job) followTime(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-j.again:
 		}
+	}
+}
+
+// Again makes a round soon, where this process has the lease. It never blocks.
+func (j *Job) Again() {
+	j.lastFull.Store(0)
+	select {
+	case j.again <- struct{}{}:
+	default:
 	}
 }
 
@@ -226,7 +238,7 @@ func (j *Job) Round(ctx context.Context) error {
 	if j.Rules() == nil {
 		return nil // not before there are rules
 	}
-	if now := j.Clock(); !j.lastFull.IsZero() && now.Sub(j.lastFull) < j.Interval {
+	if last := j.lastFull.Load(); last != 0 && j.Clock().Sub(time.UnixMilli(last)) < j.Interval {
 		return nil
 	}
 	hold := func(span time.Duration) (bool, error) {
@@ -245,7 +257,7 @@ func (j *Job) Round(ctx context.Context) error {
 	if err := j.Store.PruneFindings(ctx); err != nil {
 		return fmt.Errorf("drop the findings of what is gone: %w", err)
 	}
-	j.lastFull = j.Clock()
+	j.lastFull.Store(j.Clock().UnixMilli())
 	_, err := hold(j.Interval)
 	return err
 }

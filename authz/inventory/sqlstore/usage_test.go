@@ -167,7 +167,7 @@ func TestATimelineTellsEverythingInOrder(t *testing.T) {
 		do(t, c.Store, inventory.Approve{Organization: "acme", Token: c.token, Version: 1, Comment: "fine"})
 		c.forward(24 * time.Hour)
 		c.write(c.count(3, "acme/m", "192.0.2.0/24", "allowed", 3))
-		if err := c.SaveFindings(ctx, []hygiene.Result{{hygiene.Pair{Organization: c.acme, Token: c.token}, []hygiene.Finding{{Name: "unused", Severity: "low", Message: "Idle"}}}}); err != nil {
+		if err := c.SaveFindings(ctx, []hygiene.Result{{Pair: hygiene.Pair{Organization: c.acme, Token: c.token}, Findings: []hygiene.Finding{{Name: "unused", Severity: "low", Message: "Idle"}}}}); err != nil {
 			t.Fatal(err)
 		}
 		var told []string
@@ -197,7 +197,7 @@ func TestFindingsAreReplacedAndKeepTheirBeginning(t *testing.T) {
 		}
 		save := func(p hygiene.Pair, list ...hygiene.Finding) {
 			t.Helper()
-			if err := c.SaveFindings(ctx, []hygiene.Result{{p, list}}); err != nil {
+			if err := c.SaveFindings(ctx, []hygiene.Result{{Pair: p, Findings: list}}); err != nil {
 				t.Fatal(err)
 			}
 		}
