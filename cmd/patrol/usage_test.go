@@ -198,3 +198,36 @@ func TestAnEstateIsDiscoveredAndImported(t *testing.T) {
 		t.Errorf("its usage: %+v", r)
 	}
 }
+
+// TestAnOverlaysFindings: the example of docs/writing-rules.md, added while the
+// server runs.
+func TestAnOverlaysFindings(t *testing.T) {
+	policy := t.TempDir()
+	write(t, filepath.Join(policy, "local", "hygiene", "no_purpose", "finding.rego"), `package local.hygiene.no_purpose
+
+finding := {"owner": input.token.owner.name} if {
+	input.token
+	not input.token.purpose
+}
+`)
+	write(t, filepath.Join(policy, "local", "findings", "data.json"), `{"no_purpose": {"severity": "low", "title": "No purpose", "sentence": "{owner} wrote down no purpose", "do": "Ask for one"},
+		"unscoped_write": {"off": true}}`)
+	w := startApp(t, func(c *Config) { c.Policy.Bundles = []string{policy} })
+	if s := w.Bundles.Status()[1]; s.Error != "" || len(s.Warnings) > 0 {
+		t.Errorf("the overlay: %q, %q", s.Error, s.Warnings)
+	}
+	w.populate(t, filepath.Join(casesDir, "world.json"))
+	w.Hygiene.Close()
+	w.Hygiene.Again()
+	if err := w.Hygiene.Round(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	rows := must(w.api(t).Findings(context.Background(), "open-lab", hygiene.Filter{}))(t)
+	at := slices.IndexFunc(rows, func(r hygiene.Row) bool { return r.Name == "no_purpose" && r.Token == w.ids["bob_write"] })
+	if at < 0 || rows[at].Message != "bob wrote down no purpose" {
+		t.Errorf("found %+v", rows)
+	}
+	if slices.ContainsFunc(rows, func(r hygiene.Row) bool { return r.Name == "unscoped_write" }) {
+		t.Error("what was switched off is found")
+	}
+}
