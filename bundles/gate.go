@@ -93,6 +93,7 @@ func (o *Options) compile(modules map[string]*ast.Module) (*ast.Compiler, []stri
 				set := ast.NewSchemaSet()
 				set.Put(ast.SchemaRootRef, doc)
 				c = c.WithSchemas(set)
+				lendSchemas(copies)
 			}
 		}
 		c.Compile(copies)

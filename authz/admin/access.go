@@ -63,11 +63,20 @@ var accesses = map[string]access{
 	"suspend-organization-tokens": {Scope: scopeOrganization, Permission: tokensWrite, Subject: subjectToken, InBody: true},
 	"resume-organization-tokens":  {Scope: scopeOrganization, Permission: tokensWrite, Subject: subjectToken, InBody: true},
 	"get-token":                   {Scope: scopeOwn},
-	"issue-token":                 {Scope: scopeIssue, InBody: true},
-	"check":                       {Scope: scopeCheck, InBody: true},
-	"disable-token":               {Scope: scopeOperator, Subject: subjectToken},
-	"enable-token":                {Scope: scopeOperator, Subject: subjectToken},
-	"delete-token":                {Scope: scopeOperator, Subject: subjectToken},
+	"get-token-usage":             {Scope: scopeOwn},
+	"get-token-timeline":          {Scope: scopeOwn},
+
+	"get-organization-token-usage":    {Scope: scopeOrganization, Permission: tokensRead},
+	"get-organization-token-timeline": {Scope: scopeOrganization, Permission: tokensRead},
+	"get-organization-refusal":        {Scope: scopeOrganization, Permission: tokensRead},
+	"list-findings":                   {Scope: scopeOrganization, Permission: tokensRead},
+	"list-discovered-tokens":          {Scope: scopeOrganization, Permission: tokensRead},
+
+	"issue-token":   {Scope: scopeIssue, InBody: true},
+	"check":         {Scope: scopeCheck, InBody: true},
+	"disable-token": {Scope: scopeOperator, Subject: subjectToken},
+	"enable-token":  {Scope: scopeOperator, Subject: subjectToken},
+	"delete-token":  {Scope: scopeOperator, Subject: subjectToken},
 }
 
 // accessOf is an operation's access.

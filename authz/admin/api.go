@@ -81,6 +81,7 @@ type Options struct {
 	Policy    Policy
 	Explainer Explainer
 	Refusals  Refusals
+	Usage     Usage
 	Decider   Decider
 	Digester  Digester
 	// Logins makes links to the console; may be nil.
@@ -124,6 +125,7 @@ func Handler(o Options) http.Handler {
 	api.check()
 	api.logins()
 	api.refusals()
+	api.usage()
 	return identified(mux, o.Log)
 }
 

@@ -24,7 +24,8 @@ const MaxImport = 10_000
 
 // ImportedToken is one token to import.
 type ImportedToken struct {
-	SHA256      string        `json:"sha256" pattern:"^[0-9a-fA-F]{64}$" doc:"The SHA-256 of the secret, in hex"`
+	SHA256      string        `json:"sha256,omitempty" pattern:"^[0-9a-fA-F]{64}$" doc:"The SHA-256 of the secret, in hex"`
+	Digest      string        `json:"digest,omitempty" pattern:"^[0-9a-f]{64}$" doc:"Instead of sha256: the keyed digest under which an unknown token was discovered here"`
 	Owner       string        `json:"owner" minLength:"1" maxLength:"96"`
 	DisplayName string        `json:"display_name" minLength:"1" maxLength:"200"`
 	Kind        string        `json:"kind" enum:"read,write,fine-grained"`
@@ -82,15 +83,15 @@ func (s *service) importTokens(ctx context.Context, in *importing) (*body[Import
 	c := inventory.ImportTokens{Tokens: make([]inventory.ImportToken, len(given))}
 	for i := range given {
 		t := &given[i]
-		var sum [32]byte
-		if n, err := hex.Decode(sum[:], []byte(t.SHA256)); err != nil || n != len(sum) || len(t.SHA256) != 2*len(sum) {
-			return nil, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].sha256", i), Problem: "must be 64 hex digits"}
+		digest, err := s.importedDigest(i, t)
+		if err != nil {
+			return nil, err
 		}
 		if err := checkGlobal(fmt.Sprintf("tokens[%d].global", i), t.Global); err != nil {
 			return nil, err
 		}
 		c.Tokens[i] = inventory.ImportToken{
-			Digest: s.Digester.SHA256(sum), Owner: t.Owner, DisplayName: t.DisplayName, Kind: t.Kind, Grants: t.Grants, Global: t.Global,
+			Digest: digest, Owner: t.Owner, DisplayName: t.DisplayName, Kind: t.Kind, Grants: t.Grants, Global: t.Global,
 			Last4: t.Last4, CreatedAt: when(t.CreatedAt), ExpiresAt: when(t.ExpiresAt), Purpose: t.Purpose, Contact: t.Contact,
 		}
 	}
@@ -192,4 +193,24 @@ func wrongToken(i int, err error) error {
 func jsonKind(value string) string {
 	kind, _, _ := bytes.Cut([]byte(value), []byte(" "))
 	return string(kind)
+}
+
+// importedDigest is the digest of a token to import: of the SHA-256 of its
+// secret, or as it was discovered here.
+func (s *service) importedDigest(i int, t *ImportedToken) (out authz.Digest, err error) {
+	if (t.SHA256 == "") == (t.Digest == "") {
+		return out, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].sha256", i), Problem: "or digest must be given, one of the two"}
+	}
+	var sum [32]byte
+	given, field := t.SHA256, "sha256"
+	if t.Digest != "" {
+		given, field = t.Digest, "digest"
+	}
+	if n, err := hex.Decode(sum[:], []byte(given)); err != nil || n != len(sum) || len(given) != 2*len(sum) {
+		return out, &inventory.Invalid{Field: fmt.Sprintf("tokens[%d].%s", i, field), Problem: "must be 64 hex digits"}
+	}
+	if t.Digest != "" {
+		return sum, nil
+	}
+	return s.Digester.SHA256(sum), nil
 }

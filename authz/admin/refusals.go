@@ -20,14 +20,30 @@ type RefusalPath struct {
 }
 
 func (s *service) refusals() {
-	register(s, "get-refusal", "GET", "/api/refusals/{request_id}", "Say why a request was refused; kept for 24 hours by the server that refused it", func(ctx context.Context, in *RefusalPath) (*body[record.Refusal], error) {
-		r, err := s.Refusals.Find(ctx, in.ID)
+	register(s, "get-organization-refusal", "GET", "/api/organizations/{organization}/settings/refusals/{request_id}", "Say why a request on an organization was refused", func(ctx context.Context, in *struct {
+		OrganizationPath
+		RefusalPath
+	},
+	) (*body[record.Refusal], error) {
+		o, err := s.Queries.Organization(ctx, in.Organization)
 		if err != nil {
 			return nil, err
 		}
-		if r == nil {
-			return nil, &inventory.NotFound{What: "refusal of the request", Name: in.ID}
-		}
-		return &body[record.Refusal]{*r}, nil
+		return s.refusal(ctx, in.ID, o.ID)
 	})
+	register(s, "get-refusal", "GET", "/api/refusals/{request_id}", "Say why a request was refused; kept for 24 hours by the server that refused it", func(ctx context.Context, in *RefusalPath) (*body[record.Refusal], error) {
+		return s.refusal(ctx, in.ID, "")
+	})
+}
+
+// refusal finds a refusal: of an organization, by its id, or any.
+func (s *service) refusal(ctx context.Context, id, organization string) (*body[record.Refusal], error) {
+	r, err := s.Refusals.Find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil || organization != "" && r.OrganizationID != organization {
+		return nil, &inventory.NotFound{What: "refusal of the request", Name: id}
+	}
+	return &body[record.Refusal]{*r}, nil
 }

@@ -42,10 +42,12 @@ type Listed struct {
 	ExpiresAt     *time.Time                  `json:"expiresAt,omitempty"`
 	Authorization *inventory.AuthorizationRow `json:"authorization,omitempty"`
 	Version       int64                       `json:"version"`
+	LastUsedAt    *time.Time                  `json:"lastUsedAt,omitempty"`
+	Findings      []string                    `json:"findings,omitempty"`
 }
 
 func listed(t *inventory.TokenRow) Listed {
-	return Listed{t.ID, t.DisplayName, t.Owner, hubRole(t.Kind), t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version}
+	return Listed{t.ID, t.DisplayName, t.Owner, hubRole(t.Kind), t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version, t.LastUsedAt, t.Findings}
 }
 
 // TokenPath names a token in a path.
@@ -79,11 +81,12 @@ func (s *service) tokens() {
 		OrganizationPath
 		Paging
 		Filter
-		Status string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
+		Status  string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
+		Finding string `query:"finding" maxLength:"64" doc:"Only tokens of which this was found, such as unused"`
 	},
 	) (*page[Listed], error) {
 		filter := in.tokens()
-		filter.Status = in.Status
+		filter.Status, filter.Finding = in.Status, in.Finding
 		rows, next, err := s.Queries.Tokens(ctx, in.Organization, filter, in.page())
 		out := make([]Listed, len(rows))
 		for i := range rows {

@@ -18,7 +18,7 @@ import (
 // base asks the base bundle.
 type base struct{ query oparego.PreparedEvalQuery }
 
-func newBase(t *testing.T) *base {
+func newBase(t testing.TB) *base {
 	t.Helper()
 	l, err := bundle.NewFSLoader(rego.Base())
 	if err != nil {
@@ -140,5 +140,23 @@ func TestFindingsAreReadAndOrdered(t *testing.T) {
 	}
 	if _, err := hygiene.Evaluate(context.Background(), nil, &hygiene.Document{}); err == nil {
 		t.Error("without rules it finds something")
+	}
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	rules := newBase(b)
+	d := &hygiene.Document{
+		Now:           day(0),
+		Organization:  &hygiene.Organization{ID: "o1", Name: "acme", Type: "organization"},
+		Token:         &hygiene.Token{ID: "t1", Kind: "fine-grained", CreatedAt: day(-100), ExpiresAt: day(100), Owner: hygiene.Owner{Name: "bob"}},
+		Membership:    &hygiene.Membership{Role: "write", Since: day(-200)},
+		Authorization: &hygiene.Authorization{State: "none"},
+		Usage:         &hygiene.Usage{Since: day(-200), LastUsedAt: day(-1)},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := hygiene.Evaluate(context.Background(), rules, d); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

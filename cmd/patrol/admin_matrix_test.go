@@ -65,6 +65,9 @@ var matrix = map[string]row{
 		owner := map[string]string{acme: "alice", globex: "gail"}[o]
 		return map[string]any{"owner": owner, "display_name": "x", "kind": "fine-grained", "grants": grantsOn([]string{"org.read"}, o)}
 	}},
+	"get-organization-token-usage": {let: ofReaders}, "get-organization-token-timeline": {let: ofReaders}, "get-organization-refusal": {let: ofReaders},
+	"list-findings": {let: ofReaders}, "list-discovered-tokens": {let: ofReaders},
+	"get-token-usage": {let: both([]string{"operator", "member", "pending", "observed"})}, "get-token-timeline": {let: both([]string{"operator", "member", "pending", "observed"})},
 	"check": {let: ofReaders, body: func(_ *bureau, o string) any {
 		return map[string]any{"method": "GET", "path": "/api/models/" + o + "/m"}
 	}},

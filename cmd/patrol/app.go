@@ -21,6 +21,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/decide"
 	"github.com/patrol-authz/patrol/authz/extauthz"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/input"
 	"github.com/patrol-authz/patrol/authz/input/protodoc"
 	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
@@ -28,6 +29,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/notify"
 	"github.com/patrol-authz/patrol/authz/record"
 	"github.com/patrol-authz/patrol/authz/telemetry"
+	uses "github.com/patrol-authz/patrol/authz/usage"
 	"github.com/patrol-authz/patrol/bundles"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -45,6 +47,8 @@ type App struct {
 	Pipeline *decide.Pipeline
 	Metrics  *telemetry.Metrics
 	Records  *record.Recorder
+	Usage    *uses.Gatherer
+	Hygiene  *hygiene.Job
 	Server   *extauthz.Server
 	Notify   *notify.Sender
 
@@ -81,7 +85,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := a.openRecords(); err != nil {
+	if err := a.openRecorders(); err != nil {
 		return err
 	}
 	a.decisions(responder)
@@ -130,6 +134,9 @@ func (a *App) openState(ctx context.Context) error {
 	o.Observe = func(e bundles.Event) {
 		if a.Metrics != nil {
 			a.Metrics.Activated(e.Name, e.Revision, e.Err, e.Time)
+		}
+		if e.Err == nil && a.Hygiene != nil {
+			a.Hygiene.Again() // other rules may find something else
 		}
 	}
 	a.Bundles = bundles.New(o)
@@ -182,7 +189,7 @@ func (a *App) dropIn(ctx, background context.Context) (extauthz.Responder, error
 func (a *App) decisions(responder extauthz.Responder) {
 	a.Pipeline = decide.New(decide.Options{
 		Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
-		Recorder:     telemetry.Recorders{a.Metrics, a.Records, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
+		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
 		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
 		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
 	})
@@ -282,7 +289,7 @@ func (a *App) listenConsole(h http.Handler) error {
 func (a *App) adminHandler(logins admin.Logins) http.Handler {
 	return admin.Handler(admin.Options{
 		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a),
-		Refusals: a.Records, Replays: a.Store, Digester: a.digester, Logins: logins, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
+		Refusals: a.Records, Usage: a.Store, Replays: a.Store, Digester: a.digester, Logins: logins, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
 	})
 }
 
@@ -375,9 +382,7 @@ func (a *App) Close() {
 	if a.Pipeline != nil {
 		a.Pipeline.Close()
 	}
-	if a.Records != nil {
-		_ = a.Records.Close()
-	}
+	a.closeRecorders(within)
 	if a.Follower != nil {
 		a.Follower.Close()
 	}

@@ -31,6 +31,7 @@ type CLI struct {
 	Member     MemberCmd     `cmd:"" help:"Members of an organization."`
 	Token      TokenCmd      `cmd:"" help:"Tokens: issue, list, revoke."`
 	Approval   ApprovalCmd   `cmd:"" help:"Approval requests: list, approve, deny."`
+	Finding    FindingCmd    `cmd:"" help:"What the hygiene rules found: list."`
 	Check      CheckCmd      `cmd:"" help:"Say how a request would be decided, and why."`
 	Login      LoginCmd      `cmd:"" help:"Print a link that logs in to the console."`
 	Why        WhyCmd        `cmd:"" help:"Say why a request was refused."`

@@ -11,17 +11,20 @@ import (
 
 // TokenCmd holds the commands on tokens.
 type TokenCmd struct {
-	Issue   TokenIssueCmd   `cmd:"" help:"Issue a token; its secret is shown once."`
-	List    TokenListCmd    `cmd:"" help:"List the tokens that reach an organization, or all."`
-	Show    TokenShowCmd    `cmd:"" help:"Show a token."`
-	Import  TokenImportCmd  `cmd:"" help:"Import tokens by the SHA-256 of their secrets, all or none."`
-	Revoke  TokenRevokeCmd  `cmd:"" help:"End a token's access to an organization for ever."`
-	Suspend TokenSuspendCmd `cmd:"" help:"Stop a token's access to an organization until it is resumed."`
-	Resume  TokenResumeCmd  `cmd:"" help:"Let a suspended token go on."`
-	Disable TokenDisableCmd `cmd:"" help:"Stop a token everywhere."`
-	Enable  TokenEnableCmd  `cmd:"" help:"Let a disabled token go on."`
-	Delete  TokenDeleteCmd  `cmd:"" help:"Delete a token; what was decided on it is kept."`
-	Scan    TokenScanCmd    `cmd:"" help:"Find issued secrets in files, without a server."`
+	Issue      TokenIssueCmd      `cmd:"" help:"Issue a token; its secret is shown once."`
+	List       TokenListCmd       `cmd:"" help:"List the tokens that reach an organization, or all."`
+	Show       TokenShowCmd       `cmd:"" help:"Show a token."`
+	Import     TokenImportCmd     `cmd:"" help:"Import tokens by the SHA-256 of their secrets, all or none."`
+	Revoke     TokenRevokeCmd     `cmd:"" help:"End a token's access to an organization for ever."`
+	Suspend    TokenSuspendCmd    `cmd:"" help:"Stop a token's access to an organization until it is resumed."`
+	Resume     TokenResumeCmd     `cmd:"" help:"Let a suspended token go on."`
+	Disable    TokenDisableCmd    `cmd:"" help:"Stop a token everywhere."`
+	Enable     TokenEnableCmd     `cmd:"" help:"Let a disabled token go on."`
+	Delete     TokenDeleteCmd     `cmd:"" help:"Delete a token; what was decided on it is kept."`
+	Usage      TokenUsageCmd      `cmd:"" help:"Show how a token is used."`
+	Timeline   TokenTimelineCmd   `cmd:"" help:"Tell what happened to a token."`
+	Discovered TokenDiscoveredCmd `cmd:"" help:"List unknown tokens that were seen while an organization observed."`
+	Scan       TokenScanCmd       `cmd:"" help:"Find issued secrets in files, without a server."`
 }
 
 // TokenIssueCmd issues a token.
@@ -92,6 +95,7 @@ type TokenListCmd struct {
 	Kind         string `help:"read, write or fine-grained." enum:",read,write,fine-grained" default:"" placeholder:"KIND"`
 	Owner        string `help:"Only this user's." placeholder:"USER"`
 	Search       string `help:"Part of the name." placeholder:"TEXT"`
+	Finding      string `help:"Only those of which this was found, such as unused; see patrol finding list." placeholder:"NAME"`
 }
 
 // Help gives an example.
@@ -106,7 +110,10 @@ func (c *TokenListCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	f := inventory.TokenFilter{Status: c.Status, Kind: c.Kind, Owner: c.Owner, Query: c.Search}
+	if c.Organization == "" && c.Finding != "" {
+		return usagef("--finding is what was found at an organization: name one, for example patrol token list acme --finding %s", c.Finding)
+	}
+	f := inventory.TokenFilter{Status: c.Status, Kind: c.Kind, Owner: c.Owner, Query: c.Search, Finding: c.Finding}
 	if c.Organization == "" {
 		rows, err := cl.Tokens(ctx, f)
 		return list(cli, rows, err, "No token.", allTokens)

@@ -11,7 +11,8 @@ import (
 
 // WhyCmd says why a request was refused.
 type WhyCmd struct {
-	RequestID string `arg:"" help:"The X-Request-Id of the answer."`
+	RequestID    string `arg:"" help:"The X-Request-Id of the answer."`
+	Organization string `help:"Ask as an administrator of this organization." placeholder:"NAME"`
 }
 
 // Help gives an example.
@@ -26,7 +27,7 @@ func (c *WhyCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	r, err := cl.Refusal(ctx, c.RequestID)
+	r, err := cl.Refusal(ctx, c.Organization, c.RequestID)
 	return show(cli, r, err, showRefusal)
 }
 

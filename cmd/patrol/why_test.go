@@ -51,7 +51,7 @@ func TestWhyARequestWasRefused(t *testing.T) {
 		if reason := w.ask(t, "GET", path, c.token, c.id); reason != c.reason {
 			t.Errorf("%s: answered %s", c.id, reason)
 		}
-		got, err := api.Refusal(ctx, c.id)
+		got, err := api.Refusal(ctx, "", c.id)
 		if err != nil {
 			t.Errorf("%s: %v", c.id, err)
 			continue
@@ -69,7 +69,7 @@ func TestWhyARequestWasRefused(t *testing.T) {
 			}
 		}
 	}
-	_, err := api.Refusal(ctx, "q-never")
+	_, err := api.Refusal(ctx, "", "q-never")
 	var said *client.Error
 	if !errors.As(err, &said) || said.Status != 404 || !strings.Contains(said.Detail, "q-never") {
 		t.Errorf("a refusal that never was: %v", err)

@@ -38,6 +38,7 @@ func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.
 	}
 	if r.Changed {
 		c.decided(cmd, &r)
+		c.lookAgain(cmd, &r)
 		c.Notify.Hint()
 		if err := c.Follower.CatchUp(ctx); err != nil {
 			// The change is on the disk; the follower goes on trying by itself.

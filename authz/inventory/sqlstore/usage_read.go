@@ -178,7 +178,9 @@ func (t *timeline) changes() error {
 	for i := range rows {
 		r := &rows[i]
 		e := usage.Event{Time: fromMillis(r.Time), Kind: usage.EventAudit, What: r.Action, By: r.ActorName}
-		if err == nil {
+		// What is of no organization may tell of others: its details are whole
+		// only for those who see all.
+		if err == nil && (t.everywhere == 1 || r.OrganizationID != "") {
 			err = decode("details", r.Details, &e.Details)
 		}
 		if err == nil {
