@@ -14,7 +14,7 @@
 //
 //	make bench                                  # a few minutes
 //	go run ./bench -full -write docs             # everything; renders docs/performance.md and its plots
-//	go run ./bench -patrol 'compiled=policy: {evaluator: compiled}' -patrol 'topdown=policy: {evaluator: topdown}'
+//	go run ./bench -patrol 'compiled:=policy: {evaluator: compiled}' -patrol 'topdown@GOGC=100:=policy: {evaluator: topdown}'
 //	go run ./bench -peer ./opa-envoy -peer-args 'run --server --set=plugins.envoy_ext_authz_grpc.addr=unix://{unix} policy.rego'
 package main
 
@@ -51,9 +51,9 @@ type variants []struct{ name, yaml string }
 func (v *variants) String() string { return fmt.Sprint(*v) }
 
 func (v *variants) Set(s string) error {
-	name, yaml, _ := strings.Cut(s, "=")
+	name, yaml, _ := strings.Cut(s, ":=")
 	if name == "" {
-		return errors.New("write NAME=YAML")
+		return errors.New("write NAME:=YAML")
 	}
 	*v = append(*v, struct{ name, yaml string }{name, yaml})
 	return nil
@@ -70,7 +70,7 @@ func main() {
 	flag.IntVar(&o.orgs, "organizations", 20, "organizations in the inventory")
 	flag.StringVar(&o.only, "only", "", "only the loads whose name holds this")
 	flag.StringVar(&o.scales, "scales", "", "only the curves whose name holds this, and no loads")
-	flag.Var(&o.variants, "patrol", "a variant of patrol, as NAME=YAML of its configuration; may be repeated")
+	flag.Var(&o.variants, "patrol", "a variant of patrol, as NAME:=YAML of its configuration, or NAME@VARIABLE=VALUE:=YAML with an environment; may be repeated")
 	flag.StringVar(&o.binary, "binary", "bin/patrol", "patrol's binary")
 	flag.StringVar(&o.peer, "peer", "", "another server's binary to run beside")
 	flag.StringVar(&o.peerArgs, "peer-args", "", "its arguments; {unix} stands for the socket's path, {tcp} for an address")

@@ -147,6 +147,7 @@ func (s *server) start(binary string, args ...string) error {
 	_ = os.Remove(s.unix)
 	s.log.Reset()
 	s.cmd = exec.Command(binary, args...)
+	s.cmd.Env = append(os.Environ(), environment(s.name)...)
 	s.cmd.Stderr, s.cmd.Stdout = &s.log, &s.log
 	if err := startPinned(s.cmd, serverCPUs); err != nil {
 		return err
@@ -158,6 +159,11 @@ func (s *server) start(binary string, args ...string) error {
 	}
 	s.stop()
 	return fmt.Errorf("%s did not become ready:\n%s", s.name, s.log.String())
+}
+
+// environment is what a variant's name holds behind "@": NAME@VAR=VALUE@VAR=VALUE.
+func environment(name string) []string {
+	return strings.Split(name, "@")[1:]
 }
 
 func (s *server) isReady() bool {

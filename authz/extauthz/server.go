@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -82,7 +83,7 @@ func New(o Options) *Server {
 	)
 	s.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: Service, HandlerType: (*any)(nil), Metadata: "envoy/service/auth/v3/external_auth.proto",
-		Methods: []grpc.MethodDesc{{MethodName: "Check", Handler: s.handle}},
+		Streams: []grpc.StreamDesc{{StreamName: "Check", Handler: s.handle}},
 	}, s)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	s.SetReady(false)
@@ -119,13 +120,24 @@ func (s *Server) Stop(within time.Duration) {
 	}
 }
 
-func (s *Server) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-	var q question
-	if err := decode(&q); err != nil {
+// calls are used again. gRPC keeps what they pointed to, and not them.
+var calls = sync.Pool{New: func() any { return new(call) }}
+
+// handle serves Check, a unary method, through the interface of streams: that
+// spares what gRPC allocates for a unary handler.
+func (s *Server) handle(_ any, stream grpc.ServerStream) error {
+	c := calls.Get().(*call)
+	defer func() {
+		*c = call{}
+		calls.Put(c)
+	}()
+	if err := stream.RecvMsg(c); err != nil {
 		// Only the transport can fail here; denied in band all the same.
-		return reply(s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received")), nil //nolint:nilerr // denied in band
+		c.answer = s.refuse(stream.Context(), authz.ReasonRequestMalformed, "the message could not be received")
+	} else {
+		c.answer = s.Check(stream.Context(), c.message)
 	}
-	return reply(s.Check(ctx, q.message)), nil
+	return stream.SendMsg(c)
 }
 
 // Check answers the bytes of a CheckRequest with those of a CheckResponse. It
