@@ -26,7 +26,7 @@ func loads(o *options) []load {
 		{name: "unix, 16 connections", transport: "unix", streams: 16, connections: 16},
 		{name: "unix, 1 connection, 1 stream", transport: "unix", streams: 1, connections: 1},
 		{name: "behind Envoy, 32 connections", transport: "edge", connections: 32},
-		{name: "open loop, unix, 64 streams on 1 connection", transport: "unix", streams: 64, connections: 1, share: 0.3},
+		{name: "open loop, 64 streams on 1 connection (unix)", transport: "unix", streams: 64, connections: 1, share: 0.3},
 	}
 	if o.full {
 		all = append(
@@ -39,7 +39,7 @@ func loads(o *options) []load {
 			load{name: "tcp, 1 connection, 1 stream", transport: "tcp", streams: 1, connections: 1},
 			load{name: "behind Envoy, 1 connection", transport: "edge", connections: 1},
 			load{name: "behind Envoy, 64 connections", transport: "edge", connections: 64},
-			load{name: "open loop, tcp, 256 connections", transport: "tcp", streams: 256, connections: 256, share: 0.3},
+			load{name: "open loop, 256 connections (tcp)", transport: "tcp", streams: 256, connections: 256, share: 0.3},
 		)
 	}
 	return slices.DeleteFunc(all, func(l load) bool { return !strings.Contains(l.name, o.only) })

@@ -47,7 +47,8 @@ type Options struct {
 	// MaxMessage is the greatest message taken, in bytes; default 16 MiB, well
 	// above Envoy's body limit, since grpc-go answers a greater one by an error.
 	MaxMessage int
-	// Workers are goroutines kept for requests; default 32.
+	// Workers are goroutines kept for requests, so that their stacks need not
+	// grow anew; default 256. More than these in flight get one of their own.
 	Workers uint32
 	Log     *slog.Logger
 }
@@ -71,7 +72,7 @@ func New(o Options) *Server {
 		o.MaxMessage = 16 << 20
 	}
 	if o.Workers == 0 {
-		o.Workers = 32
+		o.Workers = 256
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -79,7 +80,9 @@ func New(o Options) *Server {
 	s := &Server{Options: o, health: health.NewServer(), show: shower(o.Attributes), answers: newPrebuilt(o.Answer)}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(o.MaxMessage), grpc.NumStreamWorkers(o.Workers),
-		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
+		// Windows of a fixed size spare the pings by which gRPC finds one.
+		grpc.StaticStreamWindowSize(1<<20), grpc.StaticConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
+		grpc.SharedWriteBuffer(true), // an idle connection holds none
 	)
 	s.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: Service, HandlerType: (*any)(nil), Metadata: "envoy/service/auth/v3/external_auth.proto",
