@@ -151,16 +151,21 @@ func (p *problem) asked(a *authz.Authorization) (text string, ok bool) {
 
 // tokenName is how people know a token: its name and last four characters.
 func tokenName(t *authz.Token) string {
-	name := `"` + cut(oneLine(t.DisplayName), 80) + `"`
-	if t.Last4 != "" {
-		name += " (..." + t.Last4 + ")"
+	name := cut(oneLine(t.DisplayName), 80)
+	if t.Last4 == "" {
+		return `"` + name + `"`
 	}
-	return name
+	return `"` + name + `" (...` + t.Last4 + ")"
 }
 
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }), " ")
+	if strings.IndexFunc(s, control) < 0 {
+		return s
+	}
+	return strings.Join(strings.FieldsFunc(s, control), " ")
 }
+
+func control(r rune) bool { return r < 0x20 || r == 0x7f }
 
 func cut(s string, limit int) string {
 	if len(s) <= limit {

@@ -43,7 +43,13 @@ func (p Parser) Names() []string {
 // counts as no credential.
 func (p Parser) Parse(r authz.Request) (Credential, error) {
 	found := Credential{Facts: authz.CredentialFacts{State: authz.CredentialMissing}}
-	for _, name := range p.Names() {
+	for i := -1; i < len(p.Headers); i++ {
+		name := "authorization"
+		if i >= 0 {
+			if name = strings.ToLower(p.Headers[i]); name == "authorization" {
+				continue
+			}
+		}
 		value, entries := r.Header(name)
 		if entries == 0 {
 			continue

@@ -1,7 +1,6 @@
 package credential
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -55,25 +54,26 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // Digester turns secrets into the keyed digests under which tokens are stored:
 // without the key, a stolen database cannot be tested against known secrets.
-type Digester struct{ key []byte }
+type Digester struct{ mac mac }
 
 // NewDigester returns a digester for a key of at least 32 bytes.
 func NewDigester(key []byte) (*Digester, error) {
 	if len(key) < 32 {
 		return nil, fmt.Errorf("the digest key has %d bytes; it needs at least 32", len(key))
 	}
-	return &Digester{key: append([]byte(nil), key...)}, nil
+	return &Digester{newMAC(key)}, nil
 }
 
 // Secret gives HMAC-SHA256(key, SHA-256(secret)).
 func (d *Digester) Secret(s Secret) authz.Digest {
-	return d.SHA256(sha256.Sum256([]byte(s.value)))
+	var short [256]byte // most secrets fit, and take no other memory
+	return d.SHA256(sha256.Sum256(append(short[:0], s.value...)))
 }
 
 // SHA256 gives the keyed digest of a secret of which only the SHA-256 is
 // known, as imports bring it.
 func (d *Digester) SHA256(sum [32]byte) authz.Digest {
-	return d.mac(sum[:])
+	return d.mac.sum(sum[:])
 }
 
 // Prefix of issued secrets, so that people and scanners know them at sight.
@@ -141,13 +141,6 @@ func LooksLikeToken(text string) bool {
 // Check gives a value by which a database recognizes its key, and from which
 // nothing about the key can be told.
 func (d *Digester) Check() string {
-	sum := d.mac([]byte("patrol: digest key check"))
+	sum := d.mac.sum([]byte("patrol: digest key check"))
 	return hex.EncodeToString(sum[:16])
-}
-
-func (d *Digester) mac(b []byte) (out authz.Digest) {
-	mac := hmac.New(sha256.New, d.key)
-	mac.Write(b)
-	mac.Sum(out[:0])
-	return out
 }

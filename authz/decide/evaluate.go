@@ -11,8 +11,9 @@ import (
 // refusal in the order of the list is the answer.
 func (r *run) evaluate(ctx context.Context, all []*authz.Facts) {
 	r.out.Evaluator = r.rules.Evaluator.Name()
-	var first *judged
-	for _, f := range all {
+	var first judged
+	shown := r.shown[:0]
+	for i, f := range all {
 		j, err := r.judge(ctx, f)
 		if err != nil {
 			r.out.Facts = f
@@ -23,13 +24,13 @@ func (r *run) evaluate(ctx context.Context, all []*authz.Facts) {
 			j.approval = r.openRequest(ctx, f)
 		}
 		if f.Organization != nil && j.decision.Allowed {
-			r.out.Shown = append(r.out.Shown, f.Organization.Name)
+			shown = append(shown, f.Organization.Name)
 		}
 		switch {
-		case first == nil, first.decision.Allowed && !j.decision.Allowed:
+		case i == 0, first.decision.Allowed && !j.decision.Allowed:
 			first = j
 		case first.decision.Allowed && j.decision.Allowed:
-			first.absorb(j)
+			first.absorb(&j)
 		}
 	}
 	r.out.Facts = first.facts
@@ -41,9 +42,10 @@ func (r *run) evaluate(ctx context.Context, all []*authz.Facts) {
 		r.out.Policy = first.facts.Organization.TokenPolicy
 	}
 	if r.out.Decision.Allowed {
+		if len(shown) > 0 {
+			r.out.Shown = shown
+		}
 		r.warn(all)
-	} else {
-		r.out.Shown = nil
 	}
 }
 
@@ -66,10 +68,10 @@ func (j *judged) absorb(other *judged) {
 	}
 }
 
-func (r *run) judge(ctx context.Context, f *authz.Facts) (*judged, error) {
+func (r *run) judge(ctx context.Context, f *authz.Facts) (judged, error) {
 	d, err := r.rules.Evaluator.Evaluate(ctx, f)
 	if err != nil {
-		return nil, fmt.Errorf("evaluate the policy: %w", err)
+		return judged{}, fmt.Errorf("evaluate the policy: %w", err)
 	}
 	if d.Reason == "" {
 		// A boolean policy says no more than yes or no.
@@ -80,14 +82,14 @@ func (r *run) judge(ctx context.Context, f *authz.Facts) (*judged, error) {
 	}
 	entry := r.rules.Catalogue.Get(d.Reason)
 	if entry == nil || authz.BuiltinReasons[d.Reason] != nil {
-		return nil, fmt.Errorf("the policy gave the reason %q, which its catalogue does not declare", d.Reason)
+		return judged{}, fmt.Errorf("the policy gave the reason %q, which its catalogue does not declare", d.Reason)
 	}
 	if entry.Allow != d.Allowed {
-		return nil, fmt.Errorf("the policy gave the reason %q with allowed %t", d.Reason, d.Allowed)
+		return judged{}, fmt.Errorf("the policy gave the reason %q with allowed %t", d.Reason, d.Allowed)
 	}
-	j := &judged{facts: f, decision: d}
+	j := judged{facts: f, decision: d}
 	if d.Allowed {
-		if reason := safetyNet(f, &d); reason != "" {
+		if reason := safetyNet(f, &j.decision); reason != "" {
 			j.conflict = d.Reason
 			j.decision = authz.Decision{Reason: reason, Reasons: append([]string{reason}, d.Reasons...)}
 		}

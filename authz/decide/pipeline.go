@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
@@ -76,6 +73,7 @@ type Options struct {
 type Pipeline struct {
 	Options
 	opening *openings
+	clients clients
 }
 
 // New makes a pipeline.
@@ -157,36 +155,35 @@ func (p *Pipeline) record(o *authz.Outcome) {
 // run is one request on its way.
 type run struct {
 	*Pipeline
-	out     *authz.Outcome
+	out     *authz.Outcome // outcome, below
 	started time.Time
 	now     time.Time // the one clock reading, whole seconds
 	rules   *authz.Ruleset
 	real    bool
 	route   *authz.Route // as the caller named it; nil: by the route table
+
+	outcome authz.Outcome
+	base    authz.Facts
+	shown   [1]string
 }
 
 func (p *Pipeline) start(r authz.Request) *run {
 	started := p.Clock()
-	id := newID()
-	o := &authz.Outcome{DecisionID: id, RequestID: id, Request: r, Time: started}
+	id := newID(started)
+	// The outcome, the facts on one organization and their list lie in one piece.
+	run := &run{Pipeline: p, started: started, now: started.UTC().Truncate(time.Second), rules: p.Policy.Ruleset()}
+	o := &run.outcome
+	run.out = o
+	o.DecisionID, o.RequestID, o.Request, o.Time = id, id, r, started
 	if r != nil {
 		if v, n := r.Header("x-request-id"); n == 1 && plainID(v) {
 			o.RequestID = v
 		}
 	}
-	rules := p.Policy.Ruleset()
-	if rules != nil {
-		o.Revision = rules.Revision
+	if run.rules != nil {
+		o.Revision = run.rules.Revision
 	}
-	return &run{Pipeline: p, out: o, started: started, now: started.UTC().Truncate(time.Second), rules: rules}
-}
-
-func newID() string {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return uuid.Nil.String()
-	}
-	return id.String()
+	return run
 }
 
 // plainID says whether a request id can be sent back and logged as it is.
@@ -246,7 +243,8 @@ func (r *run) decide(ctx context.Context) {
 }
 
 func (r *run) facts(route *authz.Route) *authz.Facts {
-	return &authz.Facts{Request: r.out.Request, Now: r.now, Client: r.client(), Route: route}
+	r.base = authz.Facts{Request: r.out.Request, Now: r.now, Client: r.client(), Route: route}
+	return &r.base
 }
 
 // client tells the address from the connection or, where proxies before Envoy
@@ -262,20 +260,7 @@ func (r *run) client() authz.Client {
 			}
 		}
 	}
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return authz.Client{}
-	}
-	ip = ip.Unmap()
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	network, err := ip.Prefix(bits)
-	if err != nil {
-		return authz.Client{Address: ip.String()}
-	}
-	return authz.Client{Address: ip.String(), Network: network.String()}
+	return r.clients.of(address)
 }
 
 // refuse answers before Rego.

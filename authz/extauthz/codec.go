@@ -8,13 +8,14 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// question receives a CheckRequest's bytes as they came. They are a string,
-// copied once out of gRPC's buffer, which is used again: whatever keeps a part
-// of a request (a cache of a built-in function, a record) keeps its own.
-type question struct{ message string }
-
-// reply is an encoded CheckResponse.
-type reply []byte
+// call is one CheckRequest's bytes as they came, and its answer's. The message
+// is a string, copied once out of gRPC's buffer, which is used again: whatever
+// keeps a part of a request (a cache of a built-in function, a record) keeps its
+// own.
+type call struct {
+	message string
+	answer  []byte
+}
 
 // codec hands the bytes of a CheckRequest over undecoded, so that the handler
 // meets even those that cannot be decoded, and sends an answer's bytes as they
@@ -27,7 +28,7 @@ func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 func (codec) Name() string { return "proto" }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	q, ok := v.(*question)
+	q, ok := v.(*call)
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)
 	}
@@ -45,8 +46,8 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if r, ok := v.(reply); ok {
-		return mem.BufferSlice{mem.SliceBuffer(r)}, nil
+	if c, ok := v.(*call); ok {
+		return mem.BufferSlice{mem.SliceBuffer(c.answer)}, nil
 	}
 	return c.CodecV2.Marshal(v)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +47,8 @@ type Options struct {
 	// MaxMessage is the greatest message taken, in bytes; default 16 MiB, well
 	// above Envoy's body limit, since grpc-go answers a greater one by an error.
 	MaxMessage int
-	// Workers are goroutines kept for requests; default 32.
+	// Workers are goroutines kept for requests, so that their stacks need not
+	// grow anew; default 256. More than these in flight get one of their own.
 	Workers uint32
 	Log     *slog.Logger
 }
@@ -70,7 +72,7 @@ func New(o Options) *Server {
 		o.MaxMessage = 16 << 20
 	}
 	if o.Workers == 0 {
-		o.Workers = 32
+		o.Workers = 256
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -78,11 +80,13 @@ func New(o Options) *Server {
 	s := &Server{Options: o, health: health.NewServer(), show: shower(o.Attributes), answers: newPrebuilt(o.Answer)}
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(o.MaxMessage), grpc.NumStreamWorkers(o.Workers),
-		grpc.InitialWindowSize(1<<20), grpc.InitialConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
+		// Windows of a fixed size spare the pings by which gRPC finds one.
+		grpc.StaticStreamWindowSize(1<<20), grpc.StaticConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
+		grpc.SharedWriteBuffer(true), // an idle connection holds none
 	)
 	s.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: Service, HandlerType: (*any)(nil), Metadata: "envoy/service/auth/v3/external_auth.proto",
-		Methods: []grpc.MethodDesc{{MethodName: "Check", Handler: s.handle}},
+		Streams: []grpc.StreamDesc{{StreamName: "Check", Handler: s.handle}},
 	}, s)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	s.SetReady(false)
@@ -119,13 +123,24 @@ func (s *Server) Stop(within time.Duration) {
 	}
 }
 
-func (s *Server) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-	var q question
-	if err := decode(&q); err != nil {
+// calls are used again. gRPC keeps what they pointed to, and not them.
+var calls = sync.Pool{New: func() any { return new(call) }}
+
+// handle serves Check, a unary method, through the interface of streams: that
+// spares what gRPC allocates for a unary handler.
+func (s *Server) handle(_ any, stream grpc.ServerStream) error {
+	c := calls.Get().(*call)
+	defer func() {
+		*c = call{}
+		calls.Put(c)
+	}()
+	if err := stream.RecvMsg(c); err != nil {
 		// Only the transport can fail here; denied in band all the same.
-		return reply(s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received")), nil //nolint:nilerr // denied in band
+		c.answer = s.refuse(stream.Context(), authz.ReasonRequestMalformed, "the message could not be received")
+	} else {
+		c.answer = s.Check(stream.Context(), c.message)
 	}
-	return reply(s.Check(ctx, q.message)), nil
+	return stream.SendMsg(c)
 }
 
 // Check answers the bytes of a CheckRequest with those of a CheckResponse. It

@@ -8,15 +8,23 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 )
 
+// routed is a route with the memory of its parts.
+type routed struct {
+	route         authz.Route
+	resource      authz.Resource
+	organizations [1]string
+}
+
 // build makes the route of a request that matched an entry. It returns nil,
 // which is route_unknown, where a value that the entry needs is not there.
-func (m *matching) build(c *compiled, vars map[string]string) (*authz.Route, error) {
-	route := &authz.Route{Pattern: c.Pattern, Access: c.Access}
+func (m *matching) build(c *compiled) (*authz.Route, error) {
+	made := &routed{route: authz.Route{Pattern: c.Pattern, Access: c.Access}}
+	route := &made.route
 	if c.Access == authz.AccessUnmanaged {
 		return route, nil
 	}
 	if c.Permission != nil {
-		permission, err := m.value(c.Permission, vars)
+		permission, err := m.value(c.Permission, m.permission[:0])
 		if err != nil {
 			return nil, err
 		}
@@ -25,22 +33,21 @@ func (m *matching) build(c *compiled, vars map[string]string) (*authz.Route, err
 		}
 		route.Permission = permission[0]
 	}
-	source := c.Organizations
-	if source == nil && c.pattern.has("organization") {
-		source = &Source{From: "path", Name: "organization"}
-	}
-	if source != nil {
-		names, err := m.value(source, vars)
+	if c.organizations != nil {
+		names, err := m.value(c.organizations, made.organizations[:0])
 		if err != nil {
 			return nil, err
 		}
 		if len(names) == 0 && c.Access == authz.AccessOrganization {
 			return nil, nil
 		}
-		route.Organizations = names
+		if len(names) > 0 {
+			route.Organizations = names
+		}
 	}
 	if r := c.Resource; r != nil {
-		route.Resource = &authz.Resource{Type: r.Type, Name: fill(r.Name, vars), Visibility: r.Visibility}
+		made.resource = authz.Resource{Type: r.Type, Name: c.name.fill(m.vars), Visibility: r.Visibility}
+		route.Resource = &made.resource
 	}
 	return route, nil
 }
@@ -48,14 +55,15 @@ func (m *matching) build(c *compiled, vars map[string]string) (*authz.Route, err
 // maxOrganizations bounds how many organizations one request may name.
 const maxOrganizations = 16
 
-// value finds the values of a source, each once, in order.
-func (m *matching) value(s *Source, vars map[string]string) ([]string, error) {
-	var found []string
+// value finds the values of a source, each once, in order, and adds them to a
+// list that is empty.
+func (m *matching) value(s *Source, out []string) ([]string, error) {
+	found := m.found[:0]
 	switch s.From {
 	case "":
-		found = []string{s.Value}
+		found = append(found, s.Value)
 	case "path":
-		found = []string{vars[s.Name]}
+		found = append(found, m.vars.get(s.Name))
 	case "query":
 		q, err := m.query()
 		if err != nil {
@@ -63,13 +71,13 @@ func (m *matching) value(s *Source, vars map[string]string) ([]string, error) {
 		}
 		found = q[s.Name]
 	case "host":
-		found = []string{hostLabel(m.req.Host(), s.Name)}
+		found = append(found, hostLabel(m.req.Host(), s.Name))
 	case "header":
 		value, entries := m.req.Header(strings.ToLower(s.Name))
 		if entries > 1 {
 			return nil, malformed("the header " + s.Name + " is there more than once")
 		}
-		for _, v := range strings.Split(value, ",") {
+		for v := range strings.SplitSeq(value, ",") {
 			found = append(found, strings.TrimSpace(v))
 		}
 	case "body":
@@ -78,11 +86,10 @@ func (m *matching) value(s *Source, vars map[string]string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return s.translate(found)
+	return s.translate(found, out)
 }
 
-func (s *Source) translate(found []string) ([]string, error) {
-	var out []string
+func (s *Source) translate(found, out []string) ([]string, error) {
 	for _, v := range found {
 		if v == "" {
 			continue
@@ -104,7 +111,7 @@ func (s *Source) translate(found []string) ([]string, error) {
 		return nil, malformed("the request names too many organizations")
 	}
 	if len(out) == 0 && s.Default != "" {
-		out = []string{s.Default}
+		out = append(out, s.Default)
 	}
 	return out, nil
 }
@@ -230,14 +237,4 @@ func decodeUnique(dec *json.Decoder, depth int) (any, error) {
 		return nil, bad
 	}
 	return object, nil
-}
-
-// fill replaces {variables} in a template, in one pass: a value that looks like
-// a variable stays as it is.
-func fill(template string, vars map[string]string) string {
-	pairs := make([]string, 0, 2*len(vars))
-	for name, value := range vars {
-		pairs = append(pairs, "{"+name+"}", value)
-	}
-	return strings.NewReplacer(pairs...).Replace(template)
 }

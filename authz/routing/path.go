@@ -24,50 +24,51 @@ type target struct {
 	// encodedSlash and matrix mark forms that only some routes admit.
 	encodedSlash, matrix bool
 	rawQuery             string
+	room                 [16]string // of parts
 }
 
 func malformed(detail string) error {
 	return &authz.Refusal{Reason: authz.ReasonRequestMalformed, Detail: detail}
 }
 
-// parseTarget judges a path as sent. What could be read in two ways is
-// refused; see the attacks named in docs.
-func parseTarget(raw string) (*target, error) {
+// parse judges a path as sent. What could be read in two ways is refused; see
+// the attacks named in docs.
+func (t *target) parse(raw string) error {
 	if raw == "" {
-		return nil, malformed("the path is missing")
+		return malformed("the path is missing")
 	}
 	if len(raw) > MaxPath {
-		return nil, malformed("the path is too long")
+		return malformed("the path is too long")
 	}
 	path, query, _ := strings.Cut(raw, "?")
 	if path == "" || path[0] != '/' {
-		return nil, malformed("the path does not begin with a slash")
+		return malformed("the path does not begin with a slash")
 	}
 	for i := range len(raw) {
 		if c := raw[i]; c <= ' ' || c >= 0x7f {
-			return nil, malformed("the path holds a space, a control or a non-ASCII character")
+			return malformed("the path holds a space, a control or a non-ASCII character")
 		}
 	}
-	t := &target{rawQuery: query}
+	t.rawQuery = query
 	if strings.ContainsAny(path, "\\#") || strings.Contains(query, "#") {
-		return nil, malformed("the path holds a backslash or a fragment")
+		return malformed("the path holds a backslash or a fragment")
 	}
 	t.matrix = strings.Contains(path, ";")
 	if path == "/" {
-		return t, nil
+		return nil
 	}
-	t.parts = strings.Split(strings.TrimSuffix(path[1:], "/"), "/")
-	for i, part := range t.parts {
+	t.parts = t.room[:0]
+	for part := range strings.SplitSeq(strings.TrimSuffix(path[1:], "/"), "/") {
 		if err := t.checkPart(part); err != nil {
-			return nil, err
+			return err
 		}
 		decoded, err := url.PathUnescape(part)
 		if err != nil {
-			return nil, malformed("the path holds a bad escape")
+			return malformed("the path holds a bad escape")
 		}
-		t.parts[i] = decoded
+		t.parts = append(t.parts, decoded)
 	}
-	return t, nil
+	return nil
 }
 
 func (t *target) checkPart(part string) error {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"sort"
 	"strings"
+	"sync"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -24,6 +25,20 @@ type table struct {
 type compiled struct {
 	Entry
 	pattern *pattern
+	// organizations is where the organizations are; nil: nowhere.
+	organizations *Source
+	name          text // of the resource
+}
+
+func compile(e Entry, p *pattern) compiled {
+	c := compiled{Entry: e, pattern: p, organizations: e.Organizations}
+	if c.organizations == nil && p.has("organization") {
+		c.organizations = &Source{From: "path", Name: "organization"}
+	}
+	if e.Resource != nil {
+		c.name = parseText(e.Resource.Name, p)
+	}
+	return c
 }
 
 // New compiles route tables; the entries of an earlier one are tried first.
@@ -46,7 +61,7 @@ func New(tables ...[]Entry) (*Router, error) {
 			if e.Access == "" {
 				e.Access = authz.AccessOrganization
 			}
-			t.routes = append(t.routes, compiled{e, p})
+			t.routes = append(t.routes, compile(e, p))
 		}
 		sort.SliceStable(t.routes, func(i, j int) bool { return t.routes[i].pattern.before(t.routes[j].pattern) })
 		for i, c := range t.routes {
@@ -89,16 +104,18 @@ func (r *Router) Entries() []Entry {
 
 // Route implements [authz.Router].
 func (r *Router) Route(req authz.Request) (*authz.Route, error) {
-	if req.Method() == "" {
+	m := matchings.Get().(*matching)
+	defer m.release()
+	m.req, m.method = req, req.Method()
+	if m.method == "" {
 		return nil, malformed("the method is missing")
 	}
-	t, err := parseTarget(req.Path())
-	if err != nil {
+	t := &m.target
+	if err := t.parse(req.Path()); err != nil {
 		return nil, err
 	}
-	m := &matching{req: req, target: t}
 	for i := range r.tables {
-		c, vars, err := r.tables[i].find(m)
+		c, err := r.tables[i].find(m)
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +129,7 @@ func (r *Router) Route(req authz.Request) (*authz.Route, error) {
 		if t.matrix && !c.allows(allowMatrix) {
 			return nil, malformed("the path holds a semicolon")
 		}
-		return m.build(c, vars)
+		return m.build(c)
 	}
 	if t.encodedSlash || t.matrix {
 		return nil, malformed("the path holds an encoded slash or a semicolon")
@@ -122,64 +139,79 @@ func (r *Router) Route(req authz.Request) (*authz.Route, error) {
 
 // find gives the most specific route of a table: the better of the first that
 // begins with the path's own first segment and of the first that does not.
-func (t *table) find(m *matching) (*compiled, map[string]string, error) {
+func (t *table) find(m *matching) (*compiled, error) {
 	first := ""
 	if len(m.target.parts) > 0 {
 		first = m.target.parts[0]
 	}
-	for _, key := range []string{first, ""} {
+	for _, key := range [...]string{first, ""} {
 		for _, i := range t.byFirst[key] {
 			c := &t.routes[i]
-			vars, ok, err := m.match(c)
+			ok, err := m.match(c)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			if ok {
-				return c, vars, nil
+				return c, nil
 			}
 		}
 		if first == "" {
 			break
 		}
 	}
-	return nil, nil, nil
+	return nil, nil
 }
 
-// matching is one request while it is routed.
+// matching is one request while it is routed, with the memory of what most
+// requests need.
 type matching struct {
 	req    authz.Request
-	target *target
-	values url.Values
+	method string
+	target target
+	values url.Values // of the query, once it was asked for
+	vars   variables  // of the entry that was tried last
+
+	room              [8]variable
+	found, permission [2]string
 }
 
-func (m *matching) match(c *compiled) (map[string]string, bool, error) {
-	if !matchMethod(c.Methods, m.req.Method()) {
-		return nil, false, nil
+// matchings are used again: nothing of one is kept in the route that it finds.
+var matchings = sync.Pool{New: func() any { return new(matching) }}
+
+func (m *matching) release() {
+	*m = matching{}
+	matchings.Put(m)
+}
+
+func (m *matching) match(c *compiled) (bool, error) {
+	if !matchMethod(c.Methods, m.method) {
+		return false, nil
 	}
-	vars, ok := c.pattern.matchParts(m.target.parts)
+	vars, ok := c.pattern.matchParts(m.target.parts, m.room[:0])
+	m.vars = vars
 	if !ok || !matchHost(c.Hosts, m.req.Host()) {
-		return nil, false, nil
+		return false, nil
 	}
 	if len(c.Query) == 0 {
-		return vars, true, nil
+		return true, nil
 	}
 	q, err := m.query()
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	for name, want := range c.Query {
 		got, there := q[name]
 		if !there {
-			return nil, false, nil
+			return false, nil
 		}
 		if want != "*" && len(got) > 1 {
-			return nil, false, malformed("the query holds " + name + " more than once")
+			return false, malformed("the query holds " + name + " more than once")
 		}
 		if want != "*" && got[0] != want {
-			return nil, false, nil
+			return false, nil
 		}
 	}
-	return vars, true, nil
+	return true, nil
 }
 
 func (m *matching) query() (url.Values, error) {
@@ -232,29 +264,22 @@ func canonicalHost(host string) string {
 	return strings.TrimSuffix(host, ".")
 }
 
-func (p *pattern) matchParts(parts []string) (map[string]string, bool) {
+func (p *pattern) matchParts(parts []string, vars variables) (variables, bool) {
 	if len(parts) < len(p.segments) || p.rest == "" && len(parts) != len(p.segments) || p.rest != "" && len(parts) == len(p.segments) {
-		return nil, false
+		return vars, false
 	}
-	var vars map[string]string
 	for i := range p.segments {
 		s := &p.segments[i]
 		value, ok := s.match(parts[i])
 		if !ok {
-			return nil, false
+			return vars, false
 		}
 		if s.variable != "" {
-			if vars == nil {
-				vars = make(map[string]string, 4)
-			}
-			vars[s.variable] = value
+			vars = append(vars, variable{s.variable, value})
 		}
 	}
 	if p.rest != "" {
-		if vars == nil {
-			vars = make(map[string]string, 1)
-		}
-		vars[p.rest] = strings.Join(parts[len(p.segments):], "/")
+		vars = append(vars, variable{p.rest, strings.Join(parts[len(p.segments):], "/")})
 	}
 	return vars, true
 }

@@ -56,8 +56,8 @@ func (s *Sources) first(r authz.Request) (*authz.Route, error) {
 	if s.Rule == nil {
 		return s.Router.Route(r)
 	}
-	t, err := parseTarget(r.Path())
-	if err != nil {
+	var t target
+	if err := t.parse(r.Path()); err != nil {
 		return nil, err
 	}
 	// Only an entry of the table can admit an odd form.

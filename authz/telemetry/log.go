@@ -17,7 +17,8 @@ type DenialLog struct {
 	Log *slog.Logger
 	// PerSecond lines, with a burst of the same size; default 50.
 	PerSecond int
-	Clock     func() time.Time
+	// Clock is asked where an outcome has no time.
+	Clock func() time.Time
 
 	mu         sync.Mutex
 	tokens     float64
@@ -30,7 +31,11 @@ func (d *DenialLog) Record(o *authz.Outcome) {
 	if o.Decision.Allowed && o.Conflict == "" {
 		return
 	}
-	suppressed, ok := d.take()
+	at := o.Time // the request's own reading of the clock
+	if at.IsZero() && d.Clock != nil {
+		at = d.Clock()
+	}
+	suppressed, ok := d.take(at)
 	if !ok {
 		return
 	}
@@ -67,22 +72,20 @@ func (d *DenialLog) Record(o *authz.Outcome) {
 	d.Log.LogAttrs(context.Background(), level, "denied", attrs...)
 }
 
-func (d *DenialLog) take() (suppressed int, ok bool) {
+func (d *DenialLog) take(now time.Time) (suppressed int, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	rate := float64(d.PerSecond)
 	if rate == 0 {
 		rate = 50
 	}
-	now := time.Now()
-	if d.Clock != nil {
-		now = d.Clock()
-	}
 	if d.last.IsZero() {
 		d.tokens = rate
 	}
-	d.tokens = min(rate, d.tokens+now.Sub(d.last).Seconds()*rate)
-	d.last = now
+	if passed := now.Sub(d.last); passed > 0 { // of two requests the later may be recorded first
+		d.tokens = min(rate, d.tokens+passed.Seconds()*rate)
+		d.last = now
+	}
 	if d.tokens < 1 {
 		d.suppressed++
 		return 0, false

@@ -1,9 +1,12 @@
 package telemetry
 
 import (
+	"maps"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,7 +61,7 @@ type Metrics struct {
 	approvalSeconds                 prometheus.Histogram
 	mu                              sync.Mutex
 	known                           map[string]bool
-	children                        sync.Map // of the counters of one kind of decision
+	children                        atomic.Pointer[map[kind]*counters] // never changed, only replaced
 }
 
 // durations run from 5 µs to 1 s.
@@ -73,6 +76,7 @@ func New(o Options) *Metrics {
 		o.Clock = time.Now
 	}
 	m := &Metrics{Options: o, Registry: prometheus.NewRegistry(), known: map[string]bool{}}
+	m.children.Store(&map[kind]*counters{})
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "patrol_" + name, Help: help}, labels)
 		m.Registry.MustRegister(c)
@@ -133,14 +137,7 @@ func (m *Metrics) Record(o *authz.Outcome) {
 	for _, r := range o.Decision.Reasons {
 		k.pending = k.pending || r == authz.ReasonApprovalPending
 	}
-	c, ok := m.children.Load(k)
-	if !ok {
-		c = m.counters(k)
-		if m.bounded(k.organization) == k.organization {
-			m.children.Store(k, c)
-		}
-	}
-	child := c.(*counters)
+	child := m.child(k)
 	child.decision.Inc()
 	child.duration.Observe(o.Duration.Seconds())
 	if child.denial != nil {
@@ -157,8 +154,31 @@ func (m *Metrics) Record(o *authz.Outcome) {
 	}
 }
 
+// child finds the counters of a kind; those of an organization beyond the bound
+// are the others'.
+func (m *Metrics) child(k kind) *counters {
+	if c := (*m.children.Load())[k]; c != nil {
+		return c
+	}
+	k.organization = m.bounded(k.organization)
+	if c := (*m.children.Load())[k]; c != nil {
+		return c
+	}
+	k = kind{
+		allowed: k.allowed, pending: k.pending, reason: strings.Clone(k.reason), policy: strings.Clone(k.policy), mode: strings.Clone(k.mode),
+		organization: strings.Clone(k.organization), eval: strings.Clone(k.eval),
+	}
+	c := m.counters(k)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := maps.Clone(*m.children.Load())
+	next[k] = c
+	m.children.Store(&next)
+	return c
+}
+
 func (m *Metrics) counters(k kind) *counters {
-	organization := m.bounded(k.organization)
+	organization := k.organization
 	evaluator := k.eval
 	if evaluator == "" {
 		evaluator = "none"

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +28,8 @@ type Options struct {
 	YAML string
 	// Dir is where the configuration and Envoy's own log are written.
 	Dir string
+	// Workers are Envoy's threads for requests; by default 2.
+	Workers int
 	// LogLevel of Envoy's own log; by default warning.
 	LogLevel string
 }
@@ -103,6 +106,9 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		}
 		o.YAML = yaml
 	}
+	if o.Workers == 0 {
+		o.Workers = 2
+	}
 	if o.LogLevel == "" {
 		o.LogLevel = "warning"
 	}
@@ -116,7 +122,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 		return nil, fmt.Errorf("remove an earlier Envoy's address: %w", err)
 	}
 	p.cmd = exec.Command(o.Binary, "-c", file, "--admin-address-path", adminFile, "--disable-hot-restart",
-		"--concurrency", "2", "-l", o.LogLevel, "--file-flush-interval-msec", "20")
+		"--concurrency", strconv.Itoa(o.Workers), "-l", o.LogLevel, "--file-flush-interval-msec", "20")
 	// Of its own process group, so that a Ctrl-C in a terminal reaches only the
 	// parent, which stops Envoy in its own time.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// report is all that a run has measured.
+type report struct {
+	*options
+	results []*result
+	curves  []*curve
+	ready   map[string]time.Duration
+	// idle and loaded are what each server holds, in MB.
+	idle, loaded map[string]int
+}
+
+func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median, s.low, s.high) }
+
+func (r *report) print(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	for _, x := range r.results {
+		fmt.Fprintf(w, "\n%s\tCPU / floor\treq/s / floor\tp99 / floor\tCPU-s/1M\treq/s\tp50 µs\tp99\tp99.9\tallocs\tbytes\tallowed\t\n", x.load.name)
+		for _, name := range x.names {
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f %%\t\n", name,
+				x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of), x.of(name, cpuOf).median, x.of(name, rateOf).median,
+				x.of(name, func(t turn) float64 { return t.p50 }).median, x.of(name, p99Of).median, x.of(name, func(t turn) float64 { return t.p999 }).median,
+				x.of(name, func(t turn) float64 { return t.allocations }).median, x.of(name, func(t turn) float64 { return t.bytes }).median,
+				100*x.of(name, func(t turn) float64 { return t.allowed }).median)
+		}
+	}
+	if len(r.results) > 0 {
+		fmt.Fprintf(w, "\nwith %d tokens\tready after\tMB resident, idle\tunder load\t\n", r.tokens)
+		for _, name := range r.results[0].names {
+			ready := "-"
+			if d, ok := r.ready[name]; ok {
+				ready = fmt.Sprintf("%.2f s", d.Seconds())
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%d\t%d\t\n", name, ready, r.idle[name], r.loaded[name])
+		}
+	}
+	for _, c := range r.curves {
+		fmt.Fprintf(w, "\n%s\tCPU / floor\tp99 / floor\tMB resident\tready after\t\n", c.title)
+		for _, p := range c.points {
+			for _, name := range c.names {
+				fmt.Fprintf(w, "  %g, %s\t%s\t%s\t%d\t%.2f s\t\n", p.x, name, p.cpu[name], p.p99[name], p.memory[name], p.ready[name].Seconds())
+			}
+		}
+	}
+	w.Flush()
+}
+
+// Markers between which the table stands in performance.md.
+const (
+	begin = "<!-- bench: begin -->\n"
+	end   = "<!-- bench: end -->\n"
+)
+
+// write puts the table into performance.md and the plots beside it.
+func (r *report) write(dir string) error {
+	path := filepath.Join(dir, "performance.md")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, ok := bytes.Cut(text, []byte(begin))
+	_, after, alsoOK := bytes.Cut(rest, []byte(end))
+	if !ok || !alsoOK {
+		return errors.New(path + " has no markers for the table")
+	}
+	table := r.markdown()
+	if err := os.WriteFile(path, []byte(string(before)+begin+table+end+string(after)), 0o644); err != nil { //nolint:gosec // A page of the documentation.
+		return err
+	}
+	return r.plot(dir)
+}
+
+func (r *report) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %d of its processors; %d rounds; medians of paired ratios with quartiles. %d organizations, %d tokens.\n", runtime.Version(), runtime.NumCPU(), r.rounds, r.orgs, r.tokens)
+	for _, x := range r.results {
+		fmt.Fprintf(&b, "\n| %s | CPU / floor | req/s / floor | p99 / floor | CPU-s per million | p50, p99, p99.9 µs | allocations, bytes |\n|---|---|---|---|---|---|---|\n", x.load.name)
+		for _, name := range x.names {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.1f | %.0f, %.0f, %.0f | %.0f, %.0f |\n", name, x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of),
+				x.of(name, cpuOf).median, x.of(name, func(t turn) float64 { return t.p50 }).median, x.of(name, p99Of).median,
+				x.of(name, func(t turn) float64 { return t.p999 }).median, x.of(name, func(t turn) float64 { return t.allocations }).median,
+				x.of(name, func(t turn) float64 { return t.bytes }).median)
+		}
+	}
+	if len(r.results) > 0 {
+		fmt.Fprintf(&b, "\n| with %d tokens | ready after | MB resident, idle | MB under load |\n|---|---|---|---|\n", r.tokens)
+		for _, name := range r.results[0].names {
+			if d, ok := r.ready[name]; ok {
+				fmt.Fprintf(&b, "| %s | %.2f s | %d | %d |\n", name, d.Seconds(), r.idle[name], r.loaded[name])
+			}
+		}
+		b.WriteString("\n![CPU by load](performance-loads.svg)\n")
+	}
+	for _, c := range r.curves {
+		fmt.Fprintf(&b, "\n![%s](performance-%s.svg)\n", c.title, c.name)
+	}
+	return b.String()
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/patrol-authz/patrol/deploy/envoy"
+)
+
+// server is a running process that answers ext_authz.
+type server struct {
+	name string
+	unix string // path of its socket
+	tcp  string
+	http string // where its metrics are; "" where it has none
+	edge string // the address of Envoy's listener in front of it
+	cmd  *exec.Cmd
+	log  bytes.Buffer
+	data string // patrol's data directory
+}
+
+// fleet are all servers of a comparison; the first is the floor.
+type fleet struct {
+	servers []*server
+	envoy   *envoy.Process
+	ready   map[string]time.Duration
+}
+
+type fleetOptions struct {
+	tokens, organizations int
+	variants              variants
+	edge                  bool
+	// bundle is a policy bundle beside the base; "" for none.
+	bundle string
+}
+
+func startFleet(o *options, dir string, fo fleetOptions) (f *fleet, err error) {
+	f = &fleet{ready: map[string]time.Duration{}}
+	defer func() {
+		if err != nil {
+			f.stop()
+		}
+	}()
+	self, err := os.Executable()
+	if err != nil {
+		return f, err
+	}
+	for _, role := range []string{"default", "tuned"} {
+		s, err := newServer(dir, map[string]string{"default": "floor", "tuned": "floor, tuned"}[role])
+		if err != nil {
+			return f, err
+		}
+		f.servers = append(f.servers, s)
+		if err := s.start(self, "-floor", role, "-listen", strings.Join([]string{s.unix, s.tcp, s.http}, ",")); err != nil {
+			return f, err
+		}
+	}
+	for _, v := range fo.variants {
+		if err := f.addPatrol(o, dir, v.name, v.yaml, fo); err != nil {
+			return f, err
+		}
+	}
+	if o.peer != "" {
+		s, err := newServer(dir, filepath.Base(o.peer))
+		if err != nil {
+			return f, err
+		}
+		s.http = ""
+		f.servers = append(f.servers, s)
+		if err := s.start(o.peer, strings.Fields(strings.NewReplacer("{unix}", s.unix, "{tcp}", s.tcp).Replace(o.peerArgs))...); err != nil {
+			return f, err
+		}
+	}
+	if fo.edge {
+		err = f.startEnvoy(dir)
+	}
+	return f, err
+}
+
+func newServer(dir, name string) (*server, error) {
+	own, err := os.MkdirTemp(dir, "s")
+	if err != nil {
+		return nil, err
+	}
+	s := &server{name: name, unix: filepath.Join(own, "authz.sock"), data: filepath.Join(own, "data")}
+	for _, address := range []*string{&s.tcp, &s.http} {
+		if *address, err = freeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// addPatrol starts patrol, fills its inventory, and starts it once more to see
+// how soon it is ready with it.
+func (f *fleet) addPatrol(o *options, dir, name, yaml string, fo fleetOptions) error {
+	s, err := newServer(dir, name)
+	if err != nil {
+		return err
+	}
+	f.servers = append(f.servers, s)
+	config := filepath.Join(filepath.Dir(s.unix), "patrol.yaml")
+	text := fmt.Sprintf("data_dir: %s\next_authz: {listen: ['unix:%s', '%s']}\ndiagnostics: {listen: '%s'}\n%s\n", s.data, s.unix, s.tcp, s.http, yaml)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return err
+	}
+	args := []string{"serve", "--config", config}
+	if fo.bundle != "" {
+		args = append(args, "--bundle", fo.bundle)
+	}
+	if err := s.start(o.binary, args...); err != nil {
+		return err
+	}
+	w := world{tokens: fo.tokens, organizations: fo.organizations}
+	if err := w.populate(filepath.Join(s.data, "admin.sock")); err != nil {
+		return fmt.Errorf("fill %s's inventory: %w", name, err)
+	}
+	s.stop()
+	started := time.Now()
+	if err := s.start(o.binary, args...); err != nil {
+		return err
+	}
+	f.ready[name] = time.Since(started)
+	s.settle()
+	return nil
+}
+
+// settle waits until the server rests: what an import leaves to be done in the
+// background is no part of what an answer costs.
+func (s *server) settle() {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {
+		const span = 500 * time.Millisecond
+		before := cpuTime(s.pid())
+		time.Sleep(span)
+		if cpuTime(s.pid())-before < span/25 {
+			return
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%s does not come to rest; it is measured all the same\n", s.name)
+}
+
+// start runs the server and returns when it is ready.
+func (s *server) start(binary string, args ...string) error {
+	_ = os.Remove(s.unix)
+	s.log.Reset()
+	s.cmd = exec.Command(binary, args...)
+	s.cmd.Env = append(os.Environ(), environment(s.name)...)
+	s.cmd.Stderr, s.cmd.Stdout = &s.log, &s.log
+	if err := startPinned(s.cmd, serverCPUs); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if s.isReady() {
+			return nil
+		}
+	}
+	s.stop()
+	return fmt.Errorf("%s did not become ready:\n%s", s.name, s.log.String())
+}
+
+// environment is what a variant's name holds behind "@": NAME@VAR=VALUE@VAR=VALUE.
+func environment(name string) []string {
+	return strings.Split(name, "@")[1:]
+}
+
+func (s *server) isReady() bool {
+	if s.http == "" {
+		c, err := net.Dial("unix", s.unix)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}
+	resp, err := http.Get("http://" + s.http + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+func (s *server) pid() int { return s.cmd.Process.Pid }
+
+func (s *server) stop() {
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+	}
+}
+
+// startEnvoy puts one Envoy with one worker in front of all, with a listener
+// for each server.
+func (f *fleet) startEnvoy(dir string) error {
+	for _, s := range f.servers {
+		var err error
+		if s.edge, err = freeAddress(); err != nil {
+			return err
+		}
+	}
+	yaml, err := edgeConfig(f.servers)
+	if err != nil {
+		return err
+	}
+	if f.envoy, err = envoy.Start(context.Background(), envoy.Options{YAML: yaml, Dir: dir, Workers: 1}); err != nil {
+		return errors.Join(errors.New("the loads behind Envoy need it: make envoy, or name others with -only"), err)
+	}
+	return nil
+}
+
+func (f *fleet) stop() {
+	if f.envoy != nil {
+		f.envoy.Stop()
+	}
+	for _, s := range f.servers {
+		s.stop()
+	}
+}
