@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/patrol-authz/patrol/authz/engine"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/bundles"
 )
@@ -63,6 +64,11 @@ type PolicyConfig struct {
 	ExposeCredential  bool     `yaml:"expose_credential"`
 	CredentialHeaders []string `yaml:"credential_headers"`
 	TrustedHops       int      `yaml:"trusted_hops"`
+	// Evaluator is auto, topdown or compiled.
+	Evaluator string `yaml:"evaluator"`
+	// CompareEvery is how many evaluations there are to one that OPA's
+	// interpreter repeats.
+	CompareEvery int `yaml:"compare_every"`
 	// AllowNet are hosts that rules may ask.
 	AllowNet []string `yaml:"allow_net"`
 }
@@ -73,8 +79,8 @@ type InventoryConfig struct {
 	// PostgreSQL database, without a password.
 	Database             string   `yaml:"database"`
 	DatabasePasswordFile string   `yaml:"database_password_file"`
-	MaxStaleness  duration `yaml:"max_staleness"`
-	DigestKeyFile string   `yaml:"digest_key_file"`
+	MaxStaleness         duration `yaml:"max_staleness"`
+	DigestKeyFile        string   `yaml:"digest_key_file"`
 }
 
 // AnswerConfig says what clients are told.
@@ -155,6 +161,14 @@ func (c *Config) check() error {
 	}
 	if c.Policy.TrustedHops < 0 || c.Policy.TrustedHops > 10 {
 		return fmt.Errorf("policy.trusted_hops: %d is not from 0 to 10", c.Policy.TrustedHops)
+	}
+	switch c.Policy.Evaluator {
+	case "", engine.ModeAuto, engine.ModeTopdown, engine.ModeCompiled:
+	default:
+		return fmt.Errorf("policy.evaluator: %q is none of auto, topdown, compiled", c.Policy.Evaluator)
+	}
+	if c.Policy.CompareEvery < 0 {
+		return fmt.Errorf("policy.compare_every: %d is below 0", c.Policy.CompareEvery)
 	}
 	if err := c.Inventory.check(); err != nil {
 		return err
