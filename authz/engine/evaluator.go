@@ -74,11 +74,15 @@ func (e *Evaluator) prepare(ctx context.Context, o *Options) (why string, err er
 	if why, err = e.compile(ctx, o); err != nil || why != "" {
 		return why, err
 	}
-	if difference := e.rehearse(ctx, o); difference != "" {
-		why = "the compiled policy and OPA's interpreter differ: " + difference
-		e.watch.difference(difference)
+	err = e.rehearse(ctx, o)
+	switch {
+	case err == nil:
+		return "", nil
+	case errors.Is(err, errTooLong):
+		return err.Error(), nil
 	}
-	return why, nil
+	e.watch.difference(err.Error())
+	return "the compiled policy and OPA's interpreter differ: " + err.Error(), nil
 }
 
 // compile compiles the entries. It returns why not, where it refuses to.
