@@ -70,6 +70,20 @@ func TestAKeyThatTheBaseDocumentDoesNotHave(t *testing.T) {
 	}
 }
 
+// TestKeysOfAnObjectThatMeet are a question for OPA, too.
+func TestKeysOfAnObjectThatMeet(t *testing.T) {
+	p := programOf(t, compiled.Options{}, `r := o[input] if { o := {"1": 1, input: 2, "4": 4} }`)
+	for in, asks := range map[string]bool{`"1"`: true, `"4"`: true, `"2"`: false} {
+		if _, err := answer(t.Context(), p, compiled.Call{}, in); (err != nil) != asks {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+	p = programOf(t, compiled.Options{}, "r.a[x] contains y if { some x, l in input; some y in l }")
+	if got, err := answer(t.Context(), p, compiled.Call{}, `{"b": [1, 2], "c": [3]}`); err != nil || got != `{"a": {"b": {1, 2}, "c": {3}}}` && got != `{"b": {1, 2}, "c": {3}}` {
+		t.Errorf("nested objects of sets: %s %v", got, err)
+	}
+}
+
 // TestManyAtOnce evaluates one program on many goroutines.
 func TestManyAtOnce(t *testing.T) {
 	data := ast.MustParseTerm(`{"base": ["z"], "o": {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7, "h": 8, "i": 9, "j": 10}}`).Value.(ast.Object)
