@@ -65,6 +65,12 @@ test: build parts lint ## Everything, with short counts (at most 20 minutes on t
 soak: build parts ## Everything, with full counts, and the race detector
 	PATROL_SOAK=1 $(GO) test -race -timeout 3h ./...
 
+FUZZTIME ?= 10m
+.PHONY: fuzz
+fuzz: ## Compare compiled programs with OPA's interpreter on random ones (FUZZTIME=10m each)
+	$(GO) test ./authz/engine/compiled -run '^$$' -fuzz '^FuzzPrograms$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./authz/engine/compiled -run '^$$' -fuzz '^FuzzCases$$' -fuzztime $(FUZZTIME)
+
 .PHONY: bench
 bench: build ## Compare patrol with a gRPC server that decides nothing
 	$(GO) run ./bench

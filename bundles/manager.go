@@ -85,7 +85,11 @@ func (m *Manager) Status() []Status {
 	defer m.mu.Unlock()
 	var out []Status
 	for _, s := range append([]*source{m.base}, m.overlays...) {
-		out = append(out, s.status)
+		status := s.status
+		if r := m.active.Load(); r != nil && status.Revision != "" { // it may change while it serves
+			status.Evaluator, status.EvaluatorWhy = r.Evaluator.Name(), EvaluatorWhy(r)
+		}
+		out = append(out, status)
 	}
 	return out
 }
@@ -258,7 +262,7 @@ func (m *Manager) activate(ctx context.Context, trigger *source, candidates map[
 	for s, l := range candidates {
 		s.current = l
 		s.status = Status{
-			Name: s.name, Source: s.kind, Root: l.root, Revision: l.revision, LastSuccess: &now, LastAttempt: &now, Evaluator: p.rules.Evaluator.Name(),
+			Name: s.name, Source: s.kind, Root: l.root, Revision: l.revision, LastSuccess: &now, LastAttempt: &now,
 		}
 		if l.root == rootOverlay {
 			s.status.Warnings = p.warnings
@@ -267,7 +271,8 @@ func (m *Manager) activate(ctx context.Context, trigger *source, candidates map[
 			m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
 		}
 	}
-	m.Log.Info("policy activated", "name", p.rules.Name, "revision", p.rules.Revision, "warnings", len(p.warnings))
+	m.Log.Info("policy activated", "name", p.rules.Name, "revision", p.rules.Revision, "warnings", len(p.warnings),
+		"evaluator", p.rules.Evaluator.Name(), "why", EvaluatorWhy(p.rules))
 	m.observe(Event{Name: trigger.name, Revision: p.rules.Revision, Time: now})
 	return nil
 }

@@ -86,8 +86,20 @@ type Status struct {
 	// Warnings of the active revision.
 	Warnings []string `json:"warnings,omitempty"`
 	// LastGood: the last good set from the disk serves, not the source.
-	LastGood  bool   `json:"last_good,omitempty"`
-	Evaluator string `json:"evaluator,omitempty"`
+	LastGood bool `json:"last_good,omitempty"`
+	// Evaluator is what evaluates the active set at the moment, compiled or
+	// topdown, and EvaluatorWhy why it is the latter.
+	Evaluator    string `json:"evaluator,omitempty"`
+	EvaluatorWhy string `json:"evaluator_why,omitempty"`
+}
+
+// EvaluatorWhy says why OPA's interpreter evaluates a ruleset, "" where a
+// compiled policy does or the evaluator does not tell.
+func EvaluatorWhy(r *authz.Ruleset) string {
+	if e, ok := r.Evaluator.(interface{ Why() string }); ok {
+		return e.Why()
+	}
+	return ""
 }
 
 func (o *Options) defaults() {

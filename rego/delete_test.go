@@ -3,15 +3,20 @@ package rego_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 
+	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
 )
 
 // TestNoDeletedFactTurnsARefusalIntoAnAllow deletes each key of sample inputs
 // in turn, at every depth. An absent fact may refuse, or leave the decision
-// undefined, which is policy_error; it never allows.
+// undefined, which is policy_error; it never allows. Both evaluators are asked,
+// and must agree.
 func TestNoDeletedFactTurnsARefusalIntoAnAllow(t *testing.T) {
 	b := load(t)
 	ctx := context.Background()
@@ -26,15 +31,27 @@ func TestNoDeletedFactTurnsARefusalIntoAnAllow(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, _ := json.Marshal(fixture[0].Expressions[0].Value)
+	program, err := compiled.New(ctx, compiled.Options{
+		Compiler: compiler(t, b), Data: ast.MustInterfaceToValue(b.Data).(ast.Object), Entrypoint: ast.MustParseRef("data.patrol.authz.decision"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	allowed := func(input any) (allow, defined bool) {
 		rs, err := decision.Eval(ctx, rego.EvalInput(input))
 		if err != nil {
 			t.Fatalf("evaluate: %v", err)
 		}
-		if len(rs) == 0 {
-			return false, false
+		if len(rs) > 0 {
+			allow, defined = rs[0].Expressions[0].Value.(map[string]any)["allowed"] == true, true
 		}
-		return rs[0].Expressions[0].Value.(map[string]any)["allowed"] == true, true
+		m := program.Begin()
+		defer m.End()
+		v, err := m.Eval(ctx, compiled.Call{Input: m.FromTerm(ast.MustInterfaceToValue(input))})
+		if (err == nil) != defined || v.Get("allowed").IsTrue() != allow || err != nil && !errors.Is(err, compiled.ErrUndefined) {
+			t.Errorf("compiled: %v %v; by the interpreter allowed %t, defined %t", v, err, allow, defined)
+		}
+		return allow || v.Get("allowed").IsTrue(), defined
 	}
 	refusals, deletions := 0, 0
 	for name, change := range variations() {

@@ -52,20 +52,37 @@ func New(ctx context.Context, o Options) (*Evaluator, error) {
 	}
 	e := &Evaluator{oracle: oracle, watch: o.Watch}
 	e.views.New = func() any { return &input.View{} }
-	why, err := e.compile(ctx, &o)
+	why, err := e.prepare(ctx, &o)
 	if err != nil {
 		return nil, err
 	}
-	if why == "" {
-		if difference := e.rehearse(ctx, &o); difference != "" {
-			why = "the compiled policy and OPA's interpreter differ: " + difference
-			e.watch.difference(why)
-		}
-	}
 	if why != "" {
+		if o.Mode == ModeCompiled {
+			return nil, fmt.Errorf("the policy is to be compiled, and is not: %s", why)
+		}
 		e.why.Store(&why)
 	}
 	return e, nil
+}
+
+// prepare compiles the entries and compares them. It returns why the
+// interpreter has to serve, where it has to.
+func (e *Evaluator) prepare(ctx context.Context, o *Options) (why string, err error) {
+	if o.Mode == ModeTopdown {
+		return "it was asked for", nil
+	}
+	if why, err = e.compile(ctx, o); err != nil || why != "" {
+		return why, err
+	}
+	err = e.rehearse(ctx, o)
+	switch {
+	case err == nil:
+		return "", nil
+	case errors.Is(err, errTooLong):
+		return err.Error(), nil
+	}
+	e.watch.difference(err.Error())
+	return "the compiled policy and OPA's interpreter differ: " + err.Error(), nil
 }
 
 // compile compiles the entries. It returns why not, where it refuses to.

@@ -47,6 +47,7 @@ func TestWhichEvaluatorServesAndWhy(t *testing.T) {
 		"negates a body":       {"decision if not { input.a; input.b }", "negates a body"},
 		"is never defined":     {`decision if input.nothing`, ""},
 		"fails, for some":      {"decision := true\ndecision := false if input.token.kind == \"read\"", ""},
+		"takes too long":       {`decision := count(numbers.range(1, 100000000000)) == 0`, "too long"},
 		"is not what it needs": {`decision := "yes"`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

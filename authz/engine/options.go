@@ -15,6 +15,17 @@ const DefaultDecision = "patrol/authz/decision"
 // DefaultTimeout ends an evaluation that takes too long.
 const DefaultTimeout = 500 * time.Millisecond
 
+// Modes of [New].
+const (
+	// ModeAuto compiles a policy where that can be, and is found right.
+	ModeAuto = "auto"
+	// ModeTopdown leaves all to OPA's interpreter.
+	ModeTopdown = "topdown"
+	// ModeCompiled is ModeAuto, except that a policy that is not compiled is an
+	// error.
+	ModeCompiled = "compiled"
+)
+
 // Options of an evaluator.
 type Options struct {
 	// Compiler holds the compiled modules of the bundle; required.
@@ -38,6 +49,8 @@ type Options struct {
 	Print print.Hook
 	// AllFields builds the whole input, whatever the policy reads.
 	AllFields bool
+	// Mode says by what [New] evaluates; default [ModeAuto].
+	Mode string
 	// Schema is the JSON Schema of the input, from which [New] makes inputs to
 	// compare the evaluators on; may be nil.
 	Schema []byte

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/engine/compiled"
@@ -24,80 +25,107 @@ const (
 // rehearsalSeed is always the same, so that a difference is found again.
 const rehearsalSeed = 20261124
 
-// rehearse returns the first difference, "" where there is none.
-func (e *Evaluator) rehearse(ctx context.Context, o *Options) string {
+// A rehearsal takes some 100 ms. On a machine that stalls it may take longer,
+// and a few evaluations may not end in their time: they are left out.
+const (
+	rehearsalTimeout = 30 * time.Second
+	mostStalls       = 3
+)
+
+// errTooLong says that the evaluators could not be compared.
+var errTooLong = errors.New("evaluating sample inputs takes too long to compare it with OPA's interpreter")
+
+// rehearse returns the first difference, or errTooLong.
+func (e *Evaluator) rehearse(ctx context.Context, o *Options) error {
+	ctx, cancel := context.WithTimeout(ctx, rehearsalTimeout)
+	defer cancel()
 	r := rand.New(rand.NewPCG(rehearsalSeed, 1)) //nolint:gosec // Repeatable on purpose.
 	w := wordsOf(o.Compiler, r)
+	stalls := 0
+	bears := func(err error) bool { // whether to go on after it
+		if errors.Is(err, errTooLong) {
+			stalls++
+			return stalls <= mostStalls && ctx.Err() == nil
+		}
+		return err == nil
+	}
 	for i := range rehearsedFacts {
-		if why := e.rehearseFacts(ctx, w.facts()); why != "" {
-			return fmt.Sprintf("on made-up facts %d: %s", i, why)
+		if err := e.rehearseFacts(ctx, w.facts()); !bears(err) {
+			return fmt.Errorf("on made-up facts %d: %w", i, err)
 		}
 	}
 	var schema map[string]any
 	if len(o.Schema) > 0 {
 		if err := json.Unmarshal(o.Schema, &schema); err != nil {
-			return "the schema can't be read: " + err.Error()
+			return fmt.Errorf("read the input's schema: %w", err)
 		}
 	}
 	if schema != nil {
 		for i := range rehearsedDocuments {
-			if why := e.rehearseInput(ctx, recorded{w.document(schema), rehearsalTime}); why != "" {
-				return fmt.Sprintf("on a made-up input %d: %s", i, why)
+			if err := e.rehearseInput(ctx, recorded{w.document(schema), rehearsalTime}); !bears(err) {
+				return fmt.Errorf("on a made-up input %d: %w", i, err)
 			}
 		}
 	}
 	for _, r := range o.Watch.inputs() {
-		if why := e.rehearseInput(ctx, r); why != "" {
-			return "on an input of before: " + why
+		if err := e.rehearseInput(ctx, r); !bears(err) {
+			return fmt.Errorf("on an input of before: %w", err)
 		}
 	}
-	return ""
+	return nil
 }
 
 // rehearseFacts compares decisions.
-func (e *Evaluator) rehearseFacts(ctx context.Context, f *authz.Facts) string {
+func (e *Evaluator) rehearseFacts(ctx context.Context, f *authz.Facts) error {
 	got, gotErr := e.run(ctx, f)
-	want, wantErr := e.oracle.Evaluate(ctx, f)
-	if fails(gotErr) || compiled.Stopped(gotErr) || compiled.Stopped(wantErr) {
-		return ""
+	if fails(gotErr) {
+		return nil
 	}
-	return differ(got, want, gotErr, wantErr)
+	if compiled.Stopped(gotErr) {
+		return errTooLong
+	}
+	want, wantErr := e.oracle.Evaluate(ctx, f)
+	if compiled.Stopped(wantErr) {
+		return errTooLong
+	}
+	if why := differ(got, want, gotErr, wantErr); why != "" {
+		return errors.New(why)
+	}
+	return nil
 }
 
 // rehearseInput compares what each entry comes to, as it is.
-func (e *Evaluator) rehearseInput(ctx context.Context, r recorded) string {
+func (e *Evaluator) rehearseInput(ctx context.Context, r recorded) error {
 	for i := range e.programs {
-		if why := e.rehearseEntry(ctx, i, r); why != "" {
-			return e.programs[i].name + ": " + why
+		if err := e.rehearseEntry(ctx, i, r); err != nil {
+			return fmt.Errorf("%s: %w", e.programs[i].name, err)
 		}
 	}
-	return ""
+	return nil
 }
 
-func (e *Evaluator) rehearseEntry(ctx context.Context, at int, r recorded) string {
+func (e *Evaluator) rehearseEntry(ctx context.Context, at int, r recorded) error {
 	limited, cancel := context.WithTimeout(ctx, e.oracle.timeout)
 	defer cancel()
-	want, wantErr := e.oracle.evaluate(limited, &e.oracle.entries[at], r.input, r.now)
 	m := e.programs[at].Begin()
 	defer m.End()
-	got, gotErr := m.Eval(limited, compiled.Call{Input: m.FromTerm(r.input), Now: r.now, Timeout: e.oracle.timeout})
+	got, gotErr := m.Eval(limited, compiled.Call{Input: m.FromTerm(r.input), Now: r.now})
+	want, wantErr := e.oracle.evaluate(limited, &e.oracle.entries[at], r.input, r.now)
 	switch {
 	case compiled.Stopped(gotErr) || compiled.Stopped(wantErr) || limited.Err() != nil:
-		return ""
+		return errTooLong
 	case gotErr != nil && wantErr != nil:
-		return ""
+		return nil
+	case errors.Is(gotErr, compiled.ErrUndefined):
+		return errors.New("undefined, and by the interpreter not")
 	case gotErr != nil:
-		if gotErr == compiled.ErrUndefined { //nolint:errorlint // It is never wrapped.
-			return "undefined, and by the interpreter not"
-		}
-		return "" // the interpreter will be asked
+		return nil // the interpreter will be asked
 	case wantErr != nil:
-		return "a value, and by the interpreter an error"
+		return errors.New("a value, and by the interpreter an error")
+	case want.String() != got.String():
+		return errors.New("another value than the interpreter's")
 	}
-	if want.String() != got.String() {
-		return "another value than the interpreter's"
-	}
-	return ""
+	return nil
 }
 
 // fails says whether an evaluation is one that the interpreter would repeat.

@@ -16,7 +16,24 @@ import (
 	"github.com/patrol-authz/patrol/authz/input/inputtest"
 )
 
-func policy(t testing.TB, o engine.Options, modules ...string) *engine.Topdown {
+// both evaluators are asked, and must agree.
+type both struct {
+	t        testing.TB
+	compiled *engine.Evaluator
+	topdown  *engine.Topdown
+}
+
+func (b both) Evaluate(ctx context.Context, f *authz.Facts) (authz.Decision, error) {
+	b.t.Helper()
+	got, gotErr := b.compiled.Evaluate(ctx, f)
+	want, wantErr := b.topdown.Evaluate(ctx, f)
+	if !reflect.DeepEqual(got, want) || (gotErr == nil) != (wantErr == nil) {
+		b.t.Errorf("compiled %+v %v\ntopdown  %+v %v", got, gotErr, want, wantErr)
+	}
+	return want, wantErr
+}
+
+func policy(t testing.TB, o engine.Options, modules ...string) both {
 	t.Helper()
 	named := map[string]string{}
 	for _, m := range modules {
@@ -31,7 +48,7 @@ func policy(t testing.TB, o engine.Options, modules ...string) *engine.Topdown {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e
+	return both{t, evaluator(t, o), e}
 }
 
 func decision(t *testing.T, rego string) (authz.Decision, error) {

@@ -42,6 +42,9 @@ type Options struct {
 	OpeningFailures func() int64
 	// Outbox counts what waits to be told or was given up, by state; may be nil.
 	Outbox func() map[string]int64
+	// Evaluator names what evaluates at the moment: compiled, topdown, or ""
+	// while nothing does; may be nil.
+	Evaluator func() string
 	// Organizations bounds how many become labels; default 200, then "other".
 	Organizations int
 	Clock         func() time.Time
@@ -56,6 +59,7 @@ type Metrics struct {
 	duration                        *prometheus.HistogramVec
 	conflicts                       prometheus.Counter
 	exceptions, activations         *prometheus.CounterVec
+	evaluator                       evaluatorMetrics
 	notifications                   *prometheus.CounterVec
 	bundleInfo, bundleSuccess       *prometheus.GaugeVec
 	approvalSeconds                 prometheus.Histogram
@@ -107,6 +111,7 @@ func New(o Options) *Metrics {
 		Name: "patrol_build_info", Help: "The running build.", ConstLabels: prometheus.Labels{"version": o.Version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
+	m.evaluator.register(m.Registry)
 	m.Registry.MustRegister(m.duration, m.conflicts, m.approvalSeconds, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &state{m})
 	return m
 }
@@ -249,7 +254,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingDesc, oldestDesc, tokensDesc, stalenessDesc, modeDesc, openingDesc, outboxDesc} {
+	for _, d := range []*prometheus.Desc{pendingDesc, oldestDesc, tokensDesc, stalenessDesc, modeDesc, openingDesc, outboxDesc, evaluatorDesc} {
 		ch <- d
 	}
 }
@@ -259,6 +264,7 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	s.collectEvaluator(ch)
 	if s.OpeningFailures != nil {
 		ch <- prometheus.MustNewConstMetric(openingDesc, prometheus.CounterValue, float64(s.OpeningFailures()))
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/answer"
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/decide"
+	"github.com/patrol-authz/patrol/authz/engine"
 	"github.com/patrol-authz/patrol/authz/extauthz"
 	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/input"
@@ -46,6 +47,7 @@ type App struct {
 	Follower *snapshot.Follower
 	Pipeline *decide.Pipeline
 	Metrics  *telemetry.Metrics
+	Watch    *engine.Watch
 	Records  *record.Recorder
 	Usage    *uses.Gatherer
 	Hygiene  *hygiene.Job
@@ -122,9 +124,9 @@ func (a *App) openState(ctx context.Context) error {
 		return err
 	}
 	p := a.Config.Policy
-	o := gateOptions(p.Decisions, p.ExposeCredential, p.CredentialHeaders)
+	a.Watch = a.watchEvaluator()
+	o := gateOptions(p, a.Watch)
 	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock, o.AllowNet = p.Bundles, remote, dir, a.Log, a.Clock, p.AllowNet
-	o.Sources = routeSources(p.ContextExtensions, p.ExposeCredential, p.CredentialHeaders)
 	if section, err := a.Config.dropIn(); err != nil {
 		return err
 	} else if section != nil {
@@ -142,7 +144,7 @@ func (a *App) openState(ctx context.Context) error {
 	a.Bundles = bundles.New(o)
 	a.Metrics = telemetry.New(telemetry.Options{
 		Version: version, Inventory: (*inventoryMetrics)(a), Clock: a.Clock,
-		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() }, Outbox: a.outboxSizes,
+		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() }, Outbox: a.outboxSizes, Evaluator: a.evaluatorName,
 	})
 	if err := a.openStore(ctx, dir); err != nil {
 		return err
@@ -166,6 +168,25 @@ func (a *App) openState(ctx context.Context) error {
 func there(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// watchEvaluator compares the compiled policy with OPA's interpreter while it
+// serves. Metrics are there before the first bundle is.
+func (a *App) watchEvaluator() *engine.Watch {
+	return engine.NewWatch(engine.WatchOptions{
+		Every: a.Config.Policy.CompareEvery, Log: a.Log,
+		Fallback:   func(cause string) { a.Metrics.EvaluatorFallback(cause) },
+		Compared:   func() { a.Metrics.EvaluatorCompared() },
+		Difference: func() { a.Metrics.EvaluatorDiffered() },
+	})
+}
+
+// evaluatorName is what evaluates at the moment, "" while nothing does.
+func (a *App) evaluatorName() string {
+	if r := a.Bundles.Ruleset(); r != nil {
+		return r.Evaluator.Name()
+	}
+	return ""
 }
 
 // dropIn is the responder of opa-envoy-plugin's mode, where it is configured.
@@ -388,6 +409,9 @@ func (a *App) Close() {
 	}
 	if a.Bundles != nil {
 		a.Bundles.Close()
+	}
+	if a.Watch != nil {
+		_ = a.Watch.Close()
 	}
 	if a.Store != nil {
 		if _, err := a.signAudit(within); err != nil {

@@ -27,8 +27,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/engine"
 	"github.com/patrol-authz/patrol/authz/extauthz"
 	"github.com/patrol-authz/patrol/authz/input"
+	"github.com/patrol-authz/patrol/bundles"
 	"github.com/patrol-authz/patrol/deploy/envoy"
 	"github.com/patrol-authz/patrol/rego"
 	envoytest "github.com/patrol-authz/patrol/test/envoy"
@@ -141,8 +143,8 @@ type tier struct {
 	run   func(t *testing.T, c *testCase) wanted
 }
 
-// TestCases runs each case through Rego, the engine, the gRPC server and the
-// real Envoy in both configurations.
+// TestCases runs each case through Rego, the engine with both evaluators, the
+// gRPC server and the real Envoy in both configurations.
 func TestCases(t *testing.T) {
 	w := startApp(t, nil)
 	w.populate(t, filepath.Join(casesDir, "world.json"))
@@ -154,7 +156,8 @@ func TestCases(t *testing.T) {
 	defer upstream.Close()
 	tiers := []tier{
 		{"rego", 110, regoTier(t, w)},
-		{"engine", 110, engineTier(w)},
+		{"compiled", 110, engineTier(t, w, engine.ModeCompiled)},
+		{"topdown", 110, engineTier(t, w, engine.ModeTopdown)},
 		{"server", 155, serverTier(t, w)},
 		{"raw", 155, envoyTier(t, w, envoy.Raw, upstream.Listener.Addr().String())},
 		{"strict", 150, envoyTier(t, w, envoy.Strict, upstream.Listener.Addr().String())},
@@ -238,13 +241,22 @@ func regoTier(t *testing.T, w *world) func(*testing.T, *testCase) wanted {
 	}
 }
 
-func engineTier(w *world) func(*testing.T, *testCase) wanted {
+func engineTier(t *testing.T, w *world, mode string) func(*testing.T, *testCase) wanted {
+	t.Helper()
+	report, err := bundles.Check(context.Background(), gateOptions(PolicyConfig{Evaluator: mode}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	evaluator := report.Ruleset.Evaluator
+	if evaluator.Name() != mode {
+		t.Fatalf("the base bundle is evaluated by %s, not %s", evaluator.Name(), mode)
+	}
 	return func(t *testing.T, c *testCase) wanted {
 		o := facts(w, c)
 		if o.Facts == nil {
 			return wanted{Reason: notAsked}
 		}
-		d, err := w.Bundles.Ruleset().Evaluator.Evaluate(context.Background(), o.Facts)
+		d, err := evaluator.Evaluate(context.Background(), o.Facts)
 		if err != nil {
 			t.Errorf("%s: %v", c.id, err)
 		}

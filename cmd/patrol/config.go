@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/patrol-authz/patrol/authz/engine"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/authz/routing"
@@ -71,6 +72,11 @@ type PolicyConfig struct {
 	TrustedHops       int      `yaml:"trusted_hops"`
 	// ContextExtensions are the keys of Envoy's that may say what a route is about.
 	ContextExtensions []string `yaml:"context_extensions"`
+	// Evaluator is auto, topdown or compiled.
+	Evaluator string `yaml:"evaluator"`
+	// CompareEvery is how many evaluations there are to one that OPA's
+	// interpreter repeats.
+	CompareEvery int `yaml:"compare_every"`
 	// AllowNet are hosts that rules may ask.
 	AllowNet []string `yaml:"allow_net"`
 }
@@ -176,6 +182,14 @@ func (c *Config) check() error {
 	}
 	if _, err := c.dropIn(); err != nil {
 		return err
+	}
+	switch c.Policy.Evaluator {
+	case "", engine.ModeAuto, engine.ModeTopdown, engine.ModeCompiled:
+	default:
+		return fmt.Errorf("policy.evaluator: %q is none of auto, topdown, compiled", c.Policy.Evaluator)
+	}
+	if c.Policy.CompareEvery < 0 {
+		return fmt.Errorf("policy.compare_every: %d is below 0", c.Policy.CompareEvery)
 	}
 	if err := c.Inventory.check(); err != nil {
 		return err

@@ -19,20 +19,22 @@ type PolicyCmd struct {
 	Check PolicyCheckCmd `cmd:"" help:"Send a bundle through the gate without activating it."`
 }
 
-// gateOptions are the gate's options, the same for the server and for checks.
-func gateOptions(decisions []string, expose bool, headers []string) bundles.Options {
+// gateOptions are the gate's options, the same for the server and for checks,
+// which watch nothing.
+func gateOptions(p PolicyConfig, w *engine.Watch) bundles.Options {
 	return bundles.Options{
 		Base: rego.Base(), Schema: rego.Schema(),
 		Build: func(ctx context.Context, c bundles.Compiled) (authz.Evaluator, error) {
-			return engine.NewTopdown(ctx, engine.Options{
-				Compiler: c.Compiler, Store: c.Store, Decisions: decisions, ExposeCredential: expose, CredentialHeaders: headers,
+			return engine.New(ctx, engine.Options{
+				Compiler: c.Compiler, Store: c.Store, Decisions: p.Decisions, Mode: p.Evaluator, Schema: rego.Schema(), Watch: w,
+				ExposeCredential: p.ExposeCredential, CredentialHeaders: p.CredentialHeaders,
 			})
 		},
 		Asker: func(c bundles.Compiled) authz.Asker {
 			return engine.NewAsker(engine.Options{Compiler: c.Compiler, Store: c.Store})
 		},
 		Router:  func(data map[string]any) (authz.Router, error) { return routing.FromData(data) },
-		Sources: routeSources(nil, expose, headers),
+		Sources: routeSources(p.ContextExtensions, p.ExposeCredential, p.CredentialHeaders),
 	}
 }
 
@@ -87,7 +89,7 @@ func (*PolicyTestCmd) Help() string { return example("patrol policy test ./polic
 
 // Run runs them.
 func (c *PolicyTestCmd) Run(ctx context.Context, cli *CLI) error {
-	report, err := bundles.Test(ctx, gateOptions(nil, false, nil), c.Paths...)
+	report, err := bundles.Test(ctx, gateOptions(PolicyConfig{}, nil), c.Paths...)
 	if err != nil {
 		return err
 	}
@@ -119,13 +121,19 @@ func (*PolicyCheckCmd) Help() string { return example("patrol policy check ./pol
 
 // Run checks it.
 func (c *PolicyCheckCmd) Run(ctx context.Context, cli *CLI) error {
-	report, err := bundles.Check(ctx, gateOptions(nil, false, nil), c.Paths...)
+	report, err := bundles.Check(ctx, gateOptions(PolicyConfig{}, nil), c.Paths...)
 	if err != nil {
 		return err
 	}
 	r := report.Ruleset
-	return cli.print(map[string]any{"revision": r.Revision, "policies": r.Policies, "warnings": report.Warnings, "evaluator": r.Evaluator.Name()}, func(t *table) {
+	why := bundles.EvaluatorWhy(r)
+	return cli.print(map[string]any{
+		"revision": r.Revision, "policies": r.Policies, "warnings": report.Warnings, "evaluator": r.Evaluator.Name(), "evaluator_why": why,
+	}, func(t *table) {
 		t.row("ok", "revision "+r.Revision+", evaluated by "+r.Evaluator.Name())
+		if why != "" {
+			t.row("not compiled", why)
+		}
 		for _, p := range r.Policies {
 			t.row("policy", p.Name)
 		}

@@ -70,7 +70,7 @@ func (*RouteTestCmd) Help() string {
 
 // Run routes it.
 func (c *RouteTestCmd) Run(ctx context.Context, cli *CLI) error {
-	report, err := bundles.Check(ctx, gateOptions(nil, false, nil), c.Bundle...)
+	report, err := bundles.Check(ctx, gateOptions(PolicyConfig{}, nil), c.Bundle...)
 	if err != nil {
 		return err
 	}

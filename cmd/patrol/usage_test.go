@@ -178,11 +178,11 @@ func TestAnEstateIsDiscoveredAndImported(t *testing.T) {
 		{Digest: rows[0].Digest, SHA256: rows[0].Digest, Owner: "bob", DisplayName: "x", Kind: "read"},
 		{Digest: "abc", Owner: "bob", DisplayName: "x", Kind: "read"},
 	} {
-		if _, err := api.ImportTokens(ctx, []admin.ImportedToken{bad}); err == nil || !strings.Contains(err.Error(), "tokens[0]") && !strings.Contains(err.Error(), "digest") {
+		if _, err := api.ImportTokens(ctx, []admin.ImportedToken{bad}, false); err == nil || !strings.Contains(err.Error(), "tokens[0]") && !strings.Contains(err.Error(), "digest") {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
-	if n, err := api.ImportTokens(ctx, []admin.ImportedToken{{Digest: rows[0].Digest, Owner: "bob", DisplayName: "found", Kind: "read"}}); err != nil || n != 1 {
+	if n, err := api.ImportTokens(ctx, []admin.ImportedToken{{Digest: rows[0].Digest, Owner: "bob", DisplayName: "found", Kind: "read"}}, false); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
 	if rows := must(api.Discovered(ctx, "watch-inc"))(t); len(rows) != 0 {

@@ -77,13 +77,19 @@ func (c *compiler) block(b *ir.Block) op { return sequence(c.statements(b.Stmts)
 
 func (c *compiler) statements(list []ir.Stmt) []op {
 	var ops []op
+	if len(list) > 0 && !c.begun {
+		c.begun = true
+		if _, ok := list[0].(*ir.ResetLocalStmt); ok {
+			list = list[1:] // frames begin cleared
+		}
+	}
 	for len(list) > 0 {
 		if c.idle(list[0]) {
 			c.p.stats.Idle++
 			list = list[1:]
 			continue
 		}
-		if o, n := c.path(list); n > 0 {
+		if o, n := c.several(list); n > 0 {
 			ops = append(ops, o)
 			c.p.stats.Statements += n
 			list = list[n:]
@@ -104,9 +110,20 @@ func (c *compiler) statements(list []ir.Stmt) []op {
 	return ops
 }
 
+// several compiles a run of statements that become one closure.
+func (c *compiler) several(list []ir.Stmt) (op, int) {
+	if o, n := c.path(list); n > 0 {
+		return o, n
+	}
+	return c.call(list)
+}
+
 // ruleBlocks compiles the blocks of a function: the bodies of rules, between
 // them what makes a body's value the function's.
 func (c *compiler) ruleBlocks(list []*ir.Block) op {
+	if last := len(list) - 1; last >= 0 && c.returnsResult(list[last]) {
+		list = list[:last] // the end is reached anyway
+	}
 	ops := make([]op, len(list))
 	for i, b := range list {
 		ops[i] = c.ruleBlock(b)
@@ -128,10 +145,14 @@ func (c *compiler) ruleBlock(b *ir.Block) op {
 			return inOrder(ops)
 		}
 	}
-	c.body = true
+	if o := c.promotion(b); o != nil {
+		return o
+	}
+	all := c.reads
+	c.body, c.reads = true, c.readsIn(b)
 	early := c.p.stats.EarlyExits
 	o := c.block(b)
-	c.body = false
+	c.body, c.reads = false, all
 	if early == c.p.stats.EarlyExits {
 		return o
 	}
@@ -140,6 +161,37 @@ func (c *compiler) ruleBlock(b *ir.Block) op {
 			return r
 		}
 		return undefined
+	}
+}
+
+// returnsResult says whether a block does no more than return the result.
+func (c *compiler) returnsResult(b *ir.Block) bool {
+	if len(b.Stmts) != 1 {
+		return false
+	}
+	r, ok := b.Stmts[0].(*ir.ReturnLocalStmt)
+	return ok && r.Source == c.src.Return
+}
+
+// promotion compiles the block that makes a body's value the function's.
+func (c *compiler) promotion(b *ir.Block) op {
+	if len(b.Stmts) != 2 {
+		return nil
+	}
+	there, ok := b.Stmts[0].(*ir.IsDefinedStmt)
+	if !ok {
+		return nil
+	}
+	s, ok := b.Stmts[1].(*ir.AssignVarOnceStmt)
+	if !ok || s.Target != c.src.Return || s.Source.Value != ir.Val(there.Source) {
+		return nil
+	}
+	from, assign := c.register(there.Source), c.assignOnce(s)
+	return func(m *Machine, f []Value) int {
+		if !f[from].Defined() {
+			return undefined
+		}
+		return assign(m, f)
 	}
 }
 

@@ -1,6 +1,10 @@
 package compiled
 
-import "github.com/open-policy-agent/opa/v1/ir"
+import (
+	"errors"
+
+	"github.com/open-policy-agent/opa/v1/ir"
+)
 
 // building compiles the statements that write into a container.
 func (c *compiler) building(s ir.Stmt) op {
@@ -15,13 +19,14 @@ func (c *compiler) building(s ir.Stmt) op {
 	case *ir.SetAddStmt:
 		return c.setAdd(s)
 	case *ir.ObjectInsertStmt:
-		i, k, a := c.register(s.Object), c.operand(s.Key), c.operand(s.Value)
-		return func(m *Machine, f []Value) int {
-			writableTable(m, f, i).put(m, k.get(f), a.get(f))
-			return next
-		}
+		return c.insert(c.register(s.Object), c.operand(s.Key), c.operand(s.Value), func(m *Machine) int {
+			m.err = errKeysMeet
+			return failed
+		})
 	case *ir.ObjectInsertOnceStmt:
-		return c.insertOnce(s)
+		return c.insert(c.register(s.Object), c.operand(s.Key), c.operand(s.Value), func(m *Machine) int {
+			return m.conflict(objectConflict)
+		})
 	case *ir.ObjectMergeStmt:
 		a, b, to := c.register(s.A), c.register(s.B), c.register(s.Target)
 		return func(m *Machine, f []Value) int { f[to] = merge(m, f[a], f[b]); return next }
@@ -66,18 +71,25 @@ func (c *compiler) setAdd(s *ir.SetAddStmt) op {
 	}
 }
 
-func (c *compiler) insertOnce(s *ir.ObjectInsertOnceStmt) op {
-	i, k, a := c.register(s.Object), c.operand(s.Key), c.operand(s.Value)
+// errKeysMeet makes the caller ask OPA. Two keys of an object that is written
+// out, one of them a variable, have turned out to be the same: {"a": 1, x: 2}.
+// Which value then counts, OPA's evaluator decides by what it has looked at.
+var errKeysMeet = errors.New("two keys of an object are the same")
+
+// insert puts a member into an object; another value for a key that is there
+// is a conflict.
+func (c *compiler) insert(object int, k, a operand, conflict func(*Machine) int) op {
 	return func(m *Machine, f []Value) int {
-		t := writableTable(m, f, i)
+		t := writableTable(m, f, object)
+		t.fill()
 		key, v := k.get(f), a.get(f)
-		if j := t.find(key); j >= 0 {
-			if !Equal(t.vals[j], v) {
-				return m.conflict(objectConflict)
-			}
-			return next
+		at := t.find(key)
+		switch {
+		case at < 0:
+			t.add(m, key, v)
+		case !Equal(t.vals[at], v):
+			return conflict(m)
 		}
-		t.put(m, key, v)
 		return next
 	}
 }

@@ -13,8 +13,22 @@ type native func(m *Machine, args []Value) (Value, bool)
 // maxArguments is more than any of OPA's built-ins takes.
 const maxArguments = 8
 
-// callBuiltin compiles a call of a built-in function.
-func (c *compiler) callBuiltin(name string, args []operand, to int) op {
+// callBuiltin compiles a call of a built-in function, and a test of its result
+// where one follows.
+func (c *compiler) callBuiltin(name string, args []operand, to result) op {
+	o := c.builtin(name, args, to.register)
+	if !to.tested {
+		return o
+	}
+	return func(m *Machine, f []Value) int {
+		if r := o(m, f); r != next {
+			return r
+		}
+		return whether(f[to.register].w != False.w)
+	}
+}
+
+func (c *compiler) builtin(name string, args []operand, to int) op {
 	decl := c.p.declared[name]
 	if decl == nil {
 		refuse("the function %s is not known", name)
@@ -33,35 +47,24 @@ func (c *compiler) callBuiltin(name string, args []operand, to int) op {
 	make := natives[name]
 	if make == nil {
 		c.p.stats.Bridged[name]++
-		return func(m *Machine, f []Value) int {
-			top := m.top
-			a := m.arguments(f, args)
-			r := bridge(m, f, a, to)
-			m.top = top
-			return r
-		}
+		return func(m *Machine, f []Value) int { return bridge(m, f, m.arguments(f, args), to) }
 	}
 	c.p.stats.Native[name]++
 	fast := make()
 	return func(m *Machine, f []Value) int {
-		stack, top := m.stack, m.top
 		a := m.arguments(f, args)
-		r := undefined
 		if v, plain := fast(m, a); plain {
 			f[to] = v
-			r = whether(v.Defined())
-		} else {
-			r = bridge(m, f, a, to)
+			return whether(v.Defined())
 		}
-		m.stack, m.top = stack, top
-		return r
+		return bridge(m, f, a, to)
 	}
 }
 
-// arguments puts arguments on the machine's stack, so that a call takes no
-// memory. The caller restores the stack.
+// arguments puts arguments where a call takes no memory. They are valid until
+// the next built-in is called.
 func (m *Machine) arguments(f []Value, args []operand) []Value {
-	a := m.frame(len(args))
+	a := m.scratch[:len(args)]
 	for i := range args {
 		a[i] = args[i].get(f)
 	}

@@ -42,45 +42,84 @@ func (p *Program) recall(m *Machine, g *function, f []Value, args []operand) Val
 	return v
 }
 
-// call compiles a call by name. What comes of it undefined is stored as such.
-func (c *compiler) call(s *ir.CallStmt) op {
-	p, to, args := c.p, c.register(s.Result), c.operands(s.Args)
+// result is where a call's result goes.
+type result struct {
+	register int
+	// tested: all that is asked of it is whether it is anything but false.
+	tested bool
+}
+
+// resultOf tells by the statements that follow a call where its result goes,
+// and how many of them that takes care of.
+func (c *compiler) resultOf(l ir.Local, following []ir.Stmt) (result, int) {
+	if len(following) > 0 && c.reads[l] == 1 {
+		switch s := following[0].(type) {
+		case *ir.NotEqualStmt:
+			if s.A.Value == ir.Val(l) && s.B.Value == ir.Val(ir.Bool(false)) {
+				return result{c.register(l), true}, 1
+			}
+		case *ir.AssignVarStmt:
+			if s.Source.Value == ir.Val(l) && !c.unread(s.Target) {
+				return result{register: c.register(s.Target)}, 1
+			}
+		}
+	}
+	return result{register: c.register(l)}, 0
+}
+
+// put stores what came of a call, or tests it.
+func (to result) put(f []Value, v Value) int {
+	switch {
+	case !v.Defined():
+		f[to.register] = v
+		return undefined
+	case to.tested:
+		return whether(v.w != False.w)
+	}
+	f[to.register] = v
+	return next
+}
+
+// call compiles a call by name, with what becomes of its result. It returns
+// how many statements that were. What comes of a call undefined is stored as
+// such.
+func (c *compiler) call(list []ir.Stmt) (op, int) {
+	s, ok := list[0].(*ir.CallStmt)
+	if !ok {
+		return nil, 0
+	}
+	p, args := c.p, c.operands(s.Args)
+	to, n := c.resultOf(s.Result, list[1:])
 	g := p.functions[s.Func]
 	switch {
 	case g == nil:
-		return c.callBuiltin(s.Func, args, to)
+		return c.callBuiltin(s.Func, args, to), n + 1
 	case len(args) != len(g.params):
 		refuse("%s takes %d arguments, not %d", s.Func, len(g.params), len(args))
 	case g.value.Defined():
 		v := g.value
-		return func(_ *Machine, f []Value) int { f[to] = v; return next }
+		return func(_ *Machine, f []Value) int { return to.put(f, v) }, n + 1
 	case g.memo >= 0:
 		return func(m *Machine, f []Value) int {
-			e := &m.memos.entries[g.memo]
-			if e.scope == m.memos.current { // the common case, without a call
-				f[to] = e.value
-				return whether(e.value.Defined())
+			if e := &m.memos.entries[g.memo]; e.scope == m.memos.current { // the common case, without a call
+				return to.put(f, e.value)
 			}
 			return p.finish(m, f, to, g, args)
-		}
+		}, n + 1
 	}
-	return func(m *Machine, f []Value) int { return p.finish(m, f, to, g, args) }
+	return func(m *Machine, f []Value) int { return p.finish(m, f, to, g, args) }, n + 1
 }
 
 // finish makes a call and stores what came of it.
-func (p *Program) finish(m *Machine, f []Value, to int, g *function, args []operand) int {
+func (p *Program) finish(m *Machine, f []Value, to result, g *function, args []operand) int {
 	if !m.tick() {
 		return failed
 	}
 	v := p.recall(m, g, f, args)
-	f[to] = v
-	if v.Defined() {
-		return next
-	}
 	if m.err != nil {
 		return failed
 	}
-	return undefined
+	return to.put(f, v)
 }
 
 // pathSeparator joins the parts of a function's path to one key.
@@ -93,7 +132,7 @@ const leaveReference = 4
 // callDynamic compiles a call by a path that is known at run time only. Where
 // the path leads to no rule the plan goes on with the base document.
 func (c *compiler) callDynamic(s *ir.CallDynamicStmt) op {
-	p, to, path := c.p, c.register(s.Result), c.operands(s.Path)
+	p, to, path := c.p, result{register: c.register(s.Result)}, c.operands(s.Path)
 	args := make([]operand, len(s.Args))
 	for i, a := range s.Args {
 		args[i] = operand{register: c.register(a)}

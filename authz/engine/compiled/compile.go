@@ -40,6 +40,7 @@ type compiler struct {
 	reads map[ir.Local]int
 	where map[ir.Local]int // the registers of locals
 	body  bool             // inside the body of a rule
+	begun bool             // a statement was compiled
 	scans int              // depth of scans
 }
 

@@ -1,8 +1,11 @@
 package compiled_test
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -41,7 +44,8 @@ type writer struct {
 	vars  []string
 	depth int
 	fresh int
-	rules int // rules r0… and functions f0… that there are
+	rules int // rules r0… and functions f0… that were written
+	list  []string
 }
 
 func (g *writer) scalar() string {
@@ -235,14 +239,76 @@ func (g *writer) body() string {
 	return "{\n\t" + strings.Join(list, "\n\t") + "\n}"
 }
 
-// keep appends a rule if the module still compiles with it.
-func (g *writer) keep(module *string, format string, a ...any) bool {
-	s := *module + fmt.Sprintf(format, a...)
-	if _, err := ast.CompileModules(map[string]string{"m.rego": s, "q.rego": second}); err != nil {
-		return false
+// keep adds a rule to the module.
+func (g *writer) keep(format string, a ...any) { g.list = append(g.list, fmt.Sprintf(format, a...)) }
+
+// assemble makes a module of those rules with which it compiles.
+func (g *writer) assemble() string {
+	const rounds = 12
+	for range rounds {
+		g.complete()
+		starts, module := make([]int, len(g.list)), "package p\n\n"
+		for i, r := range g.list {
+			starts[i] = strings.Count(module, "\n") + 1
+			module += r + "\n\n"
+		}
+		bad := faults(module)
+		if bad == nil {
+			return module
+		}
+		for i := len(g.list) - 1; i >= 0; i-- {
+			end := math.MaxInt
+			if i+1 < len(starts) {
+				end = starts[i+1]
+			}
+			if slices.ContainsFunc(bad, func(row int) bool { return row >= starts[i] && row < end }) {
+				g.list = slices.Delete(g.list, i, i+1)
+				starts = slices.Delete(starts, i, i+1)
+			}
+		}
 	}
-	*module = s
-	return true
+	return "package p\n\nr0 := input.a\n"
+}
+
+// complete sees to it that every name is there, so that others can refer to it.
+func (g *writer) complete() {
+	has := func(name string) bool {
+		return slices.ContainsFunc(g.list, func(r string) bool {
+			rest, ok := strings.CutPrefix(r, name)
+			return ok && strings.ContainsAny(rest[:1], " .[(")
+		})
+	}
+	for i := range g.rules {
+		if name := fmt.Sprintf("r%d", i); !has(name) {
+			g.keep("%s := {\"x\": input, \"a\": input.a}", name)
+		}
+		if name := fmt.Sprintf("f%d", i); !has(name) {
+			g.keep("%s(x) := [x, input.b]", name)
+		}
+	}
+}
+
+// faults are the rows of a module in which it does not compile.
+func faults(module string) []int {
+	m, err := ast.ParseModule("m.rego", module)
+	var errs ast.Errors
+	if err == nil {
+		c := ast.NewCompiler().SetErrorLimit(0)
+		c.Compile(map[string]*ast.Module{"m.rego": m, "q.rego": ast.MustParseModule(second)})
+		errs = c.Errors
+	} else if !errors.As(err, &errs) {
+		return []int{math.MaxInt}
+	}
+	var rows []int
+	for _, e := range errs {
+		if e.Location != nil {
+			rows = append(rows, e.Location.Row)
+		}
+	}
+	if len(errs) > 0 && len(rows) == 0 {
+		return []int{math.MaxInt}
+	}
+	return rows
 }
 
 // second is another package, with rules beside base documents.
@@ -261,55 +327,46 @@ s.deep.er := data.d.a
 
 // module writes a package p.
 func (g *writer) module() string {
-	module := "package p\n\n"
-	n := 2 + g.IntN(4)
-	for i := range n {
+	for i := range 2 + g.IntN(4) {
 		name, function := fmt.Sprintf("r%d", i), fmt.Sprintf("f%d", i)
 		kind := g.IntN(8)
 		for range 1 + g.IntN(3) {
-			g.writeRule(&module, name, kind)
+			g.writeRule(name, kind)
 		}
 		if (kind == 0 || kind == 3 || kind == 4) && g.IntN(2) == 0 {
-			g.keep(&module, "default %s := %s\n\n", name, g.scalar())
+			g.keep("default %s := %s", name, g.scalar())
 		}
 		for range 1 + g.IntN(2) {
 			g.vars = append(g.vars[:0], "x")
 			e := g.expr()
-			g.keep(&module, "%s(%s) := %s if {\n\t%s\n}\n\n", function, g.one("x", "x", "x", `"a"`, "1", "[x, _]"), g.one("true", "x", "1", g.term()), e)
-		}
-		// Every name is there, so that later rules can refer to it.
-		if !strings.Contains(module, "\n"+name+" ") && !strings.Contains(module, "\n"+name+".") && !strings.Contains(module, "\n"+name+"[") {
-			g.keep(&module, "%s := input.a\n\n", name)
-		}
-		if !strings.Contains(module, "\n"+function+"(") {
-			g.keep(&module, "%s(x) := [x, input.b]\n\n", function)
+			g.keep("%s(%s) := %s if {\n\t%s\n}", function, g.one("x", "x", "x", `"a"`, "1", "[x, _]"), g.one("true", "x", "1", g.term()), e)
 		}
 		g.rules = i + 1
 	}
-	return module
+	return g.assemble()
 }
 
-func (g *writer) writeRule(module *string, name string, kind int) {
+func (g *writer) writeRule(name string, kind int) {
 	body, val := g.body(), g.term()
 	switch kind {
 	case 0:
-		g.keep(module, "%s := %s if %s\n\n", name, g.one(g.scalar(), "true", val), body)
+		g.keep("%s := %s if %s", name, g.one(g.scalar(), "true", val), body)
 	case 1:
-		g.keep(module, "%s contains %s if %s\n\n", name, g.one(g.scalar(), val), body)
+		g.keep("%s contains %s if %s", name, g.one(g.scalar(), val), body)
 	case 2:
-		g.keep(module, "%s[%s] := %s if %s\n\n", name, g.one(`"a"`, `"b"`, val), g.one("1", val), body)
+		g.keep("%s[%s] := %s if %s", name, g.one(`"a"`, `"b"`, val), g.one("1", val), body)
 	case 3:
-		g.keep(module, "%s if %s\n\n", name, body)
+		g.keep("%s if %s", name, body)
 	case 4:
 		g.vars = g.vars[:0]
-		g.keep(module, "%s := %s if %s else := %s if %s\n\n", name, val, body, g.scalar(), g.body())
+		g.keep("%s := %s if %s else := %s if %s", name, val, body, g.scalar(), g.body())
 	case 5:
-		g.keep(module, "%s.%s[%s] := %s if %s\n\n", name, g.one("x", "y"), g.one(`"a"`, val), g.one("1", val), body)
+		g.keep("%s.%s[%s] := %s if %s", name, g.one("x", "y"), g.one(`"a"`, val), g.one("1", val), body)
 	case 6:
-		g.keep(module, "%s.%s contains %s if %s\n\n", name, g.one("x", "y"), val, body)
+		g.keep("%s.%s contains %s if %s", name, g.one("x", "y"), val, body)
 	case 7: // many alike, which an index finds
 		for j := range 3 + g.IntN(9) {
-			g.keep(module, "%s := %s if { input.%s == %s; %s }\n\n", name, g.one("1", `"a"`, fmt.Sprint(j)), g.one("a", "a", "a", "b"), g.scalar(), g.one("true", g.expr()))
+			g.keep("%s := %s if { input.%s == %s; %s }", name, g.one("1", `"a"`, fmt.Sprint(j)), g.one("a", "a", "a", "b"), g.scalar(), g.one("true", g.expr()))
 		}
 	}
 }

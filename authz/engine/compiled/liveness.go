@@ -20,6 +20,73 @@ func readsOf(blocks []*ir.Block) map[ir.Local]int {
 	return reads
 }
 
+// readsIn counts the reads within one body of a function. The plan numbers the
+// locals of each body anew, behind those that all bodies share: arguments,
+// result, and the body's own value. The latter are counted in all of them.
+func (c *compiler) readsIn(body *ir.Block) map[ir.Local]int {
+	shared := c.src.Return
+	for _, p := range c.src.Params {
+		shared = max(shared, p)
+	}
+	shared++
+	reads, written := readsOf([]*ir.Block{body}), map[ir.Local]bool{}
+	each([]*ir.Block{body}, 0, func(s ir.Stmt, _ int) {
+		for _, l := range targets(s) {
+			written[l] = true
+		}
+	})
+	for l := range reads {
+		if l > shared && !written[l] {
+			return c.reads // not numbered as expected
+		}
+	}
+	for l, n := range c.reads {
+		if l <= shared {
+			reads[l] = n
+		}
+	}
+	return reads
+}
+
+// targets are the locals that a statement writes.
+func targets(s ir.Stmt) []ir.Local {
+	switch s := s.(type) {
+	case *ir.CallStmt:
+		return []ir.Local{s.Result}
+	case *ir.CallDynamicStmt:
+		return []ir.Local{s.Result}
+	case *ir.DotStmt:
+		return []ir.Local{s.Target}
+	case *ir.LenStmt:
+		return []ir.Local{s.Target}
+	case *ir.ScanStmt:
+		return []ir.Local{s.Key, s.Value}
+	case *ir.AssignIntStmt:
+		return []ir.Local{s.Target}
+	case *ir.AssignVarStmt:
+		return []ir.Local{s.Target}
+	case *ir.AssignVarOnceStmt:
+		return []ir.Local{s.Target}
+	case *ir.ResetLocalStmt:
+		return []ir.Local{s.Target}
+	case *ir.MakeNullStmt:
+		return []ir.Local{s.Target}
+	case *ir.MakeNumberIntStmt:
+		return []ir.Local{s.Target}
+	case *ir.MakeNumberRefStmt:
+		return []ir.Local{s.Target}
+	case *ir.MakeArrayStmt:
+		return []ir.Local{s.Target}
+	case *ir.MakeObjectStmt:
+		return []ir.Local{s.Target}
+	case *ir.MakeSetStmt:
+		return []ir.Local{s.Target}
+	case *ir.ObjectMergeStmt:
+		return []ir.Local{s.Target}
+	}
+	return nil
+}
+
 // idle says whether a statement only writes a local that nobody reads.
 func (c *compiler) idle(s ir.Stmt) bool {
 	switch s := s.(type) {

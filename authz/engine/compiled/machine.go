@@ -17,6 +17,7 @@ type Machine struct {
 	peak    int     // the highest register that was used
 	want    int     // registers that an evaluation was short of
 	memory  arena
+	scratch [maxArguments]Value // arguments of a built-in
 	memos   memos
 	results []Value
 	err     error // why the evaluation failed

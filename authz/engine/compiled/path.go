@@ -95,6 +95,10 @@ func (c *compiler) path(list []ir.Stmt) (op, int) {
 		if o := c.testOf(list[n], last, from, steps); o != nil {
 			return o, n + 1
 		}
+		if s, ok := list[n].(*ir.AssignVarStmt); ok && s.Source.Value == ir.Val(last) && !c.unread(s.Target) {
+			last = s.Target // a copy, of which the original is not read
+			n++
+		}
 	}
 	return c.read(last, from, steps), n
 }

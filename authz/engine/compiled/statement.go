@@ -15,8 +15,6 @@ func (c *compiler) statement(s ir.Stmt) op {
 		return func(*Machine, []Value) int { return n }
 	case *ir.ReturnLocalStmt:
 		return c.returnLocal(s)
-	case *ir.CallStmt:
-		return c.call(s)
 	case *ir.CallDynamicStmt:
 		return c.callDynamic(s)
 	case *ir.WithStmt:
@@ -66,13 +64,37 @@ func (c *compiler) not(s *ir.NotStmt) op {
 	}
 }
 
+// elements returns the registers of a scan's keys and values, and the body
+// without the copies of them that it begins with.
+func (c *compiler) elements(s *ir.ScanStmt) (key, value int, body []ir.Stmt) {
+	k, v, body := s.Key, s.Value, s.Block.Stmts
+	for len(body) > 0 {
+		a, ok := body[0].(*ir.AssignVarStmt)
+		if !ok {
+			break
+		}
+		switch {
+		case c.unread(a.Target):
+		case a.Source.Value == ir.Val(k) && c.reads[k] == 1:
+			k = a.Target
+		case a.Source.Value == ir.Val(v) && c.reads[v] == 1:
+			v = a.Target
+		default:
+			return c.register(k), c.register(v), body
+		}
+		body = body[1:]
+	}
+	return c.register(k), c.register(v), body
+}
+
 // scan runs a block for each element, in OPA's order. A round that is undefined
 // goes on with the next; a break of one level ends the scan, since its body is
 // two blocks deep.
 func (c *compiler) scan(s *ir.ScanStmt) op {
-	source, key, value := c.register(s.Source), c.register(s.Key), c.register(s.Value)
+	source := c.register(s.Source)
+	key, value, rest := c.elements(s)
 	c.scans++
-	body := c.block(s.Block)
+	body := sequence(c.statements(rest))
 	c.scans--
 	round := func(m *Machine, f []Value) int {
 		if !m.tick() {

@@ -122,6 +122,11 @@ func (t *table) put(m *Machine, k, v Value) {
 		}
 		return
 	}
+	t.add(m, k, v)
+}
+
+// add inserts a member whose key is not there yet.
+func (t *table) add(m *Machine, k, v Value) {
 	t.sorted = len(t.keys) == 0
 	t.keys = m.push(t.keys, k)
 	if !t.set {

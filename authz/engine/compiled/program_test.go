@@ -1,0 +1,164 @@
+package compiled_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
+)
+
+// TestProgramsThatAreRefused say why.
+func TestProgramsThatAreRefused(t *testing.T) {
+	for name, c := range map[string]struct{ module, data, why string }{
+		"a negated body": {"r := [x | some x in [1, 2, 3]; not { some y in input.ys; y == x }]", "", "not {"},
+		"one that could let something pass": {
+			"v.x.a := 1 if input.none\nv.y.a := 1 if input.ys\nr := \"wrong\" if not { some k, x in v }", "", "not {",
+		},
+		"a hidden document": {"r := data.system", `{"system": 1}`, "data.system"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := ast.ParseModuleWithOpts("p.rego", "package p\n"+c.module, ast.ParserOptions{FutureKeywords: []string{"not"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			compiler := ast.NewCompiler()
+			if compiler.Compile(map[string]*ast.Module{"p.rego": m}); compiler.Failed() {
+				t.Fatal(compiler.Errors)
+			}
+			o := compiled.Options{Compiler: compiler, Entrypoint: ast.MustParseRef("data.p.r")}
+			if c.data != "" {
+				o.Data = ast.MustParseTerm(c.data).Value.(ast.Object)
+			}
+			_, err = compiled.New(t.Context(), o)
+			var refusal *compiled.Refusal
+			if !errors.As(err, &refusal) || !strings.Contains(refusal.Why, c.why) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// TestAKeyThatTheBaseDocumentDoesNotHave is a question for OPA: it reads base
+// documents by paths of texts.
+func TestAKeyThatTheBaseDocumentDoesNotHave(t *testing.T) {
+	data := ast.MustParseTerm(`{"object": {"1": "one"}, "list": ["zero", "one"]}`).Value.(ast.Object)
+	for rego, asks := range map[string]bool{
+		"data.object[input]":      true, // OPA: "one"
+		`data.list[input.text]`:   true, // OPA: "one"
+		`data.list["1"]`:          true,
+		"data.object[input.text]": false,
+		"data.list[input.number]": false,
+		`data.list["x"]`:          false,
+		"data.object.none":        false,
+	} {
+		p := programOf(t, compiled.Options{Data: data}, "r := "+rego)
+		in := `{"text": "1", "number": 1}`
+		if rego == "data.object[input]" {
+			in = "1"
+		}
+		_, err := answer(t.Context(), p, compiled.Call{}, in)
+		if asked := err != nil && !errors.Is(err, compiled.ErrUndefined); asked != asks {
+			t.Errorf("%s: %v", rego, err)
+		}
+	}
+}
+
+// TestKeysOfAnObjectThatMeet are a question for OPA, too.
+func TestKeysOfAnObjectThatMeet(t *testing.T) {
+	p := programOf(t, compiled.Options{}, `r := o[input] if { o := {"1": 1, input: 2, "4": 4} }`)
+	for in, asks := range map[string]bool{`"1"`: true, `"4"`: true, `"2"`: false} {
+		if _, err := answer(t.Context(), p, compiled.Call{}, in); (err != nil) != asks {
+			t.Errorf("%s: %v", in, err)
+		}
+	}
+	p = programOf(t, compiled.Options{}, "r.a[x] contains y if { some x, l in input; some y in l }")
+	if got, err := answer(t.Context(), p, compiled.Call{}, `{"b": [1, 2], "c": [3]}`); err != nil || got != `{"a": {"b": {1, 2}, "c": {3}}}` && got != `{"b": {1, 2}, "c": {3}}` {
+		t.Errorf("nested objects of sets: %s %v", got, err)
+	}
+}
+
+// TestManyAtOnce evaluates one program on many goroutines.
+func TestManyAtOnce(t *testing.T) {
+	data := ast.MustParseTerm(`{"base": ["z"], "o": {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7, "h": 8, "i": 9, "j": 10}}`).Value.(ast.Object)
+	p := programOf(t, compiled.Options{Data: data}, `r := {"s": {y | some y in input.xs} | {z | some z in data.base}, "o": {k: v | some k, v in data.o},
+		"n": sprintf("%v %s", [input.n, regex.replace(input.s, "a+", "b")]), "g": glob.match(input.g, ["."], input.s)}`)
+	var wait sync.WaitGroup
+	for g := range 8 {
+		wait.Go(func() {
+			for i := range 300 {
+				in := fmt.Sprintf(`{"xs": ["a%d", "b%d"], "n": %d, "s": "caaat%d", "g": "c*%d"}`, g, i, i, i%3, i%2)
+				want := fmt.Sprintf(`{"g": %v, "n": "%d cbt%d", "o": {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7, "h": 8, "i": 9, "j": 10}, "s": {"a%d", "b%d", "z"}}`,
+					i%3 == i%2, i, i%3, g, i)
+				if got, err := answer(context.Background(), p, compiled.Call{}, in); err != nil || got != want {
+					t.Errorf("got  %s %v\nwant %s", got, err, want)
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// TestABuiltinIsAskedOnce for the same in one evaluation, and again in the next.
+func TestABuiltinIsAskedOnce(t *testing.T) {
+	p := programOf(t, compiled.Options{}, `r := [time.parse_rfc3339_ns(input) == time.parse_rfc3339_ns(input), time.parse_rfc3339_ns("no"), 1]`)
+	if _, err := answer(t.Context(), p, compiled.Call{}, `"2026-01-02T03:04:05Z"`); !errors.Is(err, compiled.ErrUndefined) {
+		t.Error(err)
+	}
+	p = programOf(t, compiled.Options{}, `r := [time.parse_rfc3339_ns(input), time.parse_rfc3339_ns(input)]`)
+	for in, want := range map[string]string{`"1970-01-01T00:00:01Z"`: "[1000000000, 1000000000]", `"1970-01-01T00:00:02Z"`: "[2000000000, 2000000000]"} {
+		if got, err := answer(t.Context(), p, compiled.Call{}, in); err != nil || got != want {
+			t.Errorf("%s: got %s %v", in, got, err)
+		}
+	}
+}
+
+func TestTheClockIsTheCallers(t *testing.T) {
+	p := programOf(t, compiled.Options{}, "r := time.now_ns()")
+	if got, err := answer(t.Context(), p, compiled.Call{Now: time.Unix(7, 0)}, ""); err != nil || got != "7000000000" {
+		t.Error(got, err)
+	}
+}
+
+// panicking is a host's object that fails.
+type panicking struct{}
+
+func (panicking) Get(string) compiled.Value               { panic("broken") }
+func (panicking) Fill(func(key string, v compiled.Value)) { panic("broken") }
+
+// TestAPanicIsAnError, and its machine is never seen again.
+func TestAPanicIsAnError(t *testing.T) {
+	p := programOf(t, compiled.Options{}, "r := input.a")
+	m := p.Begin()
+	v, err := m.Eval(t.Context(), compiled.Call{Input: m.Lazy(panicking{})})
+	if !errors.Is(err, compiled.ErrPanic) || v.Defined() || compiled.Stopped(err) {
+		t.Errorf("got %v, %v", v, err)
+	}
+	m.End()
+	if got, err := answer(t.Context(), p, compiled.Call{}, `{"a": 1}`); err != nil || got != "1" {
+		t.Error(got, err)
+	}
+}
+
+// TestNothingIsLeftOfAnEvaluation in a machine that is used again.
+func TestNothingIsLeftOfAnEvaluation(t *testing.T) {
+	p := programOf(t, compiled.Options{}, "r := x if { x := object.union({\"a\": input.a}, {k: v | some k, v in input.o}) }\nq := 1")
+	for i := range 50 {
+		in := fmt.Sprintf(`{"a": %d, "o": {"k%d": %d}}`, i, i, i)
+		if i%5 == 4 {
+			in = `{"o": 1}`
+		}
+		got, err := answer(t.Context(), p, compiled.Call{}, in)
+		switch want := fmt.Sprintf(`{"a": %d, "k%d": %d}`, i, i, i); {
+		case i%5 == 4 && !errors.Is(err, compiled.ErrUndefined), i%5 != 4 && (err != nil || got != want):
+			t.Errorf("%d: %s %v", i, got, err)
+		}
+	}
+}
