@@ -170,6 +170,35 @@ func BenchmarkLookUp(b *testing.B) {
 	}
 }
 
+// busy is an estate in which one token changes each time it is asked.
+type busy struct {
+	estate
+	n int
+}
+
+func (b *busy) Changes(context.Context, int64) (*inventory.Records, int64, bool, error) {
+	b.n++
+	i := b.n * 7919 % b.tokens
+	return &inventory.Records{Tokens: []*inventory.Token{{
+		ID: uuid(3, i), Digest: digest(i), DisplayName: fmt.Sprint("renamed ", b.n), Kind: "fine-grained", OwnerID: uuid(2, i%1000), Grants: bases[i%200],
+	}}}, int64(b.n) + 1, false, nil
+}
+
+// BenchmarkChange publishes snapshots in which one token is another.
+func BenchmarkChange(b *testing.B) {
+	for _, n := range []int{1000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			f := follow(b, &busy{estate: estate{tokens: n}})
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f.CatchUp(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 type policies struct{}
 
 func (policies) HasPolicy(string) bool        { return true }
