@@ -83,9 +83,12 @@ type Owner struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Type string `json:"type"` // user or service_account
+	// Ref is where the snapshot keeps the record; zero where none does.
+	Ref uint32 `json:"-"`
 }
 
-// Token is the record behind a credential. It is immutable.
+// Token is the record behind a credential, as a snapshot fills it in for one
+// request.
 type Token struct {
 	ID          string
 	DisplayName string
@@ -98,6 +101,8 @@ type Token struct {
 	Grants      *GrantSet
 	Global      []string
 	Disabled    bool // everywhere: answered as an unknown token
+	// Ref is where the snapshot keeps the record; zero where none does.
+	Ref uint32
 }
 
 // Organization owns resources and has a token policy. It is immutable.
@@ -116,6 +121,8 @@ type Organization struct {
 	Settings        map[string]any
 	// OwnerID is the user to whom a user namespace belongs.
 	OwnerID string
+	// Ref is where the snapshot keeps the record; zero where none does.
+	Ref uint32
 	// Frozen is the evaluator's own form, made when the record entered the
 	// snapshot.
 	Frozen any
@@ -166,9 +173,12 @@ type Authorization struct {
 }
 
 // Access is what holds between a token and an organization, and what the token
-// may use there; see [Facts] for the two sets.
+// may use there, as a snapshot fills it in for one request; see [Facts] for the
+// two sets.
 type Access struct {
-	Authorization *Authorization // never nil
-	Current       *GrantSet
-	Effective     *GrantSet
+	Authorization Authorization
+	// Request is where Authorization.Request points, where there is one.
+	Request   ApprovalRequest
+	Current   *GrantSet
+	Effective *GrantSet
 }

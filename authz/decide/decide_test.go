@@ -44,14 +44,20 @@ type inventory struct {
 }
 
 func (i *inventory) Snapshot() decide.Snapshot               { return i }
-func (i *inventory) Token(authz.Digest) *authz.Token         { return i.token }
 func (i *inventory) Organization(string) *authz.Organization { return i.organization }
-func (i *inventory) Membership(string, string) *authz.Membership {
+func (i *inventory) Membership(*authz.Organization, *authz.Owner) *authz.Membership {
 	return &authz.Membership{Role: "write"}
 }
 func (i *inventory) AsOf() time.Time { return i.asOf }
-func (i *inventory) Access(*authz.Token, *authz.Organization) authz.Access {
-	return authz.Access{Authorization: &i.authorization}
+func (i *inventory) Access(_ *authz.Token, _ *authz.Organization, a *authz.Access) {
+	*a = authz.Access{Authorization: i.authorization}
+}
+
+func (i *inventory) Token(_ authz.Digest, t *authz.Token) bool {
+	if i.token != nil {
+		*t = *i.token
+	}
+	return i.token != nil
 }
 
 type digester struct{}

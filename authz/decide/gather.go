@@ -23,44 +23,52 @@ func (r *run) gather(route *authz.Route, cred credential.Credential) ([]*authz.F
 	base := r.facts(route)
 	base.Credential = cred.Facts
 	if cred.Facts.State == authz.CredentialPresent {
-		digest := r.Digester.Secret(cred.Secret)
-		base.Token = snapshot.Token(digest)
+		digest, token := r.Digester.Secret(cred.Secret), new(authz.Token)
 		switch {
-		case base.Token == nil:
+		case !snapshot.Token(digest, token):
 			r.out.Unknown = digest
-		case base.Token.Disabled:
-			r.out.Disabled = base.Token
-			base.Token, base.Credential.Disabled = nil, true
+		case token.Disabled:
+			r.out.Disabled, base.Credential.Disabled = token, true
+		default:
+			base.Token = token
 		}
 	}
 	if route == nil || len(route.Organizations) == 0 {
 		return []*authz.Facts{base}, nil
 	}
-	all := make([]*authz.Facts, len(route.Organizations))
+	all, each := make([]*authz.Facts, len(route.Organizations)), make([]gathered, len(route.Organizations))
 	for i, name := range route.Organizations {
-		f := *base
+		g := &each[i]
+		g.facts = *base
 		if name == routing.CallerNamespace {
 			name = ""
-			if f.Token != nil && f.Token.Owner != nil {
-				name = f.Token.Owner.Name
+			if base.Token != nil && base.Token.Owner != nil {
+				name = base.Token.Owner.Name
 			}
 		}
-		r.organize(&f, snapshot, name)
-		all[i] = &f
+		r.organize(g, snapshot, name)
+		all[i] = &g.facts
 	}
 	return all, nil
 }
 
-func (r *run) organize(f *authz.Facts, snapshot Snapshot, name string) {
+// gathered is the facts on one organization, with the memory of some of them.
+type gathered struct {
+	facts  authz.Facts
+	access authz.Access
+}
+
+func (r *run) organize(g *gathered, snapshot Snapshot, name string) {
+	f := &g.facts
 	f.Organization = snapshot.Organization(name).At(r.now)
 	if f.Organization == nil || f.Token == nil {
 		return
 	}
 	if f.Token.Owner != nil {
-		f.Membership = snapshot.Membership(f.Organization.ID, f.Token.Owner.ID)
+		f.Membership = snapshot.Membership(f.Organization, f.Token.Owner)
 	}
-	a := snapshot.Access(f.Token, f.Organization)
-	f.Authorization, f.Current, f.Effective = a.Authorization, a.Current, a.Effective
+	snapshot.Access(f.Token, f.Organization, &g.access)
+	f.Authorization, f.Current, f.Effective = &g.access.Authorization, g.access.Current, g.access.Effective
 }
 
 // leaked finds the known token whose secret stands in a query string.
@@ -70,7 +78,7 @@ func (r *run) leaked(query string) {
 		return
 	}
 	for _, secret := range credential.InQuery(query) {
-		if t := snapshot.Token(r.Digester.Secret(secret)); t != nil {
+		if t := new(authz.Token); snapshot.Token(r.Digester.Secret(secret), t) {
 			r.out.Leaked = t
 			return
 		}

@@ -17,18 +17,19 @@ type Policy interface{ Ruleset() *authz.Ruleset }
 // Inventory gives the present snapshot; nil before the first one was loaded.
 type Inventory interface{ Snapshot() Snapshot }
 
-// Snapshot is one consistent state of the inventory, in memory.
+// Snapshot is one consistent state of the inventory, in memory. Tokens and what
+// holds of them are filled in where the caller keeps them.
 type Snapshot interface {
-	// Token returns the token known by a digest, or nil.
-	Token(authz.Digest) *authz.Token
+	// Token fills in the token known by a digest, and says whether there is one.
+	Token(authz.Digest, *authz.Token) bool
 	// Organization returns an organization or user namespace by its name or
 	// alias, case-folded, or nil.
 	Organization(name string) *authz.Organization
 	// Membership returns a user's membership, or nil. A user is administrator
 	// of the own namespace.
-	Membership(organizationID, userID string) *authz.Membership
-	// Access returns what holds between a token and an organization.
-	Access(*authz.Token, *authz.Organization) authz.Access
+	Membership(*authz.Organization, *authz.Owner) *authz.Membership
+	// Access fills in what holds between a token and an organization.
+	Access(*authz.Token, *authz.Organization, *authz.Access)
 	// AsOf is when the inventory was last read with success.
 	AsOf() time.Time
 }

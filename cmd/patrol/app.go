@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +62,7 @@ type App struct {
 	stop        context.CancelFunc
 	auditKey    ed25519.PrivateKey
 	lock        *os.File
+	memory      *memory // of the process; nil where that is not patrol's own
 	// hinted is the follower that the database's hints go to, once there is one.
 	hinted atomic.Pointer[snapshot.Follower]
 }
@@ -98,7 +98,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return err
 	}
 	a.wait.Add(2)
-	go a.followReadiness(background)
+	go a.tend(background)
 	go a.keepSigning(background)
 	return nil
 }
@@ -159,8 +159,6 @@ func (a *App) openState(ctx context.Context) error {
 		return err
 	}
 	a.hinted.Store(a.Follower)
-	// Loading leaves as much behind as it keeps: give it back at once.
-	go debug.FreeOSMemory()
 	return nil
 }
 
@@ -367,18 +365,22 @@ func (a *App) Ready() error {
 	return nil
 }
 
-// followReadiness tells Envoy's health checks.
-func (a *App) followReadiness(ctx context.Context) {
+// tend tells Envoy's health checks whether requests can be decided, and looks
+// after the memory.
+func (a *App) tend(ctx context.Context) {
 	defer a.wait.Done()
-	ticker := time.NewTicker(100 * time.Millisecond)
+	a.Server.SetReady(a.Ready() == nil)
+	a.memory.settle()
+	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		a.Server.SetReady(a.Ready() == nil)
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+		a.Server.SetReady(a.Ready() == nil)
+		a.memory.pace()
 	}
 }
 

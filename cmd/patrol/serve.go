@@ -51,6 +51,7 @@ func (c *ServeCmd) Run(ctx context.Context, cli *CLI) error {
 		config.Diagnostics.Listen = c.Diagnostics
 	}
 	app := &App{Config: *config, Log: logger(config.Log)}
+	app.memory = newMemory(ctx, app.Log)
 	if err := app.Start(ctx); err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func (d *decider) Memberships(user string) (all []admin.Membership) {
 	s := d.Follower.Snapshot()
 	s.EachOrganization(func(o *authz.Organization) bool {
 		if o.Type == authz.TypeOrganization {
-			if m := s.Membership(o.ID, user); m != nil {
+			if m := s.Membership(o, &authz.Owner{ID: user}); m != nil {
 				all = append(all, admin.Membership{Organization: o.At(d.Clock()), Role: m.Role})
 			}
 		}

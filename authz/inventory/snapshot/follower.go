@@ -14,8 +14,9 @@ import (
 
 // Feed is where the inventory is read from.
 type Feed interface {
-	// Load reads all, with the number of the last change in it.
-	Load(ctx context.Context) (*inventory.Records, int64, error)
+	// LoadEach reads all, row by row, and returns the number of the last change
+	// in it.
+	LoadEach(ctx context.Context, into inventory.Loading) (int64, error)
 	// Changes reads what changed after a number, and the new number; gap means
 	// that it cannot and Load is to be called.
 	Changes(ctx context.Context, after int64) (r *inventory.Records, last int64, gap bool, err error)
@@ -28,7 +29,7 @@ type Options struct {
 	// records, kept beside them. They may be nil.
 	FreezeOrganization func(*authz.Organization) any
 	FreezeGrants       func([]authz.Grant) any
-	// Interval between two looks at the change counter; default 250 ms.
+	// Interval between two looks at the change counter; default 500 ms.
 	Interval time.Duration
 	Clock    func() time.Time
 	Log      *slog.Logger
@@ -37,7 +38,7 @@ type Options struct {
 // Follower keeps a snapshot fresh.
 type Follower struct {
 	Options
-	in      *interner
+	in      *shared // nil when it cannot be relied on: load anew
 	current atomic.Pointer[Snapshot]
 	mu      sync.Mutex // one reader of the change log at a time
 	hint    chan struct{}
@@ -48,7 +49,7 @@ type Follower struct {
 // Start loads the inventory and follows it until Close.
 func Start(ctx context.Context, o Options) (*Follower, error) {
 	if o.Interval == 0 {
-		o.Interval = 250 * time.Millisecond
+		o.Interval = 500 * time.Millisecond
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -56,7 +57,13 @@ func Start(ctx context.Context, o Options) (*Follower, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Follower{Options: o, in: newInterner(o.FreezeGrants), hint: make(chan struct{}, 1), done: make(chan struct{})}
+	if o.FreezeOrganization == nil {
+		o.FreezeOrganization = func(*authz.Organization) any { return nil }
+	}
+	if o.FreezeGrants == nil {
+		o.FreezeGrants = func([]authz.Grant) any { return nil }
+	}
+	f := &Follower{Options: o, hint: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := f.load(ctx); err != nil {
 		return nil, err
 	}
@@ -84,6 +91,9 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 	defer f.mu.Unlock()
 	now := f.Clock()
 	from := f.current.Load()
+	if f.in == nil {
+		return f.load(ctx)
+	}
 	r, last, gap, err := f.Feed.Changes(ctx, from.change)
 	if err != nil {
 		return fmt.Errorf("follow the inventory: %w", err)
@@ -95,19 +105,43 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 		fresh := *from
 		fresh.asOf = now
 		f.current.Store(&fresh)
-	default:
-		f.current.Store(f.build(from, r, last, now, false))
+		return nil
 	}
+	return f.change(from, r, last, now)
+}
+
+// change publishes a snapshot with what changed. Readers go on meanwhile with
+// the one before it.
+func (f *Follower) change(from *Snapshot, r *inventory.Records, last int64, now time.Time) error {
+	in := f.in
+	f.in = nil // until all is well: half a change leaves wrong counts of uses behind
+	b := f.builder(from, in, false)
+	if err := b.take(r); err != nil {
+		return fmt.Errorf("take in what changed: %w", err)
+	}
+	next, err := b.done(last, now)
+	if err != nil {
+		return fmt.Errorf("take in what changed: %w", err)
+	}
+	f.current.Store(next)
+	f.in = in
 	return nil
 }
 
 func (f *Follower) load(ctx context.Context) error {
 	now := f.Clock()
-	r, change, err := f.Feed.Load(ctx)
+	in := newShared()
+	b := f.builder(&Snapshot{}, in, true)
+	change, err := f.Feed.LoadEach(ctx, b)
 	if err != nil {
 		return err
 	}
-	f.current.Store(f.build(empty(), r, change, now, true))
+	next, err := b.done(change, now)
+	if err != nil {
+		return fmt.Errorf("take in the inventory: %w", err)
+	}
+	f.current.Store(next)
+	f.in = in
 	return nil
 }
 

@@ -6,31 +6,69 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 )
 
-// interner keeps one set for all tokens with equal grants: most tokens of an
-// organization ask for one of a few sets. Only the follower uses it.
-type interner struct {
-	sets   map[string]*authz.GrantSet
-	freeze func([]authz.Grant) any
-	texts  map[string]string
+// pool keeps one value for all rows with an equal one, and counts those who
+// use it. Only the follower touches it; readers see the rows.
+type pool[V any] struct {
+	numbers map[string]uint32 // by content
+	entries []entry           // by number
+	free    []uint32
 }
 
-func newInterner(freeze func([]authz.Grant) any) *interner {
-	if freeze == nil {
-		freeze = func([]authz.Grant) any { return nil }
+type entry struct {
+	key   string
+	uses  uint32
+	parts []uint32 // values that this one is made of, and uses
+}
+
+func newPool[V any]() *pool[V] { return &pool[V]{numbers: map[string]uint32{}} }
+
+// use counts one more use of the value with a content; 0 where it is not kept.
+func (p *pool[V]) use(key string) uint32 {
+	n := p.numbers[key]
+	if n != 0 {
+		p.entries[n].uses++
 	}
-	return &interner{sets: map[string]*authz.GrantSet{}, freeze: freeze, texts: map[string]string{}}
+	return n
 }
 
-// text shares equal texts.
-func (in *interner) text(s string) string {
-	if have, ok := in.texts[s]; ok {
-		return have
+// keep keeps a value under a content, used once.
+func (p *pool[V]) keep(rows *rowEdit[V], key string, v V, parts []uint32) uint32 {
+	n := rows.add()
+	*rows.write(n) = v
+	for int(n) >= len(p.entries) {
+		p.entries = append(p.entries, entry{})
 	}
-	s = strings.Clone(s)
-	in.texts[s] = s
-	return s
+	p.entries[n] = entry{key, 1, parts}
+	p.numbers[key] = n
+	return n
 }
 
+// again counts one more use of a value by its number.
+func (p *pool[V]) again(n uint32) {
+	if n != 0 {
+		p.entries[n].uses++
+	}
+}
+
+// release takes a use back; a value that nobody uses goes.
+func (p *pool[V]) release(rows *rowEdit[V], n uint32) {
+	if n == 0 {
+		return
+	}
+	e := &p.entries[n]
+	if e.uses--; e.uses > 0 {
+		return
+	}
+	delete(p.numbers, e.key)
+	parts := e.parts
+	*e = entry{}
+	rows.drop(n)
+	for _, part := range parts {
+		p.release(rows, part)
+	}
+}
+
+// key writes the content of grants.
 func key(grants []authz.Grant) string {
 	var b strings.Builder
 	for _, g := range grants {
@@ -38,47 +76,36 @@ func key(grants []authz.Grant) string {
 			b.WriteString(part)
 			b.WriteByte(0)
 		}
-		for _, p := range g.Permissions {
-			b.WriteString(p)
-			b.WriteByte(1)
-		}
+		b.WriteString(textsKey(g.Permissions))
 		b.WriteByte(2)
 	}
 	return b.String()
 }
 
-// set returns the shared set of some grants.
-func (in *interner) set(grants []authz.Grant) *authz.GrantSet {
-	if len(grants) == 0 {
-		return noGrants
+func textsKey(list []string) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString(s)
+		b.WriteByte(1)
 	}
-	k := key(grants)
-	if have := in.sets[k]; have != nil {
-		return have
-	}
-	set := &authz.GrantSet{Grants: grants, Frozen: in.freeze(grants)}
-	in.sets[k] = set
-	by := map[string][]authz.Grant{}
-	for _, g := range grants {
-		by[g.Entity.Namespace] = append(by[g.Entity.Namespace], g)
-	}
-	if len(by) > 1 {
-		set.Parts = make(map[string]*authz.GrantSet, len(by))
-		for namespace, part := range by {
-			set.Parts[namespace] = in.set(part)
-		}
-	}
-	return set
+	return b.String()
 }
 
-// sweep forgets sets that were made for tokens now gone, once there are many.
-func (in *interner) sweep(tokens int) {
-	if len(in.sets) > 4*tokens+10000 {
-		clear(in.sets)
+// on returns the grants of a set that reach a namespace.
+func on(set *authz.GrantSet, namespace string) *authz.GrantSet {
+	if set == nil {
+		return noGrants
 	}
-	if len(in.texts) > 4*tokens+100000 {
-		clear(in.texts)
+	if set.Parts != nil {
+		if part := set.Parts[namespace]; part != nil {
+			return part
+		}
+		return noGrants
 	}
+	if len(set.Grants) > 0 && set.Grants[0].Entity.Namespace == namespace {
+		return set
+	}
+	return noGrants
 }
 
 // intersect returns what two lists of grants have in common, pair by pair: the

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 )
@@ -32,27 +31,6 @@ func periodOf(p *db.Period) (*inventory.Period, error) {
 }
 
 func tokenOf(t *db.Token) (*inventory.Token, error) {
-	return tokenWith(t, func(text string) (g []authz.Grant, err error) { return g, decode("grants", text, &g) })
-}
-
-// sharingGrants converts many tokens: those with equal grants share one list.
-func sharingGrants() func(*db.Token) (*inventory.Token, error) {
-	known := map[string][]authz.Grant{}
-	grantsOf := func(text string) ([]authz.Grant, error) {
-		if g, ok := known[text]; ok {
-			return g, nil
-		}
-		var g []authz.Grant
-		err := decode("grants", text, &g)
-		if len(known) < 100_000 {
-			known[text] = g
-		}
-		return g, err
-	}
-	return func(t *db.Token) (*inventory.Token, error) { return tokenWith(t, grantsOf) }
-}
-
-func tokenWith(t *db.Token, grantsOf func(text string) ([]authz.Grant, error)) (*inventory.Token, error) {
 	out := &inventory.Token{
 		ID: t.ID, DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source, Purpose: t.Purpose,
 		Contact: t.Contact, CreatedAt: fromMillis(t.CreatedAt), ExpiresAt: fromMillis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted,
@@ -61,8 +39,7 @@ func tokenWith(t *db.Token, grantsOf func(text string) ([]authz.Grant, error)) (
 	if copy(out.Digest[:], t.Digest) != len(out.Digest) {
 		return nil, fmt.Errorf("the token %s has a digest of %d bytes", t.ID, len(t.Digest))
 	}
-	var err error
-	if out.Grants, err = grantsOf(t.Grants); err != nil {
+	if err := decode("grants", t.Grants, &out.Grants); err != nil {
 		return nil, err
 	}
 	return out, decode("global", t.Global, &out.Global)

@@ -24,6 +24,9 @@ type dialect struct {
 	// notify tells other processes when the transaction is committed; nil
 	// where they cannot be told.
 	notify func(context.Context, db.DBTX) error
+	// widen prepares for a command that writes very many rows; nil where there
+	// is nothing to prepare.
+	widen func(context.Context, *Store)
 	// options of the migrations.
 	options []goose.ProviderOption
 }

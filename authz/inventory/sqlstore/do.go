@@ -15,6 +15,9 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	// Commands are carried out one after the other, whoever asks. A number that
 	// was taken meanwhile means that somebody writes without asking for the
 	// turn; then the command is carried out on what is there now.
+	if list, ok := c.(inventory.ImportTokens); ok && len(list.Tokens) >= manyTokens && s.dialect.widen != nil {
+		s.dialect.widen(ctx, s)
+	}
 	for range 3 {
 		r, err := s.try(ctx, actor, c)
 		if !errors.Is(err, errOvertaken) {

@@ -13,54 +13,6 @@ import (
 // not answer must not keep a later look from finding it well again.
 const looking = 15 * time.Second
 
-// Load reads the whole inventory, and the number of the last change in it.
-func (s *Store) Load(ctx context.Context) (*inventory.Records, int64, error) {
-	r := &inventory.Records{}
-	var change int64
-	err := s.reading(ctx, func(st *state) error {
-		counter, err := st.Counter(ctx)
-		if err != nil {
-			return err
-		}
-		change = counter.Change
-		return s.load(st, r)
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("read the inventory: %w", err)
-	}
-	return r, change, nil
-}
-
-func (s *Store) load(st *state, r *inventory.Records) error {
-	organizations, err := st.AllOrganizations(st.ctx)
-	if r.Organizations, err = all(organizations, err, organizationOf); err != nil {
-		return err
-	}
-	users, err := st.AllUsers(st.ctx)
-	if r.Users, err = all(users, err, userOf); err != nil {
-		return err
-	}
-	if err := st.EachPeriod(st.ctx, into(&r.Periods, periodOf)); err != nil {
-		return err
-	}
-	if err := st.EachToken(st.ctx, into(&r.Tokens, sharingGrants())); err != nil {
-		return err
-	}
-	if err := st.EachAuthorization(st.ctx, into(&r.Authorizations, authorizationOf)); err != nil {
-		return err
-	}
-	return st.EachRequest(st.ctx, into(&r.Requests, requestOf))
-}
-
-// into converts rows one by one into a list.
-func into[R, T any](list *[]*T, convert func(*R) (*T, error)) func(*R) error {
-	return func(r *R) error {
-		v, err := convert(r)
-		*list = append(*list, v)
-		return err
-	}
-}
-
 // Changes reads what changed after a change number, as it stands now, and the
 // number of the last change. gap is true when the log no longer reaches back
 // that far, or when so much changed that loading is better: load again.

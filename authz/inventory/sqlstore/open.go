@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -48,6 +49,8 @@ type Store struct {
 	readDB    *sql.DB
 	pools     []*pgxpool.Pool
 	listening *listener
+	narrowing sync.Mutex
+	narrow    *time.Timer // when the writer's cache becomes small again
 	asked     func(query string, args []any) // tests only
 }
 

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -9,13 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver
 )
 
 var sqlite = dialect{
-	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, reading: sql.TxOptions{ReadOnly: true},
+	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen,
 }
 
 func (s *Store) openSQLite() (err error) {
@@ -23,10 +25,10 @@ func (s *Store) openSQLite() (err error) {
 	if err := writable(s.Path); err != nil {
 		return err
 	}
-	if s.writeDB, err = connectSQLite(s.Path, 1, 64<<10); err != nil {
+	if s.writeDB, err = connectSQLite(s.Path, 1, writeCache); err != nil {
 		return err
 	}
-	s.readDB, err = connectSQLite(s.Path, 4, 8<<10)
+	s.readDB, err = connectSQLite(s.Path, 4, readCache)
 	return err
 }
 
@@ -53,8 +55,16 @@ func writable(path string) error {
 	return f.Close()
 }
 
-// connectSQLite opens a file; each connection keeps up to cache KiB of it. Who
-// writes needs more: indexes of digests and the like are written all over.
+// Caches of a connection, in KiB; they take twice as much in memory. The system
+// caches the file for all connections. Who writes much needs more of its own,
+// for as long as it does: indexes of digests and the like are written all over.
+const (
+	readCache   = 500
+	writeCache  = 2000
+	importCache = 64 << 10
+)
+
+// connectSQLite opens a file; each connection keeps up to cache KiB of it.
 func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	q := url.Values{}
 	q.Set("_txlock", "immediate") // a transaction that writes begins as the only one
@@ -68,4 +78,27 @@ func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	made.SetMaxOpenConns(connections)
 	made.SetMaxIdleConns(connections)
 	return made, nil
+}
+
+// manyTokens is how many tokens of a command make a larger cache worth while.
+const manyTokens = 1000
+
+// imports is how long after an import the next one is waited for.
+const imports = 30 * time.Second
+
+// widen gives the writer a large cache while tokens are imported, and takes its
+// memory back once no more come.
+func widen(ctx context.Context, s *Store) {
+	if _, err := s.writeDB.ExecContext(ctx, "PRAGMA cache_size=-"+strconv.Itoa(importCache)); err != nil {
+		return // the import is slower
+	}
+	s.narrowing.Lock()
+	defer s.narrowing.Unlock()
+	if s.narrow != nil {
+		s.narrow.Stop()
+	}
+	s.narrow = time.AfterFunc(imports, func() {
+		// After Close it fails, and there is nothing left to take back.
+		_, _ = s.writeDB.Exec("PRAGMA cache_size=-" + strconv.Itoa(writeCache) + "; PRAGMA shrink_memory")
+	})
 }

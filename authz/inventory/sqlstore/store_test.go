@@ -77,6 +77,18 @@ func TestOpenRefusesWhatItMustNotTouch(t *testing.T) {
 	}
 }
 
+// access asks a snapshot for a token's access to acme.
+func access(t *testing.T, s *snapshot.Snapshot, d authz.Digest) *authz.Access {
+	t.Helper()
+	var token authz.Token
+	if !s.Token(d, &token) {
+		t.Fatal("the token is not known")
+	}
+	var a authz.Access
+	s.Access(&token, s.Organization("ACME"), &a)
+	return &a
+}
+
 func TestTheSnapshotFollows(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "db"))
 	token := acme(t, s)
@@ -85,39 +97,35 @@ func TestTheSnapshotFollows(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	access := func() authz.Access {
+	now := func(digest byte) *authz.Access {
 		if err := f.CatchUp(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		return f.Snapshot().Access(f.Snapshot().Token(authz.Digest{1}), f.Snapshot().Organization("ACME"))
+		return access(t, f.Snapshot(), authz.Digest{digest})
 	}
-	if a := access(); a.Authorization.State != "none" || a.Authorization.Request.State != "open" || len(a.Current.Grants) != 1 {
+	if a := now(1); a.Authorization.State != "none" || a.Authorization.Request.State != "open" || len(a.Current.Grants) != 1 {
 		t.Fatalf("pending: %+v", a)
 	}
 	narrow := []authz.Grant{{Entity: acmeGrant[0].Entity, Permissions: []string{"repo.content.read"}}}
 	do(t, s, inventory.Approve{Organization: "acme", Token: token.ID, Grants: narrow})
-	if a := access(); a.Authorization.State != "approved" || len(a.Effective.Grants[0].Permissions) != 1 || len(a.Current.Grants[0].Permissions) != 2 {
+	if a := now(1); a.Authorization.State != "approved" || len(a.Effective.Grants[0].Permissions) != 1 || len(a.Current.Grants[0].Permissions) != 2 {
 		t.Fatalf("approved for a part: %+v %+v", a.Effective, a.Current)
 	}
 	do(t, s, inventory.RevokeToken{Organization: "acme", Token: token.ID})
-	if a := access(); a.Authorization.State != "revoked" {
+	if a := now(1); a.Authorization.State != "revoked" {
 		t.Fatalf("revoked: %+v", a)
 	}
 	do(t, s, inventory.DeleteToken{Token: token.ID})
-	access2 := f.CatchUp(context.Background())
-	if access2 != nil || f.Snapshot().Token(authz.Digest{1}) != nil {
+	err = f.CatchUp(context.Background())
+	if err != nil || f.Snapshot().Token(authz.Digest{1}, new(authz.Token)) {
 		t.Fatal("a deleted token is still known")
 	}
 	do(t, s, issue("alice", 2))
-	_ = f.CatchUp(context.Background())
-	snap := f.Snapshot()
-	if a := snap.Access(snap.Token(authz.Digest{2}), snap.Organization("acme")); !a.Authorization.AdminCreated {
+	if a := now(2); !a.Authorization.AdminCreated {
 		t.Fatal("an administrator's token is not exempt")
 	}
 	do(t, s, inventory.AddMember{Organization: "acme", User: "alice", Role: "write"})
-	_ = f.CatchUp(context.Background())
-	snap = f.Snapshot()
-	if a := snap.Access(snap.Token(authz.Digest{2}), snap.Organization("acme")); a.Authorization.AdminCreated {
+	if a := now(2); a.Authorization.AdminCreated {
 		t.Fatal("a demoted administrator's token is still exempt")
 	}
 }

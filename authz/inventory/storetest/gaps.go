@@ -49,7 +49,7 @@ func tooManyChangesAreAGap(t *testing.T, o Open) {
 	if _, last, gap, err := s.Changes(context.Background(), before); err != nil || !gap || last != before+1 {
 		t.Errorf("last %d, gap %v, %v", last, gap, err)
 	}
-	r, last, err := s.Load(context.Background())
+	r, last, err := load(context.Background(), s)
 	if err != nil || last != before+1 || len(r.Tokens) != 21_001 {
 		t.Fatalf("loaded %d tokens at %d, %v", len(r.Tokens), last, err)
 	}

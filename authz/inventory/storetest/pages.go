@@ -189,7 +189,7 @@ func anOrganizationListsWhatConcernsIt(t *testing.T, o Open) {
 	mixed(t, s, &clock)
 	check := func(when string) {
 		t.Helper()
-		r, _, err := s.Load(context.Background())
+		r, _, err := load(context.Background(), s)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,7 +17,7 @@ import (
 type Store interface {
 	Do(context.Context, inventory.Actor, inventory.Command) (inventory.Result, error)
 
-	Load(context.Context) (*inventory.Records, int64, error)
+	LoadEach(context.Context, inventory.Loading) (int64, error)
 	Changes(ctx context.Context, after int64) (r *inventory.Records, last int64, gap bool, err error)
 
 	Organizations(context.Context, inventory.Page) (rows []inventory.OrganizationRow, next string, err error)
@@ -56,6 +56,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"bad input changes nothing":              badInputChangesNothing,
 		"text that is no text":                   textThatIsNoText,
 		"many writers lose nothing":              manyWritersLoseNothing,
+		"loading gives what the changes give":    loadingGivesWhatTheChangesGive,
 		"a follower misses nothing":              aFollowerMissesNothing,
 		"a cancelled write leaves no part":       aCancelledWriteLeavesNoPart,
 		"other writers are told of":              otherWritersAreToldOf,
@@ -142,7 +143,7 @@ func status(t *testing.T, s Store, id string) string {
 
 func change(t *testing.T, s Store) int64 {
 	t.Helper()
-	_, n, err := s.Load(context.Background())
+	_, n, err := load(context.Background(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

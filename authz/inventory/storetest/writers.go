@@ -63,7 +63,7 @@ func aFollowerMissesNothing(t *testing.T, o Open) {
 	stores := []Store{open(t, o), open(t, o)}
 	reader := open(t, o)
 	acme(t, stores[0])
-	seen, after, err := reader.Load(context.Background())
+	seen, after, err := load(context.Background(), reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func aFollowerMissesNothing(t *testing.T, o Open) {
 	writers.Wait()
 	close(done)
 	following.Wait()
-	r, last, err := reader.Load(context.Background())
+	r, last, err := load(context.Background(), reader)
 	if err != nil || last != after || len(r.Tokens) != len(versions) {
 		t.Fatalf("followed to %d with %d tokens; there are %d at %d, %v", after, len(versions), len(r.Tokens), last, err)
 	}
@@ -142,7 +142,7 @@ func aCancelledWriteLeavesNoPart(t *testing.T, o Open) {
 		cancel()
 	}
 	t.Logf("%d of 60 were broken off", broken)
-	r, last, err := s.Load(context.Background())
+	r, last, err := load(context.Background(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

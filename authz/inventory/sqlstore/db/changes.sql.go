@@ -9,43 +9,6 @@ import (
 	"context"
 )
 
-const allAuthorizations = `-- name: AllAuthorizations :many
-SELECT token_id, organization_id, state, grants, expires_at, suspended, changed_at, changed_by, comment FROM authorizations
-`
-
-func (q *Queries) AllAuthorizations(ctx context.Context) ([]Authorization, error) {
-	rows, err := q.db.QueryContext(ctx, allAuthorizations)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Authorization
-	for rows.Next() {
-		var i Authorization
-		if err := rows.Scan(
-			&i.TokenID,
-			&i.OrganizationID,
-			&i.State,
-			&i.Grants,
-			&i.ExpiresAt,
-			&i.Suspended,
-			&i.ChangedAt,
-			&i.ChangedBy,
-			&i.Comment,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const allOrganizations = `-- name: AllOrganizations :many
 SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted FROM organizations WHERE NOT deleted
 `
@@ -106,91 +69,6 @@ func (q *Queries) AllPeriods(ctx context.Context) ([]Period, error) {
 			&i.Since,
 			&i.Until,
 			&i.Role,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const allRequests = `-- name: AllRequests :many
-SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment FROM requests q WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = q.token_id AND p.organization_id = q.organization_id)
-`
-
-// The newest request of each pair.
-func (q *Queries) AllRequests(ctx context.Context) ([]Request, error) {
-	rows, err := q.db.QueryContext(ctx, allRequests)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Request
-	for rows.Next() {
-		var i Request
-		if err := rows.Scan(
-			&i.ID,
-			&i.TokenID,
-			&i.OrganizationID,
-			&i.Round,
-			&i.State,
-			&i.Grants,
-			&i.OpenedAt,
-			&i.OpenedBy,
-			&i.DecidedAt,
-			&i.DecidedBy,
-			&i.Decision,
-			&i.Comment,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const allTokens = `-- name: AllTokens :many
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version FROM tokens WHERE NOT deleted
-`
-
-func (q *Queries) AllTokens(ctx context.Context) ([]Token, error) {
-	rows, err := q.db.QueryContext(ctx, allTokens)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Token
-	for rows.Next() {
-		var i Token
-		if err := rows.Scan(
-			&i.ID,
-			&i.Digest,
-			&i.DisplayName,
-			&i.Last4,
-			&i.Kind,
-			&i.OwnerID,
-			&i.Source,
-			&i.Grants,
-			&i.Global,
-			&i.Purpose,
-			&i.Contact,
-			&i.CreatedAt,
-			&i.ExpiresAt,
-			&i.Disabled,
-			&i.Deleted,
-			&i.Version,
 		); err != nil {
 			return nil, err
 		}

@@ -55,21 +55,6 @@ func (q *Queries) EachPeriod(ctx context.Context, f func(*Period) error) error {
 	return Each(ctx, q.db, allPeriods, nil, f)
 }
 
-// EachToken reads all tokens that are not deleted.
-func (q *Queries) EachToken(ctx context.Context, f func(*Token) error) error {
-	return Each(ctx, q.db, allTokens, nil, f)
-}
-
-// EachAuthorization reads all authorizations.
-func (q *Queries) EachAuthorization(ctx context.Context, f func(*Authorization) error) error {
-	return Each(ctx, q.db, allAuthorizations, nil, f)
-}
-
-// EachRequest reads the newest approval request of each pair.
-func (q *Queries) EachRequest(ctx context.Context, f func(*Request) error) error {
-	return Each(ctx, q.db, allRequests, nil, f)
-}
-
 // Writing many rows: each takes what the query of its name takes, once a row.
 // No two rows of a call may have one key.
 

@@ -54,15 +54,5 @@ SELECT * FROM users;
 -- name: AllPeriods :many
 SELECT * FROM periods ORDER BY organization_id, user_id, since;
 
--- name: AllTokens :many
-SELECT * FROM tokens WHERE NOT deleted;
-
--- name: AllAuthorizations :many
-SELECT * FROM authorizations;
-
--- name: AllRequests :many
--- The newest request of each pair.
-SELECT * FROM requests q WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = q.token_id AND p.organization_id = q.organization_id);
-
 -- name: SetHead :execrows
 UPDATE counter SET audit_seq = $1, audit_head = $2;

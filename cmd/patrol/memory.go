@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+const (
+	// garbage is what may gather on the heap between two collections, in bytes.
+	// A collection costs what it has to look through, and a snapshot's tokens
+	// hold no pointers: so it costs about the same with a million tokens as with
+	// none, and a fixed amount between two is a fixed price. Go's own pace, as
+	// much again as is alive, would double the memory of a large inventory.
+	garbage = 24 << 20
+	// leastGCPercent and mostGCPercent bound what follows from it.
+	leastGCPercent = 15
+	mostGCPercent  = 400
+	// limited is the part of a container's memory that Go may take: SQLite's
+	// and the binary's own pages come on top.
+	limited = 0.8
+)
+
+// memory paces the process's garbage collection; nil leaves it to Go.
+type memory struct {
+	fixed   bool // the operator's pace
+	percent int
+	live    []metrics.Sample
+}
+
+// newMemory sets Go's memory limit from the container's, and begins pacing.
+// What the operator set with GOMEMLIMIT or GOGC stays.
+func newMemory(ctx context.Context, log *slog.Logger) *memory {
+	_, err := memlimit.Set(memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithRatio(limited), memlimit.WithRefreshInterval(ctx, time.Minute))
+	if err != nil && !errors.Is(err, memlimit.ErrNoLimit) && !errors.Is(err, memlimit.ErrNoCgroup) {
+		log.Warn("the container's memory limit cannot be read; set GOMEMLIMIT", "error", err)
+	}
+	return &memory{fixed: os.Getenv("GOGC") != "", percent: 100, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+}
+
+// pace sets the pace from what was alive after the last collection.
+func (m *memory) pace() {
+	if m == nil || m.fixed {
+		return
+	}
+	metrics.Read(m.live)
+	want := gcPercent(m.live[0].Value.Uint64())
+	if change := want - m.percent; change*8 > m.percent || -change*8 > m.percent {
+		debug.SetGCPercent(want)
+		m.percent = want
+	}
+}
+
+func gcPercent(live uint64) int {
+	if live == 0 {
+		return 100 // nothing was collected yet
+	}
+	return int(min(max(garbage*100/live, leastGCPercent), mostGCPercent))
+}
+
+// settle gives back what starting alone needed: half of the heap is what
+// loading left behind.
+func (m *memory) settle() {
+	if m == nil {
+		return
+	}
+	debug.FreeOSMemory()
+	m.pace()
+	releaseCode()
+}
