@@ -75,6 +75,9 @@ func ParseConfig(section []byte) (*Config, error) {
 	if _, err := c.body(); err != nil {
 		return nil, err
 	}
+	if _, err := c.descriptors(); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

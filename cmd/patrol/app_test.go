@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/telemetry"
+	"github.com/patrol-authz/patrol/test/canary"
 )
 
 // world is an App on the inventory of testdata/cases/world.json, with a clock
@@ -57,8 +60,25 @@ func startApp(t testing.TB, change func(*Config)) *world {
 	if err := w.Start(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.Close(); log.Close() })
+	t.Cleanup(func() {
+		w.searchMetrics(t)
+		w.Close()
+		log.Close()
+		canary.Folder(t, dir)
+	})
 	return w
+}
+
+// searchMetrics searches what the metrics show for secrets.
+func (w *world) searchMetrics(t testing.TB) {
+	t.Helper()
+	resp, err := http.Get("http://" + w.Config.Diagnostics.Listen + "/metrics")
+	if err != nil {
+		return // the test stopped it, or never had it
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	canary.Text(t, "the metrics", text)
 }
 
 // after moves the clock to a span behind now.

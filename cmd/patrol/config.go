@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/patrol-authz/patrol/authz/dropin"
 	"github.com/patrol-authz/patrol/authz/engine"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
@@ -180,7 +181,11 @@ func (c *Config) check() error {
 			return fmt.Errorf("admin.system_owners[%d]: %q is no user's name: write it in lower case", i, name)
 		}
 	}
-	if _, err := c.dropIn(); err != nil {
+	section, err := c.dropIn()
+	if err == nil && section != nil {
+		_, err = dropin.ParseConfig(section)
+	}
+	if err != nil {
 		return err
 	}
 	switch c.Policy.Evaluator {
@@ -194,7 +199,7 @@ func (c *Config) check() error {
 	if err := c.Inventory.check(); err != nil {
 		return err
 	}
-	_, err := c.remote()
+	_, err = c.remote()
 	return err
 }
 

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
@@ -113,9 +115,11 @@ func TestServeRefusesSettingsThatAreNone(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "config.yaml"), "opa: {plugins: {envoy_ext_authz_grpc: "+section+"}}\n")
-		cmd := exec.CommandContext(t.Context(), binary, "serve", "--data-dir", filepath.Join(dir, "data"), "--diagnostics", "off", "--ext-authz", "127.0.0.1:0", "--config", filepath.Join(dir, "config.yaml"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that is taken would serve for ever
+		cmd := exec.CommandContext(ctx, binary, "serve", "--data-dir", filepath.Join(dir, "data"), "--diagnostics", "off", "--ext-authz", "127.0.0.1:0", "--config", filepath.Join(dir, "config.yaml"))
 		out, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), "envoy_ext_authz_grpc") {
+		cancel()
+		if err == nil || cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "config.yaml") || !strings.Contains(string(out), want) || !strings.Contains(string(out), "envoy_ext_authz_grpc") {
 			t.Errorf("%s: %v\n%s", section, err, out)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
+	"github.com/patrol-authz/patrol/test/canary"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
 
@@ -41,7 +42,11 @@ func startServer(t testing.TB, binary, dataDir string, more ...string) *server {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.cmd.Wait() })
+	t.Cleanup(func() {
+		s.kill()
+		canary.Folder(t, dataDir)
+		canary.Text(t, "the log", []byte(s.log.String()))
+	})
 	s.api, _ = client.New("unix:" + filepath.Join(dataDir, "admin.sock"))
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		var who admin.Whoami

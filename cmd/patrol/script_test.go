@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/patrol-authz/patrol/authz/admin/client"
+	"github.com/patrol-authz/patrol/test/canary"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +39,14 @@ func TestCommands(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			e.Defer(func() { os.RemoveAll(dir) })
+			e.Defer(func() {
+				for _, left := range []string{filepath.Join(dir, "data"), filepath.Join(e.WorkDir, "serve.log")} {
+					if found, _, err := canary.Find(left); err != nil || len(found) > 0 {
+						t.Errorf("%s: these hold a secret that was issued: %v (%v)", left, found, err)
+					}
+				}
+				os.RemoveAll(dir)
+			})
 			e.Setenv("PATROL_DATA_DIR", filepath.Join(dir, "data"))
 			e.Setenv("HOME", dir)
 			e.Setenv("DEBIAN", debian)

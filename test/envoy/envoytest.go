@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/patrol-authz/patrol/deploy/envoy"
+	"github.com/patrol-authz/patrol/test/canary"
 )
 
 // Start runs Envoy with a configuration on free ports until the test ends.
@@ -32,6 +33,10 @@ func StartYAML(t testing.TB, yaml string) *envoy.Process {
 	}
 	t.Cleanup(func() {
 		p.Stop()
+		for _, line := range p.AccessLog() {
+			canary.Text(t, "Envoy's access log", line)
+		}
+		canary.Text(t, "Envoy's log", []byte(p.Log()))
 		if t.Failed() {
 			if log, err := os.ReadFile(p.LogFile); err == nil && len(log) > 0 {
 				t.Logf("envoy's log:\n%s", log)

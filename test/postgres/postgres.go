@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/patrol-authz/patrol/test/canary"
 )
 
 // Server is a server with databases of its own. It ends with its test.
@@ -50,7 +52,10 @@ func StartVersion(t testing.TB, version string) *Server {
 	if s.dir, err = os.MkdirTemp("", "patrol-pg"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(s.dir) })
+	t.Cleanup(func() {
+		canary.Folder(t, s.dir)
+		os.RemoveAll(s.dir)
+	})
 	if s.bin, err = find(version); err == nil {
 		err = s.prepare()
 	}
