@@ -373,10 +373,13 @@ func (a *App) tend(ctx context.Context) {
 	a.memory.settle()
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
+	started := time.After(10 * time.Second)
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-started: // the last parts of it are done
+			a.memory.settle()
 		case <-ticker.C:
 		}
 		a.Server.SetReady(a.Ready() == nil)

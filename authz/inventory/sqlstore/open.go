@@ -50,7 +50,7 @@ type Store struct {
 	pools     []*pgxpool.Pool
 	listening *listener
 	narrowing sync.Mutex
-	narrow    *time.Timer // when the writer's cache becomes small again
+	narrow    *time.Timer                    // when the writer's cache becomes small again
 	asked     func(query string, args []any) // tests only
 }
 
