@@ -156,6 +156,9 @@ func (b *bureau) try(o operation, r row, organization, caller, target string, wa
 	if a.status >= 500 || let != want {
 		b.t.Errorf("%s as %s in %s (%s %s): answered %d, let through should be %v: %s", o.id, caller, organization, o.method, path, a.status, want, a.body)
 	}
+	if o.method == http.MethodGet && b.lastChange().Seq != before.Seq {
+		b.t.Errorf("%s as %s: a GET changed something: %+v", o.id, caller, b.lastChange())
+	}
 	if want {
 		return
 	}
