@@ -64,12 +64,19 @@ func (s *importSource) next() (*admin.ImportedToken, int, *badLine, error) {
 	if err != nil {
 		return nil, line, &badLine{Line: line, Message: err.Error()}, nil
 	}
+	field, digits := "sha256", t.SHA256
+	if digits == "" && t.Digest != "" { // one that was discovered
+		field, digits = "digest", t.Digest
+	}
 	var sum [32]byte
-	if n, err := hex.Decode(sum[:], []byte(t.SHA256)); err != nil || n != len(sum) || len(t.SHA256) != 2*len(sum) {
-		return nil, line, &badLine{line, "sha256", "must be 64 hex digits"}, nil
+	if len(digits) != 2*len(sum) {
+		return nil, line, &badLine{line, field, "must be 64 hex digits"}, nil
+	}
+	if _, err := hex.Decode(sum[:], []byte(digits)); err != nil {
+		return nil, line, &badLine{line, field, "must be 64 hex digits"}, nil
 	}
 	if first, twice := s.seen[sum]; twice {
-		return nil, line, &badLine{line, "sha256", fmt.Sprintf("is that of line %d too", first)}, nil
+		return nil, line, &badLine{line, field, fmt.Sprintf("is that of line %d too", first)}, nil
 	}
 	s.seen[sum] = int32(line) //nolint:gosec // files have fewer lines
 	return t, line, nil, nil

@@ -37,6 +37,8 @@ type CLI struct {
 	Login      LoginCmd      `cmd:"" help:"Print a link that logs in to the console."`
 	Why        WhyCmd        `cmd:"" help:"Say why a request was refused."`
 	Whoami     WhoamiCmd     `cmd:"" help:"Say as whom the server knows you."`
+	Apply      ApplyCmd      `cmd:"" help:"Make organizations, policies and members what a file says."`
+	Export     ExportCmd     `cmd:"" help:"Write organizations, policies and members as a file for apply."`
 	Policy     PolicyCmd     `cmd:"" help:"Token policies: list, test, check."`
 	Route      RouteCmd      `cmd:"" help:"The route table: list, test."`
 	Bundle     BundleCmd     `cmd:"" help:"Policy bundles: status."`

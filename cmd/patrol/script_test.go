@@ -50,6 +50,7 @@ func TestCommands(t *testing.T) {
 			e.Setenv("PATROL_DATA_DIR", filepath.Join(dir, "data"))
 			e.Setenv("HOME", dir)
 			e.Setenv("DEBIAN", debian)
+			e.Setenv("SOON", time.Now().Add(30*24*time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339))
 			for _, name := range []string{"ADDR", "BUSY"} {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				if err != nil {
@@ -65,7 +66,7 @@ func TestCommands(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": serveScript, "code": codeScript, "take": takeScript, "field": fieldScript, "repeat": repeatScript,
+			"serve": serveScript, "code": codeScript, "take": takeScript, "expand": expandScript, "field": fieldScript, "repeat": repeatScript,
 		},
 	})
 }
@@ -176,4 +177,12 @@ func repeatScript(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.Atoi(args[2])
 	ts.Check(err)
 	ts.Setenv(args[0], strings.Repeat(args[1], n))
+}
+
+// expandScript replaces ${VARIABLES} in a file.
+func expandScript(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
 }

@@ -7,12 +7,12 @@ import (
 )
 
 // TokenRevokeCmd revokes a token.
-type TokenRevokeCmd struct{ organizationToken }
+type TokenRevokeCmd struct{ chosenTokens }
 
 // Help gives an example.
 func (*TokenRevokeCmd) Help() string {
 	return "It is final, for this organization alone; elsewhere the token goes on.\n\n" +
-		example("patrol token revoke acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --comment leaked")
+		example("patrol token revoke acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --comment leaked", "patrol token revoke acme --owner bob --dry-run")
 }
 
 // Run revokes it.
@@ -21,15 +21,15 @@ func (c *TokenRevokeCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	return cli.onToken(ctx, c.Organization, c.ID, c.Comment, cl.RevokeToken)
+	return cli.onTokens(ctx, &c.chosenTokens, "revoke", "revoked", cl.RevokeToken)
 }
 
 // TokenSuspendCmd suspends a token.
-type TokenSuspendCmd struct{ organizationToken }
+type TokenSuspendCmd struct{ chosenTokens }
 
 // Help gives an example.
 func (*TokenSuspendCmd) Help() string {
-	return example("patrol token suspend acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3")
+	return example("patrol token suspend acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3", "patrol token suspend acme --kind write --yes")
 }
 
 // Run suspends it.
@@ -38,11 +38,11 @@ func (c *TokenSuspendCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	return cli.onToken(ctx, c.Organization, c.ID, c.Comment, cl.SuspendToken)
+	return cli.onTokens(ctx, &c.chosenTokens, "suspend", "suspended", cl.SuspendToken)
 }
 
 // TokenResumeCmd resumes a token.
-type TokenResumeCmd struct{ organizationToken }
+type TokenResumeCmd struct{ chosenTokens }
 
 // Help gives an example.
 func (*TokenResumeCmd) Help() string {
@@ -55,7 +55,7 @@ func (c *TokenResumeCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	return cli.onToken(ctx, c.Organization, c.ID, c.Comment, cl.ResumeToken)
+	return cli.onTokens(ctx, &c.chosenTokens, "resume", "resumed", cl.ResumeToken)
 }
 
 // anyToken are the arguments of an action on a token as a whole.

@@ -80,6 +80,11 @@ func (c *Client) ResumeToken(ctx context.Context, organization, id, comment stri
 	return c.act(ctx, organization, id, "resume", comment)
 }
 
+// ActOnTokens revokes, suspends or resumes up to 100 tokens, each by itself.
+func (c *Client) ActOnTokens(ctx context.Context, organization, action string, ids []string, comment string) (*admin.BulkResults, error) {
+	return send[admin.BulkResults](ctx, c, http.MethodPost, organizationPath(organization)+"/settings/tokens/"+action, admin.Bulk{IDs: ids, Comment: comment})
+}
+
 // DisableToken stops a token everywhere.
 func (c *Client) DisableToken(ctx context.Context, id, comment string) (*inventory.TokenRow, error) {
 	return c.act(ctx, "", id, "disable", comment)

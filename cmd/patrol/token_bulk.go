@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/admin/client"
+	"github.com/patrol-authz/patrol/authz/inventory"
+)
+
+// chosenTokens are the arguments of an action on tokens of an organization:
+// tokens by their ids, or those that a filter chooses.
+type chosenTokens struct {
+	Organization string   `arg:"" help:"The organization."`
+	IDs          []string `arg:"" optional:"" name:"id" help:"The tokens' ids; or choose them by the flags below."`
+	Comment      string   `help:"A word to the owner, and for the audit log." placeholder:"TEXT"`
+	Owner        string   `help:"Choose this user's tokens." placeholder:"USER"`
+	Kind         string   `help:"Choose tokens of a kind: read, write or fine-grained." enum:",read,write,fine-grained" default:"" placeholder:"KIND"`
+	Status       string   `help:"Choose tokens of a status, as patrol token list has it." enum:",all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" default:"" placeholder:"STATUS"`
+	Search       string   `help:"Choose tokens by a part of the name." placeholder:"TEXT"`
+	DryRun       bool     `help:"Only show which tokens it would be."`
+	Yes          bool     `help:"Do not ask whether these are the right ones."`
+}
+
+// bulkPart is how many tokens the server takes at once.
+const bulkPart = 100
+
+// onTokens acts on the tokens that are named or chosen. One that is named is
+// shown as it is then; of several each result is.
+func (c *CLI) onTokens(ctx context.Context, t *chosenTokens, action, done string, one func(ctx context.Context, organization, id, comment string) (*inventory.TokenRow, error)) error {
+	f := inventory.TokenFilter{Status: t.Status, Kind: t.Kind, Owner: t.Owner, Query: t.Search}
+	chosen := f != (inventory.TokenFilter{})
+	switch {
+	case chosen && len(t.IDs) > 0:
+		return usagef("name tokens by their ids, or choose them by --owner, --kind, --status and --search, not both")
+	case !chosen && len(t.IDs) == 0:
+		return usagef("name tokens by their ids, or choose them by --owner, --kind, --status or --search")
+	case len(t.IDs) == 1 && !t.DryRun:
+		return c.onToken(ctx, t.Organization, t.IDs[0], t.Comment, one)
+	}
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	ids := t.IDs
+	if chosen || t.DryRun {
+		rows, err := t.choose(ctx, cl, f)
+		if err != nil {
+			return err
+		}
+		if t.DryRun || len(rows) == 0 {
+			return list(c, rows, nil, "No token is chosen.", func(tb *table, rows []admin.Listed) {
+				organizationTokens(tb, rows)
+				tb.row(fmt.Sprintf("%d would be %s.", len(rows), done))
+			})
+		}
+		if err := t.agree(rows, action); err != nil {
+			return err
+		}
+		ids = make([]string, len(rows))
+		for i := range rows {
+			ids[i] = rows[i].ID
+		}
+	}
+	return c.bulk(ctx, cl, t, ids, action, done)
+}
+
+func (t *chosenTokens) choose(ctx context.Context, cl *client.Client, f inventory.TokenFilter) ([]admin.Listed, error) {
+	if len(t.IDs) > 0 {
+		f.Status = "all"
+	}
+	rows, err := cl.OrganizationTokens(ctx, t.Organization, f)
+	if err != nil || len(t.IDs) == 0 {
+		return rows, err
+	}
+	return slices.DeleteFunc(rows, func(r admin.Listed) bool { return !slices.Contains(t.IDs, r.ID) }), nil
+}
+
+// agree asks whether these are the right tokens.
+func (t *chosenTokens) agree(rows []admin.Listed, action string) error {
+	if t.Yes {
+		return nil
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return usagef("%d tokens are chosen: see which by --dry-run, then give --yes", len(rows))
+	}
+	for _, r := range rows {
+		fmt.Fprintln(os.Stderr, plain(r.ID+"  "+r.DisplayName+"  "+r.Owner))
+	}
+	fmt.Fprintf(os.Stderr, "%s these %d tokens in %s? [y/N] ", strings.ToUpper(action[:1])+action[1:], len(rows), plain(t.Organization))
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // nothing is no
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("nothing was changed")
+}
+
+func (c *CLI) bulk(ctx context.Context, cl *client.Client, t *chosenTokens, ids []string, action, done string) error {
+	var out admin.BulkResults
+	for part := range slices.Chunk(ids, bulkPart) {
+		r, err := cl.ActOnTokens(ctx, t.Organization, action, part, t.Comment)
+		if err != nil {
+			return fmt.Errorf("%w (%d tokens were %s before)", err, out.Succeeded, done)
+		}
+		out.Succeeded, out.Failed, out.Results = out.Succeeded+r.Succeeded, out.Failed+r.Failed, append(out.Results, r.Results...)
+	}
+	err := c.print(out, func(tb *table) {
+		tb.row("TOKEN", "RESULT")
+		for _, r := range out.Results {
+			result := done
+			if r.Problem != nil {
+				result = r.Problem.Detail
+			}
+			tb.row(r.ID, result)
+		}
+		tb.row(fmt.Sprintf("%d %s, %d not.", out.Succeeded, done, out.Failed))
+	})
+	if err == nil && out.Failed > 0 {
+		err = refused{fmt.Errorf("%d tokens were not %s", out.Failed, done)}
+	}
+	return err
+}
