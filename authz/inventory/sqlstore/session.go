@@ -44,7 +44,12 @@ func (s *session) ExecContext(ctx context.Context, query string, args ...any) (s
 	if err != nil {
 		return nil, err
 	}
-	return p.ExecContext(ctx, args...)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	// The driver starts a goroutine for each statement that can be cancelled;
+	// one that writes a row is over before.
+	return p.ExecContext(context.WithoutCancel(ctx), args...)
 }
 
 // QueryContext implements db.DBTX.

@@ -68,7 +68,7 @@ const (
 func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	q := url.Values{}
 	q.Set("_txlock", "immediate") // a transaction that writes begins as the only one
-	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-" + strconv.Itoa(cache) + ")"} {
+	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "wal_autocheckpoint(4000)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-" + strconv.Itoa(cache) + ")"} {
 		q.Add("_pragma", p)
 	}
 	made, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String()+"?"+q.Encode())

@@ -105,7 +105,8 @@ func (w *writer) events(list []inventory.Event, now time.Time) {
 	rows := make([]db.InsertEventParams, len(list))
 	for i, e := range list {
 		rows[i] = db.InsertEventParams{
-			DedupeKey: e.Key, Kind: e.Kind, OrganizationID: e.Organization, TokenID: e.Token, RequestID: e.Request,
+			// Tokens come in the order of their ids: so do the keys.
+			DedupeKey: e.Token + "/" + e.Key, Kind: e.Kind, OrganizationID: e.Organization, TokenID: e.Token, RequestID: e.Request,
 			NextAt: millis(now), CreatedAt: millis(now),
 		}
 	}

@@ -13,7 +13,7 @@ SELECT * FROM requests WHERE token_id = $1 AND organization_id = $2 ORDER BY rou
 -- name: UpsertRequest :exec
 INSERT INTO requests (id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT (id) DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
+ON CONFLICT (token_id, organization_id, round) DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
   decision = excluded.decision, comment = excluded.comment;
 
 -- name: RequestsInStatePage :many

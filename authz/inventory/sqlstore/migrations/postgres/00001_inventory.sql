@@ -45,11 +45,13 @@ CREATE TABLE authorizations (
 );
 CREATE INDEX authorizations_organization ON authorizations (organization_id);
 
+-- The id follows from token, organization and round; tokens come in the order of
+-- their ids, so that many are written side by side.
 CREATE TABLE requests (
-  id TEXT COLLATE "C" PRIMARY KEY, token_id TEXT COLLATE "C" NOT NULL, organization_id TEXT COLLATE "C" NOT NULL, round BIGINT NOT NULL,
+  id TEXT COLLATE "C" NOT NULL, token_id TEXT COLLATE "C" NOT NULL, organization_id TEXT COLLATE "C" NOT NULL, round BIGINT NOT NULL,
   state TEXT COLLATE "C" NOT NULL, grants TEXT NOT NULL, opened_at BIGINT NOT NULL, opened_by TEXT NOT NULL, decided_at BIGINT NOT NULL,
   decided_by TEXT NOT NULL, decision TEXT COLLATE "C" NOT NULL, comment TEXT NOT NULL,
-  UNIQUE (token_id, organization_id, round)
+  PRIMARY KEY (token_id, organization_id, round)
 );
 CREATE INDEX requests_organization ON requests (organization_id, state, opened_at);
 

@@ -42,12 +42,14 @@ CREATE TABLE authorizations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX authorizations_organization ON authorizations (organization_id);
 
+-- The id follows from token, organization and round; tokens come in the order of
+-- their ids, so that many are written side by side.
 CREATE TABLE requests (
-  id TEXT PRIMARY KEY, token_id TEXT NOT NULL, organization_id TEXT NOT NULL, round INTEGER NOT NULL, state TEXT NOT NULL,
+  id TEXT NOT NULL, token_id TEXT NOT NULL, organization_id TEXT NOT NULL, round INTEGER NOT NULL, state TEXT NOT NULL,
   grants TEXT NOT NULL, opened_at INTEGER NOT NULL, opened_by TEXT NOT NULL, decided_at INTEGER NOT NULL,
   decided_by TEXT NOT NULL, decision TEXT NOT NULL, comment TEXT NOT NULL,
-  UNIQUE (token_id, organization_id, round)
-) STRICT;
+  PRIMARY KEY (token_id, organization_id, round)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_organization ON requests (organization_id, state, opened_at);
 
 CREATE TABLE audit (
