@@ -177,11 +177,14 @@ func (b *bureau) try(o operation, r row, organization, caller, target string, wa
 // lastChange is the newest entry of the audit log.
 func (b *bureau) lastChange() inventory.AuditRow {
 	b.t.Helper()
-	rows, _, err := b.Store.Audit(b.t.Context(), "", inventory.Page{Limit: 1})
-	if err != nil || len(rows) == 0 {
-		b.t.Fatal(err, rows)
+	rows, _, err := b.Store.Audit(b.t.Context(), "", inventory.Page{Limit: 100})
+	for _, r := range rows {
+		if !strings.HasPrefix(r.Action, "notify.") { // nobody asked for that: it comes when it comes
+			return r
+		}
 	}
-	return rows[0]
+	b.t.Fatal(err, rows)
+	return inventory.AuditRow{}
 }
 
 // TestAnotherOrganizationIsAsOneThatDoesNotExist: from the answers nobody can
