@@ -124,6 +124,10 @@ func (g *Gatherer) Record(o *authz.Outcome) {
 		if f.Token != nil {
 			k := keyOf(f, o)
 			g.count(&k, o.Time)
+			for _, other := range o.Others {
+				k := keyOf(other, o)
+				g.count(&k, o.Time)
+			}
 		} else if o.Unknown != (authz.Digest{}) && f.Organization != nil && f.Organization.Enforcement == authz.Observe {
 			g.discover(o)
 		}

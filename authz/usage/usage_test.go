@@ -267,6 +267,20 @@ func TestUnknownTokensAreGatheredOnlyInObserveAndWithinABound(t *testing.T) {
 	}
 }
 
+func TestEachOrganizationOfARequestCountsIt(t *testing.T) {
+	s := &store{}
+	g := usage.New(usage.Options{Store: s})
+	o := outcome("t1", "acme/m", "", "allowed", noon)
+	second := *o.Facts
+	second.Organization = &authz.Organization{ID: "o2"}
+	o.Others = []*authz.Facts{&second}
+	g.Record(o)
+	flush(t, g)
+	if rows, _ := s.counts(); len(rows) != 2 || rows[0].Organization != "o1" || rows[1].Organization != "o2" {
+		t.Errorf("counted: %+v", rows)
+	}
+}
+
 func TestMuchUsageIsWrittenInParts(t *testing.T) {
 	s := &store{}
 	g := usage.New(usage.Options{Store: s, MaxRows: 10})

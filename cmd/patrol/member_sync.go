@@ -131,8 +131,8 @@ func checkMembers(list []listedMember) error {
 			return fmt.Errorf("member %d: user is missing", i+1)
 		case twice:
 			return fmt.Errorf("member %d: %s is member %d too", i+1, m.User, other)
-		case !slices.Contains([]string{"admin", "write", "contributor", "read", "no_access"}, m.Role):
-			return fmt.Errorf("member %d (%s): the role %q is none of admin, write, contributor, read, no_access", i+1, m.User, m.Role)
+		case !slices.Contains([]string{"admin", "reviewer", "write", "contributor", "read", "no_access"}, m.Role):
+			return fmt.Errorf("member %d (%s): the role %q is none of admin, reviewer, write, contributor, read, no_access", i+1, m.User, m.Role)
 		case m.Type != "user" && m.Type != "service_account":
 			return fmt.Errorf("member %d (%s): the type %q is neither user nor service_account", i+1, m.User, m.Type)
 		}
