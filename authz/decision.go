@@ -93,6 +93,9 @@ type Outcome struct {
 	Duration time.Duration
 	// Shown are the organizations to name upstream on an allow.
 	Shown []string
+	// Others are the facts of the further organizations of a request that all
+	// allowed; nil where it was about one.
+	Others []*Facts
 	// Unknown is the digest of a credential by which no token is known; zero
 	// where none was sent, or it is known.
 	Unknown Digest

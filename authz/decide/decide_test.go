@@ -64,7 +64,7 @@ type digester struct{}
 
 func (digester) Secret(credential.Secret) authz.Digest { return authz.Digest{1} }
 
-type request struct{ authorization string }
+type request struct{ authorization, path string }
 
 func (r request) Header(name string) (string, int) {
 	if name == "authorization" && r.authorization != "" {
@@ -73,7 +73,7 @@ func (r request) Header(name string) (string, int) {
 	return "", 0
 }
 func (request) Method() string                       { return "GET" }
-func (request) Path() string                         { return "/x" }
+func (r request) Path() string                       { return "/x" + r.path }
 func (request) Host() string                         { return "" }
 func (request) Scheme() string                       { return "" }
 func (request) Protocol() string                     { return "" }
@@ -104,7 +104,7 @@ func sound() *world {
 			organization:  &authz.Organization{ID: "o", Name: "acme", Type: "organization", Enforcement: "enforce"},
 			authorization: authz.Authorization{State: "none"}, asOf: now,
 		},
-		route: &authz.Route{Access: "organization", Permission: "p", Organizations: []string{"acme"}}, request: request{"Bearer x"},
+		route: &authz.Route{Access: "organization", Permission: "p", Organizations: []string{"acme"}}, request: request{authorization: "Bearer x"},
 	}
 }
 
@@ -181,7 +181,7 @@ func TestWhatFailsIsNeverAnAllow(t *testing.T) {
 		"a refusal by an allow":         {func(w *world) { w.policy.decision = authz.Decision{Reason: "allowed"} }, "policy_error"},
 		"a boolean no":                  {func(w *world) { w.policy.decision = authz.Decision{} }, "policy_denied"},
 		"facts that are too old":        {func(w *world) { w.inventory.asOf = now.Add(-61 * time.Second) }, "inventory_unavailable"},
-		"a credential that is doubtful": {func(w *world) { w.request = request{"Bearer a,b"} }, "credential_malformed"},
+		"a credential that is doubtful": {func(w *world) { w.request = request{authorization: "Bearer a,b"} }, "credential_malformed"},
 		"a request that cannot be shown": {func(w *world) {
 			w.policy.err = &authz.Refusal{Reason: "request_malformed", Detail: "its body"}
 		}, "request_malformed"},
@@ -194,5 +194,39 @@ func TestWhatFailsIsNeverAnAllow(t *testing.T) {
 				t.Errorf("got %s (allowed %t), want %s", o.Decision.Reason, o.Decision.Allowed, c.reason)
 			}
 		})
+	}
+}
+
+// TestAnOutcomeShowsWhatRecordersNeed: tokens that the facts do not show, and
+// each organization of a request.
+func TestAnOutcomeShowsWhatRecordersNeed(t *testing.T) {
+	shown := func(change func(*world)) *authz.Outcome {
+		w := sound()
+		change(w)
+		return w.decide()
+	}
+	if o := shown(func(*world) {}); o.Unknown != (authz.Digest{}) || o.Disabled != nil || o.Leaked != nil || o.Others != nil {
+		t.Errorf("of a sound request it shows %+v", o)
+	}
+	if o := shown(func(w *world) { w.inventory.token = nil }); o.Unknown != (authz.Digest{1}) {
+		t.Errorf("the unknown digest is %x", o.Unknown)
+	}
+	if o := shown(func(w *world) { w.inventory.token.Disabled = true }); o.Disabled == nil || o.Disabled.ID != "t" || o.Facts.Token != nil || o.Unknown != (authz.Digest{}) {
+		t.Errorf("the disabled token is %+v", o.Disabled)
+	}
+	leak := func(w *world) { w.request.path = "?access_token=abc" }
+	if o := shown(leak); o.Leaked == nil || o.Leaked.ID != "t" || o.Decision.Allowed {
+		t.Errorf("the leaked token is %+v", o.Leaked)
+	}
+	if o := shown(func(w *world) { leak(w); w.inventory.token = nil }); o.Leaked != nil {
+		t.Errorf("an unknown token leaked: %+v", o.Leaked)
+	}
+	if o := shown(func(w *world) { w.route.Organizations = []string{"acme", "acme"} }); len(o.Others) != 1 || o.Others[0].Organization.ID != "o" {
+		t.Errorf("the others are %+v", o.Others)
+	}
+	if o := shown(func(w *world) {
+		w.route.Organizations, w.inventory.authorization.State = []string{"acme", "acme"}, "revoked"
+	}); o.Others != nil || o.Decision.Allowed {
+		t.Errorf("of a refusal the others are %+v", o.Others)
 	}
 }

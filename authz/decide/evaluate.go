@@ -45,6 +45,9 @@ func (r *run) evaluate(ctx context.Context, all []*authz.Facts) {
 		if len(shown) > 0 {
 			r.out.Shown = shown
 		}
+		if len(all) > 1 {
+			r.out.Others = all[1:]
+		}
 		r.warn(all)
 	}
 }

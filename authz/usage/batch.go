@@ -78,15 +78,30 @@ type Batch struct {
 	Unknown []Unknown
 }
 
-// Empty says whether there is nothing to write.
-func (b *Batch) Empty() bool { return len(b.Counts) == 0 && len(b.Unknown) == 0 }
+// split orders what was gathered and makes batches of it, of at most so many
+// counts and as many unknown tokens.
+func (b *Batch) split(most int) []*Batch {
+	b.order()
+	var out []*Batch
+	for len(b.Counts) > 0 || len(b.Unknown) > 0 {
+		n, m := min(most, len(b.Counts)), min(most, len(b.Unknown))
+		part := &Batch{Counts: b.Counts[:n], Unknown: b.Unknown[:m]}
+		b.Counts, b.Unknown = b.Counts[n:], b.Unknown[m:]
+		part.derive()
+		out = append(out, part)
+	}
+	return out
+}
 
-// settle orders a batch and derives from its counts when tokens were last used.
-func (b *Batch) settle() {
+func (b *Batch) order() {
 	slices.SortFunc(b.Counts, func(x, y Count) int { return compare(&x.Key, &y.Key) })
 	slices.SortFunc(b.Unknown, func(x, y Unknown) int {
 		return cmp.Or(cmp.Compare(x.Organization, y.Organization), slices.Compare(x.Digest[:], y.Digest[:]))
 	})
+}
+
+// derive finds out from counts when tokens were last used.
+func (b *Batch) derive() {
 	at := map[[2]string]int{}
 	for i := range b.Counts {
 		c := &b.Counts[i]

@@ -53,28 +53,34 @@ func (g *Gatherer) Close(ctx context.Context) error {
 	return g.Flush(ctx)
 }
 
-// Flush writes what was gathered. What the store refuses is kept for the next
-// time.
+// Flush writes what was gathered: in one transaction, unless it is so much that
+// others would wait for it. What the store refuses is kept for the next time.
 func (g *Gatherer) Flush(ctx context.Context) error {
 	g.flushing.Lock()
 	defer g.flushing.Unlock()
-	b := g.take()
-	if b.Empty() {
-		g.stats.lastFlush.Store(g.Clock().UnixMilli())
-		return nil
+	parts := g.take().split(g.MaxRows)
+	for i, b := range parts {
+		if err := g.write(ctx, b); err != nil {
+			for _, rest := range parts[i:] {
+				g.giveBack(rest)
+			}
+			return err
+		}
 	}
-	b.settle()
+	g.stats.lastFlush.Store(g.Clock().UnixMilli())
+	return nil
+}
+
+func (g *Gatherer) write(ctx context.Context, b *Batch) error {
 	started := time.Now()
 	err := g.Store.WriteUsage(ctx, b)
 	g.stats.seconds.Store(math.Float64bits(time.Since(started).Seconds()))
 	g.stats.flushes.Add(1)
 	if err != nil {
 		g.stats.failures.Add(1)
-		g.giveBack(b)
 		return fmt.Errorf("write usage: %w", err)
 	}
 	g.stats.rows.Add(int64(len(b.Counts) + len(b.Unknown)))
-	g.stats.lastFlush.Store(g.Clock().UnixMilli())
 	if g.Written != nil {
 		g.Written(b)
 	}

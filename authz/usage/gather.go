@@ -32,6 +32,9 @@ type Options struct {
 	// MaxKeys bounds the keys that are counted apart at a time; default 100,000.
 	// Beyond, resources and then networks are counted together as [Other].
 	MaxKeys int
+	// MaxRows bounds the rows of one transaction; default 10,000. Of more there are
+	// several, between which other writers have their turn.
+	MaxRows int
 	// TokenKeys is how many keys one token may add in a day before its resources
 	// and networks are counted together; default 500.
 	TokenKeys int
@@ -91,6 +94,9 @@ func New(o Options) *Gatherer {
 	if o.MaxKeys == 0 {
 		o.MaxKeys = 100_000
 	}
+	if o.MaxRows == 0 {
+		o.MaxRows = 10_000
+	}
 	if o.TokenKeys == 0 {
 		o.TokenKeys = 500
 	}
@@ -118,6 +124,10 @@ func (g *Gatherer) Record(o *authz.Outcome) {
 		if f.Token != nil {
 			k := keyOf(f, o)
 			g.count(&k, o.Time)
+			for _, other := range o.Others {
+				k := keyOf(other, o)
+				g.count(&k, o.Time)
+			}
 		} else if o.Unknown != (authz.Digest{}) && f.Organization != nil && f.Organization.Enforcement == authz.Observe {
 			g.discover(o)
 		}

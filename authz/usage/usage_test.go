@@ -267,6 +267,33 @@ func TestUnknownTokensAreGatheredOnlyInObserveAndWithinABound(t *testing.T) {
 	}
 }
 
+func TestEachOrganizationOfARequestCountsIt(t *testing.T) {
+	s := &store{}
+	g := usage.New(usage.Options{Store: s})
+	o := outcome("t1", "acme/m", "", "allowed", noon)
+	second := *o.Facts
+	second.Organization = &authz.Organization{ID: "o2"}
+	o.Others = []*authz.Facts{&second}
+	g.Record(o)
+	flush(t, g)
+	if rows, _ := s.counts(); len(rows) != 2 || rows[0].Organization != "o1" || rows[1].Organization != "o2" {
+		t.Errorf("counted: %+v", rows)
+	}
+}
+
+func TestMuchUsageIsWrittenInParts(t *testing.T) {
+	s := &store{}
+	g := usage.New(usage.Options{Store: s, MaxRows: 10})
+	for i := range 25 {
+		g.Record(outcome(fmt.Sprintf("t%d", i), "acme/m", "", "allowed", noon))
+	}
+	flush(t, g)
+	rows, total := s.counts()
+	if len(s.batches) != 3 || len(rows) != 25 || total != 25 || len(s.batches[0].Counts) != 10 || len(s.batches[2].Uses) != 5 {
+		t.Errorf("%d batches of %d rows", len(s.batches), len(rows))
+	}
+}
+
 func TestNamesThatNoStoreKeepsAreCountedTogether(t *testing.T) {
 	s := &store{}
 	g := usage.New(usage.Options{Store: s})

@@ -12,6 +12,7 @@ type MemberCmd struct {
 	Add    MemberAddCmd    `cmd:"" help:"Add a member, or change a role."`
 	List   MemberListCmd   `cmd:"" help:"List members."`
 	Remove MemberRemoveCmd `cmd:"" help:"Remove a member; the approvals of the member's tokens end."`
+	Sync   MemberSyncCmd   `cmd:"" help:"Make the members what a file says."`
 }
 
 // MemberAddCmd adds a member.

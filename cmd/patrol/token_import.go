@@ -27,7 +27,7 @@ type TokenImportCmd struct {
 
 // Help gives an example.
 func (*TokenImportCmd) Help() string {
-	return "Each object holds sha256 (of the secret, in hex), owner, display_name and kind; it may hold grants, last4, created_at, expires_at, purpose and contact. " +
+	return "Each object holds sha256 (of the secret, in hex) or a discovered digest, owner, display_name and kind; it may hold grants, last4, created_at, expires_at, purpose and contact. " +
 		"A token that is there already takes the new description; what was decided on it stays, so that importing a file again does no harm. " +
 		"A large file is checked as a whole first, then imported in parts.\n\n" +
 		example(
