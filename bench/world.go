@@ -83,7 +83,7 @@ func (w world) messages(n int) [][]byte {
 			"x-envoy-external-address": "192.0.2.7", "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		}
 		for k := len(h); k < w.headers; k++ {
-			h[fmt.Sprintf("x-header-%d", k)] = "a value of some length " + strconv.Itoa(k)
+			h[fmt.Sprintf("x-header-%d", k)] = "a value as long as those of cookies and traces often are, here for the header " + strconv.Itoa(k)
 		}
 		out[i], _ = proto.Marshal(&authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{
 			Http: &authv3.AttributeContext_HttpRequest{Id: strconv.Itoa(i), Method: "GET", Path: path, Host: "hub.example", Scheme: "https", Protocol: "HTTP/1.1", Headers: h},
