@@ -15,7 +15,7 @@ import (
 // no further than by maxPercent of it. Go's default, to double, collects a small
 // heap over and over and lets a large one grow without need.
 const (
-	headroom   = 48 << 20
+	headroom   = 40 << 20
 	minPercent = 50
 	maxPercent = 400
 )

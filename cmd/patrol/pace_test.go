@@ -7,7 +7,7 @@ import (
 )
 
 func TestThePaceLeavesTheSameRoomWhateverIsLive(t *testing.T) {
-	for live, want := range map[uint64]int{0: 400, 4 << 20: 400, 24 << 20: 200, 48 << 20: 100, 1 << 30: 50} {
+	for live, want := range map[uint64]int{0: 400, 4 << 20: 400, 20 << 20: 200, 40 << 20: 100, 1 << 30: 50} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d MB live: %d %%, want %d", live>>20, got, want)
 		}
