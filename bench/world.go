@@ -47,9 +47,9 @@ func (w world) populate(socket string) error {
 			return err
 		}
 	}
-	for at := 0; at < w.tokens; at += 20_000 {
+	for at := 0; at < w.tokens; at += 10_000 {
 		var list []admin.ImportedToken
-		for i := at; i < min(at+20_000, w.tokens); i++ {
+		for i := at; i < min(at+10_000, w.tokens); i++ {
 			sum := sha256.Sum256([]byte(secret(i)))
 			t := admin.ImportedToken{SHA256: hex.EncodeToString(sum[:]), Owner: "bob", DisplayName: "token " + strconv.Itoa(i), Kind: "fine-grained", Grants: []authz.Grant{
 				{Entity: authz.Entity{Type: "organization", Name: fmt.Sprintf("org-%d", i%w.organizations)}, Permissions: []string{"repo.content.read", "repo.write"}},
