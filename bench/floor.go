@@ -32,7 +32,7 @@ func serveFloor(role string, addresses []string) {
 	if role == "tuned" {
 		debug.SetGCPercent(400)
 		o = []grpc.ServerOption{
-			grpc.NumStreamWorkers(256), grpc.SharedWriteBuffer(true), grpc.StaticStreamWindowSize(1 << 20), grpc.StaticConnWindowSize(1 << 24),
+			grpc.NumStreamWorkers(256), grpc.StaticStreamWindowSize(1 << 20), grpc.StaticConnWindowSize(1 << 24),
 			grpc.MaxConcurrentStreams(100_000),
 		}
 	}

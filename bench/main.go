@@ -14,7 +14,7 @@
 //
 //	make bench                                  # a few minutes
 //	go run ./bench -full -write docs             # everything; renders docs/performance.md and its plots
-//	go run ./bench -patrol 'compiled:=policy: {evaluator: compiled}' -patrol 'topdown@GOGC=100:=policy: {evaluator: topdown}'
+//	go run ./bench -patrol 'compiled:=policy: {evaluator: compiled}' -patrol 'compiled, GOGC@GOGC=100:=policy: {evaluator: compiled}'
 //	go run ./bench -peer ./opa-envoy -peer-args 'run --server --set=plugins.envoy_ext_authz_grpc.addr=unix://{unix} policy.rego'
 package main
 
@@ -98,7 +98,7 @@ func main() {
 }
 
 // defaultVariants are compared where none is named.
-var defaultVariants = variants{{"patrol", ""}}
+var defaultVariants = variants{{"compiled", "policy: {evaluator: compiled}"}, {"topdown", "policy: {evaluator: topdown}"}}
 
 func run(o *options) error {
 	if o.pin {

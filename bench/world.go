@@ -47,9 +47,9 @@ func (w world) populate(socket string) error {
 			return err
 		}
 	}
-	for at := 0; at < w.tokens; at += 20_000 {
+	for at := 0; at < w.tokens; at += 10_000 {
 		var list []admin.ImportedToken
-		for i := at; i < min(at+20_000, w.tokens); i++ {
+		for i := at; i < min(at+10_000, w.tokens); i++ {
 			sum := sha256.Sum256([]byte(secret(i)))
 			t := admin.ImportedToken{SHA256: hex.EncodeToString(sum[:]), Owner: "bob", DisplayName: "token " + strconv.Itoa(i), Kind: "fine-grained", Grants: []authz.Grant{
 				{Entity: authz.Entity{Type: "organization", Name: fmt.Sprintf("org-%d", i%w.organizations)}, Permissions: []string{"repo.content.read", "repo.write"}},
@@ -83,7 +83,7 @@ func (w world) messages(n int) [][]byte {
 			"x-envoy-external-address": "192.0.2.7", "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		}
 		for k := len(h); k < w.headers; k++ {
-			h[fmt.Sprintf("x-header-%d", k)] = "a value of some length " + strconv.Itoa(k)
+			h[fmt.Sprintf("x-header-%d", k)] = "a value as long as those of cookies and traces often are, here for the header " + strconv.Itoa(k)
 		}
 		out[i], _ = proto.Marshal(&authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{
 			Http: &authv3.AttributeContext_HttpRequest{Id: strconv.Itoa(i), Method: "GET", Path: path, Host: "hub.example", Scheme: "https", Protocol: "HTTP/1.1", Headers: h},

@@ -82,7 +82,6 @@ func New(o Options) *Server {
 		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(o.MaxMessage), grpc.NumStreamWorkers(o.Workers),
 		// Windows of a fixed size spare the pings by which gRPC finds one.
 		grpc.StaticStreamWindowSize(1<<20), grpc.StaticConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
-		grpc.SharedWriteBuffer(true), // an idle connection holds none
 	)
 	s.grpc.RegisterService(&grpc.ServiceDesc{
 		ServiceName: Service, HandlerType: (*any)(nil), Metadata: "envoy/service/auth/v3/external_auth.proto",

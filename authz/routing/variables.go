@@ -17,15 +17,6 @@ func (v variables) get(name string) string {
 	return ""
 }
 
-func (v variables) has(name string) bool {
-	for i := range v {
-		if v[i].name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // text is a template taken apart: literals, and {variables} between them.
 type text []textPart
 

@@ -56,7 +56,6 @@ func (c *ServeCmd) Run(ctx context.Context, cli *CLI) error {
 		return err
 	}
 	defer app.Close()
-	defer paceCollection()()
 	select {
 	case <-ctx.Done():
 		app.Log.Info("stopping")
