@@ -118,10 +118,7 @@ type route struct {
 
 // memoOf returns the place of a route's result, the same for equal routes.
 func (p *Program) memoOf(r *route) int {
-	key := strconv.Itoa(r.from)
-	for _, s := range r.steps {
-		key += pathSeparator + strconv.Quote(s.text)
-	}
+	key := r.key()
 	at, ok := p.routes[key]
 	if !ok {
 		at = p.memos
@@ -129,6 +126,15 @@ func (p *Program) memoOf(r *route) int {
 		p.routes[key] = at
 	}
 	return at
+}
+
+// key is the same for equal routes.
+func (r *route) key() string {
+	key := strconv.Itoa(r.from)
+	for _, s := range r.steps {
+		key += pathSeparator + strconv.Quote(s.text)
+	}
+	return key
 }
 
 // end returns what a route leads to.
