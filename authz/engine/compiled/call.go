@@ -140,7 +140,7 @@ func (c *compiler) callDynamic(s *ir.CallDynamicStmt) op {
 		if g == nil || len(g.params) != len(args) {
 			return undefined
 		}
-		r := failed
+		var r int
 		if g.memo >= 0 && m.memos.entries[g.memo].scope == m.memos.current {
 			r = to.put(f, m.memos.entries[g.memo].value)
 		} else {
