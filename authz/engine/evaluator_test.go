@@ -74,6 +74,18 @@ func TestWhatFailsIsAskedOfOPA(t *testing.T) {
 	}
 }
 
+// TestABuiltinThatPanicsIsAnError, of both evaluators. OPA's own does, over a
+// constraint whose name is no string.
+func TestABuiltinThatPanicsIsAnError(t *testing.T) {
+	causes := map[string]int{}
+	w := engine.NewWatch(engine.WatchOptions{Fallback: func(cause string) { causes[cause]++ }})
+	defer w.Close()
+	e := compiledPolicy(t, engine.Options{Watch: w}, `decision := io.jwt.decode_verify(input.token.id, {input.token: 1})[0]`)
+	if d, err := e.Evaluate(t.Context(), inputtest.Facts()); err == nil || d.Allowed || causes["panic"] != 1 {
+		t.Errorf("got %+v, %v; fallbacks %v; %s", d, err, causes, e.Why())
+	}
+}
+
 // TestADecisionTakesNoMemory once it was made before.
 func TestADecisionTakesNoMemory(t *testing.T) {
 	e := evaluator(t, baseOptions(t, engine.Options{}))

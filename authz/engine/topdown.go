@@ -141,8 +141,14 @@ func (t *Topdown) decide(ctx context.Context, e *entry, in ast.Value, now time.T
 	return Decode(value)
 }
 
-// evaluate returns what one entry comes to.
-func (t *Topdown) evaluate(ctx context.Context, e *entry, in ast.Value, now time.Time) (ast.Value, error) {
+// evaluate returns what one entry comes to. A built-in of OPA's that panics,
+// which some do over odd arguments, is an error.
+func (t *Topdown) evaluate(ctx context.Context, e *entry, in ast.Value, now time.Time) (v ast.Value, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			v, err = nil, fmt.Errorf("panic while evaluating: %v", r)
+		}
+	}()
 	ends := topdown.NewCancel()
 	defer context.AfterFunc(ctx, ends.Cancel)()
 	q := topdown.NewQuery(e.body).WithQueryCompiler(e.compiler).WithCompiler(t.options.Compiler).
@@ -150,7 +156,7 @@ func (t *Topdown) evaluate(ctx context.Context, e *entry, in ast.Value, now time
 		WithRuntime(t.options.Runtime).WithPrintHook(t.options.Print).
 		WithInterQueryBuiltinCache(t.queries).WithInterQueryBuiltinValueCache(t.values)
 	var value ast.Value
-	err := q.Iter(ctx, func(r topdown.QueryResult) error {
+	err = q.Iter(ctx, func(r topdown.QueryResult) error {
 		if value != nil {
 			return ErrMultiple
 		}

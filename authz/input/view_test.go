@@ -172,8 +172,8 @@ func TestTheViewIsTheDocument(t *testing.T) {
 // TestAViewTakesNoMemory where the policy reads facts that are ready.
 func TestAViewTakesNoMemory(t *testing.T) {
 	p := asked(t, `r := [input.token.kind, input.organization.name, input.route.resource.type, input.authorization.current, input.now]`)
-	b, f := input.New(input.Options{}), inputtest.Facts()
-	b = input.New(input.Options{Fields: input.Paths("token", "organization", "route", "authorization", "now")})
+	f := inputtest.Facts()
+	b := input.New(input.Options{Fields: input.Paths("token", "organization", "route", "authorization", "now")})
 	f.Organization.Frozen = input.FreezeOrganization(f.Organization)
 	f.Current.Frozen = input.FreezeGrants(f.Current.Grants)
 	var view input.View

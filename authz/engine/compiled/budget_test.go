@@ -107,3 +107,5 @@ func TestAnEvaluationHasABudget(t *testing.T) {
 		}
 	}
 }
+
+func termOf(s string) ast.Value { return ast.MustParseTerm(s).Value }

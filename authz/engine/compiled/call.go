@@ -25,23 +25,6 @@ func (p *Program) call(m *Machine, g *function, f []Value, args []operand) Value
 	return v
 }
 
-// recall is call with the memos of functions of nothing but the documents.
-func (p *Program) recall(m *Machine, g *function, f []Value, args []operand) Value {
-	if g.memo < 0 {
-		return p.call(m, g, f, args)
-	}
-	e := &m.memos.entries[g.memo]
-	if e.scope == m.memos.current {
-		return e.value
-	}
-	in := m.memos.current
-	v := p.call(m, g, f, args)
-	if m.err == nil {
-		e.value, e.scope = v, in
-	}
-	return v
-}
-
 // result is where a call's result goes.
 type result struct {
 	register int
@@ -115,9 +98,12 @@ func (p *Program) finish(m *Machine, f []Value, to result, g *function, args []o
 	if !m.tick() {
 		return failed
 	}
-	v := p.recall(m, g, f, args)
+	v := p.call(m, g, f, args)
 	if m.err != nil {
 		return failed
+	}
+	if g.memo >= 0 {
+		m.memos.entries[g.memo] = memo{m.memos.current, v}
 	}
 	return to.put(f, v)
 }
@@ -154,7 +140,12 @@ func (c *compiler) callDynamic(s *ir.CallDynamicStmt) op {
 		if g == nil || len(g.params) != len(args) {
 			return undefined
 		}
-		r := p.finish(m, f, to, g, args)
+		var r int
+		if g.memo >= 0 && m.memos.entries[g.memo].scope == m.memos.current {
+			r = to.put(f, m.memos.entries[g.memo].value)
+		} else {
+			r = p.finish(m, f, to, g, args)
+		}
 		if r == undefined {
 			return leaveReference
 		}

@@ -145,7 +145,7 @@ func (c *conformance) topdown(t *testing.T) ([]bindings, error) {
 	txn := storage.NewTransactionOrDie(t.Context(), c.store)
 	defer c.store.Abort(t.Context(), txn)
 	rs, err := topdown.NewQuery(query).WithCompiler(c.compiler).WithStore(c.store).WithTransaction(txn).WithInput(c.input).
-		WithStrictBuiltinErrors(c.StrictError).WithCancel(topdown.NewCancel()).WithTracer(topdown.NewBufferTracer()).Run(t.Context())
+		WithStrictBuiltinErrors(c.StrictError).WithCancel(topdown.NewCancel()).Run(t.Context())
 	var out []bindings
 	for _, r := range rs {
 		b := bindings{}

@@ -111,6 +111,7 @@ func (p *Program) compileFunction(f *ir.Func) {
 func (p *Program) evaluateConstant(g *function) {
 	m := newMachine(p)
 	m.steps, m.ctx = constantSteps, backgroundContext
+	m.memos.enter(Value{}, Value{})
 	v := p.call(m, g, nil, nil)
 	if m.err == nil && v.Defined() {
 		g.value = p.interner.freeze(v)

@@ -113,7 +113,12 @@ func askCompiled(ctx context.Context, p *compiled.Program, in ast.Value) (string
 	return set.String(), nil
 }
 
-func askTopdown(ctx context.Context, c *ast.Compiler, query ast.Body, store storage.Store, in ast.Value) (string, error) {
+func askTopdown(ctx context.Context, c *ast.Compiler, query ast.Body, store storage.Store, in ast.Value) (s string, err error) {
+	defer func() { // some built-ins do, over odd arguments
+		if r := recover(); r != nil {
+			s, err = "", fmt.Errorf("panic: %v", r)
+		}
+	}()
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return "", err

@@ -5,7 +5,8 @@ package compiled
 // belong to a scope: the identity of both. What `with` undoes within its own
 // body finds the outer scope again, and with it the outer memos.
 
-// memos are the results of functions of nothing but the two documents.
+// memos are the results of functions of nothing but the two documents, and of
+// constant paths into them.
 type memos struct {
 	entries []memo
 	scopes  []scope

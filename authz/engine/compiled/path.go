@@ -2,6 +2,7 @@ package compiled
 
 import (
 	"errors"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/open-policy-agent/opa/v1/ir"
@@ -79,20 +80,23 @@ func (c *compiler) path(list []ir.Stmt) (op, int) {
 	if !ok {
 		return nil, 0
 	}
-	from := c.register(first.Source.Value.(ir.Local))
-	steps := []*step{newStep(c.operand(first.Key).constant)}
+	r := route{from: c.register(first.Source.Value.(ir.Local)), memo: -1}
+	r.steps = append(r.steps, newStep(c.operand(first.Key).constant))
 	last, n := first.Target, 1
 	for n < len(list) {
 		s, ok := c.named(list[n])
 		if !ok || s.Source.Value != ir.Val(last) || c.reads[last] != 1 {
 			break
 		}
-		steps = append(steps, newStep(c.operand(s.Key).constant))
+		r.steps = append(r.steps, newStep(c.operand(s.Key).constant))
 		last = s.Target
 		n++
 	}
+	if r.from <= int(ir.Data) {
+		r.memo = c.p.memoOf(&r)
+	}
 	if n < len(list) && c.reads[last] == 1 {
-		if o := c.testOf(list[n], last, from, steps); o != nil {
+		if o := c.testOf(list[n], last, &r); o != nil {
 			return o, n + 1
 		}
 		if s, ok := list[n].(*ir.AssignVarStmt); ok && s.Source.Value == ir.Val(last) && !c.unread(s.Target) {
@@ -100,7 +104,49 @@ func (c *compiler) path(list []ir.Stmt) (op, int) {
 			n++
 		}
 	}
-	return c.read(last, from, steps), n
+	return c.read(last, &r), n
+}
+
+// route is a path of constant names from a register. One that begins at a
+// document leads to the same each time within a memo scope, and is remembered:
+// policies read the same few paths again and again.
+type route struct {
+	from  int
+	steps []*step
+	memo  int // place in the memos; -1 for none
+}
+
+// memoOf returns the place of a route's result, the same for equal routes.
+func (p *Program) memoOf(r *route) int {
+	key := r.key()
+	at, ok := p.routes[key]
+	if !ok {
+		at = p.memos
+		p.memos++
+		p.routes[key] = at
+	}
+	return at
+}
+
+// key is the same for equal routes.
+func (r *route) key() string {
+	key := strconv.Itoa(r.from)
+	for _, s := range r.steps {
+		key += pathSeparator + strconv.Quote(s.text)
+	}
+	return key
+}
+
+// end returns what a route leads to.
+func (r *route) end(m *Machine, f []Value) Value {
+	if r.memo < 0 {
+		return m.along(r.steps, f[r.from])
+	}
+	e := &m.memos.entries[r.memo]
+	if e.scope != m.memos.current {
+		e.value, e.scope = m.along(r.steps, f[r.from]), m.memos.current
+	}
+	return e.value
 }
 
 // named returns a statement that reads a constant name of a local.
@@ -140,30 +186,18 @@ func (m *Machine) absent() int {
 }
 
 // read puts what a path leads to into a register, if anybody reads it.
-func (c *compiler) read(target ir.Local, from int, steps []*step) op {
+func (c *compiler) read(target ir.Local, r *route) op {
 	if c.unread(target) { // only whether it is there
 		return func(m *Machine, f []Value) int {
-			if m.along(steps, f[from]).Defined() {
+			if r.end(m, f).Defined() {
 				return next
 			}
 			return m.absent()
 		}
 	}
 	to := c.register(target)
-	if len(steps) == 1 {
-		s := steps[0]
-		return func(m *Machine, f []Value) int {
-			v := s.in(f[from])
-			if !v.Defined() && s.digits && odd(f[from], s.name) {
-				m.err = errOddKey
-				return failed
-			}
-			f[to] = v
-			return whether(v.Defined())
-		}
-	}
 	return func(m *Machine, f []Value) int {
-		v := m.along(steps, f[from])
+		v := r.end(m, f)
 		f[to] = v
 		if v.Defined() {
 			return next
@@ -174,14 +208,14 @@ func (c *compiler) read(target ir.Local, from int, steps []*step) op {
 
 // testOf compiles the test of what a path leads to, nil where the statement is
 // none.
-func (c *compiler) testOf(s ir.Stmt, last ir.Local, from int, steps []*step) op {
+func (c *compiler) testOf(s ir.Stmt, last ir.Local, r *route) op {
 	switch s := s.(type) {
 	case *ir.NotEqualStmt: // a bare term: anything but false
 		if s.A.Value != ir.Val(last) || s.B.Value != ir.Val(ir.Bool(false)) {
 			return nil
 		}
 		return func(m *Machine, f []Value) int {
-			v := m.along(steps, f[from])
+			v := r.end(m, f)
 			if v.Defined() {
 				return whether(v.w != False.w)
 			}
@@ -195,16 +229,16 @@ func (c *compiler) testOf(s ir.Stmt, last ir.Local, from int, steps []*step) op 
 		if a.Value != ir.Val(last) || b.Value == ir.Val(last) {
 			return nil
 		}
-		return c.pathEqual(c.operand(b), from, steps)
+		return c.pathEqual(c.operand(b), r)
 	}
 	return nil
 }
 
-func (c *compiler) pathEqual(b operand, from int, steps []*step) op {
+func (c *compiler) pathEqual(b operand, r *route) op {
 	if k := b.constant; b.isConstant() && k.Kind() == Str {
 		text := k.Str()
 		return func(m *Machine, f []Value) int {
-			v := m.along(steps, f[from])
+			v := r.end(m, f)
 			if v.w == k.w {
 				return whether(v.p == k.p || v.Str() == text)
 			}
@@ -212,7 +246,7 @@ func (c *compiler) pathEqual(b operand, from int, steps []*step) op {
 		}
 	}
 	return func(m *Machine, f []Value) int {
-		v := m.along(steps, f[from])
+		v := r.end(m, f)
 		if v.Defined() {
 			return whether(Equal(v, b.get(f)))
 		}

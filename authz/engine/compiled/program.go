@@ -62,6 +62,7 @@ type Program struct {
 	byPath           map[string]*function // for calls by a path
 	plan             *function
 	memos            int
+	routes           map[string]int // the memos of paths into the documents
 	declared         map[string]*ir.BuiltinFunc
 	extra            map[string]*topdown.Builtin
 	nextBuiltin      int
@@ -95,7 +96,7 @@ func New(ctx context.Context, o Options) (p *Program, err error) {
 	}
 	p = &Program{
 		options: o, interner: o.Interner, functions: map[string]*function{}, byPath: map[string]*function{},
-		declared: map[string]*ir.BuiltinFunc{}, nondeterministic: map[string]bool{},
+		routes: map[string]int{}, declared: map[string]*ir.BuiltinFunc{}, nondeterministic: map[string]bool{},
 		stats: Stats{Native: map[string]int{}, Bridged: map[string]int{}},
 	}
 	p.machines.New = func() any { return newMachine(p) }
