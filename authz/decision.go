@@ -56,7 +56,7 @@ type HeaderValue struct{ Name, Value string }
 
 // Warning is told to the client with an answer that allows.
 type Warning struct {
-	Topic string // observed, grace_period, token_expires, approval_expires
+	Topic string // observed, grace_period, token_rotated, token_expires, approval_expires
 	Text  string
 }
 
@@ -102,6 +102,11 @@ type Outcome struct {
 	// Disabled is the token that was sent though it is disabled everywhere; the
 	// facts do not show it.
 	Disabled *Token
+	// Reused is the token whose former secret was sent, which is accepted no
+	// more since it was rotated; ReusedDigest is that secret's. The answer is as
+	// to an unknown one.
+	Reused       *Token
+	ReusedDigest Digest
 	// Leaked is the known token whose secret was found in the query string.
 	Leaked *Token
 }

@@ -1,6 +1,10 @@
 package authz
 
-import "time"
+import (
+	"encoding/hex"
+	"errors"
+	"time"
+)
 
 // Token kinds. Read and write tokens are unscoped.
 const (
@@ -41,6 +45,19 @@ const (
 // Digest identifies a secret without holding it:
 // HMAC-SHA256(key, SHA-256(secret)).
 type Digest [32]byte
+
+// MarshalText writes a digest in hex.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(d[:])), nil }
+
+// UnmarshalText reads 64 hex digits.
+func (d *Digest) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	if err != nil || len(b) != len(d) {
+		return errors.New("a digest is 64 hex digits")
+	}
+	copy(d[:], b)
+	return nil
+}
 
 // Entity is what a grant is about. Organizations and users are identified by
 // id, repositories by (organization id, type, name).

@@ -5,6 +5,7 @@ const (
 	scopeOperator     = "operator"     // for those who run patrol; the default
 	scopeOrganization = "organization" // the caller's token has a permission in the organization of the path
 	scopeOwn          = "own"          // the owner of the token in question
+	scopeSelf         = "self"         // the token in question itself
 	scopeAny          = "any"          // whoever has a token that is let through
 	scopeIssue        = "issue"        // within the caller's own rights
 	scopeCheck        = "check"        // on organizations whose tokens the caller may read
@@ -53,6 +54,17 @@ var accesses = map[string]access{
 	"list-approvals":              {Scope: scopeOrganization, Permission: tokensRead},
 	"list-organization-audit":     {Scope: scopeOrganization, Permission: tokensRead},
 	"approve-token":               {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
+	"list-approval-groups":        {Scope: scopeOrganization, Permission: tokensRead},
+	"comment-request":             {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
+	"question-request":            {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
+	"assign-request":              {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
+	"remind-request":              {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
+	"escalate-request":            {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
+	"ask-request":                 {Scope: scopeOwn},
+	"answer-request":              {Scope: scopeOwn},
+	"withdraw-request":            {Scope: scopeOwn},
+	"rotate-token":                {Scope: scopeSelf},
+	"change-settings":             {Scope: scopeOrganization, Permission: orgWrite},
 	"deny-token":                  {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken},
 	"approve-tokens":              {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken, InBody: true},
 	"deny-tokens":                 {Scope: scopeOrganization, Permission: tokensReview, Subject: subjectToken, InBody: true},
@@ -76,6 +88,7 @@ var accesses = map[string]access{
 	"check":         {Scope: scopeCheck, InBody: true},
 	"disable-token": {Scope: scopeOperator, Subject: subjectToken},
 	"enable-token":  {Scope: scopeOperator, Subject: subjectToken},
+	"update-token":  {Scope: scopeOperator, Subject: subjectToken},
 	"delete-token":  {Scope: scopeOperator, Subject: subjectToken},
 }
 

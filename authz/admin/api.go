@@ -30,8 +30,8 @@ type Queries interface {
 	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
 	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
 	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
-	Approvals(ctx context.Context, organization, status string, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
 	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
+	ApprovalPages
 }
 
 // Policy tells of the active bundle.
@@ -121,6 +121,9 @@ func Handler(o Options) http.Handler {
 	api.tokens()
 	api.bulk()
 	api.approvals()
+	api.review()
+	api.rotation()
+	api.settings()
 	api.audit()
 	api.upkeep()
 	api.policies()

@@ -13,12 +13,14 @@ type Approval struct {
 	Version int64         `json:"version" minimum:"1" doc:"The token's version as it was reviewed"`
 	Grants  []authz.Grant `json:"grants,omitempty" doc:"A part of what is asked; by default all of it"`
 	Until   *time.Time    `json:"until,omitempty"`
+	Request string        `json:"request,omitempty" maxLength:"64" doc:"The id of the request that was reviewed; 409 where it is open no more"`
 	Comment string        `json:"comment,omitempty" maxLength:"2000"`
 }
 
 // Denial is the body that denies a token.
 type Denial struct {
 	Version int64  `json:"version" minimum:"1" doc:"The token's version as it was reviewed"`
+	Request string `json:"request,omitempty" maxLength:"64" doc:"The id of the request that was reviewed; 409 where it is open no more"`
 	Reason  string `json:"reason" minLength:"1" maxLength:"2000" doc:"What the owner is told"`
 }
 
@@ -26,10 +28,16 @@ func (s *service) approvals() {
 	register(s, "list-approvals", "GET", "/api/organizations/{organization}/settings/approvals", "List approval requests, oldest first", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Paging
-		Status string `query:"status" enum:"open,decided,withdrawn,all" default:"open"`
+		Status         string `query:"status" enum:"open,decided,withdrawn,all" default:"open"`
+		Owner          string `query:"owner" maxLength:"96"`
+		Assignee       string `query:"assignee" maxLength:"96" doc:"Who is to decide; - for nobody"`
+		Group          string `query:"group" maxLength:"64" doc:"Requests that ask for the same"`
+		Recommendation string `query:"recommendation" enum:"approve,deny,escalate"`
 	},
 	) (*page[inventory.ApprovalRow], error) {
-		rows, next, err := s.Queries.Approvals(ctx, in.Organization, in.Status, in.page())
+		rows, next, err := s.Queries.FindApprovals(ctx, in.Organization, inventory.ApprovalFilter{
+			Status: in.Status, Owner: in.Owner, Assignee: in.Assignee, Group: in.Group, Recommendation: in.Recommendation,
+		}, in.page())
 		return listing(ctx, rows, next), err
 	})
 	register(s, "approve-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/approve", "Approve a token; 409 where it changed since it was reviewed", func(ctx context.Context, in *struct {
@@ -38,7 +46,7 @@ func (s *service) approvals() {
 	},
 	) (*body[inventory.TokenRow], error) {
 		return s.acted(ctx, inventory.Approve{
-			Organization: in.Organization, Token: in.ID, Version: in.Body.Version, Grants: in.Body.Grants, Until: when(in.Body.Until), Comment: in.Body.Comment,
+			Organization: in.Organization, Token: in.ID, Version: in.Body.Version, Grants: in.Body.Grants, Until: when(in.Body.Until), Request: in.Body.Request, Comment: in.Body.Comment,
 		})
 	})
 	register(s, "deny-token", "POST", "/api/organizations/{organization}/settings/tokens/{id}/deny", "Deny a token, or take an approval back", func(ctx context.Context, in *struct {
@@ -46,6 +54,6 @@ func (s *service) approvals() {
 		Body Denial
 	},
 	) (*body[inventory.TokenRow], error) {
-		return s.acted(ctx, inventory.Deny{Organization: in.Organization, Token: in.ID, Version: in.Body.Version, Reason: in.Body.Reason})
+		return s.acted(ctx, inventory.Deny{Organization: in.Organization, Token: in.ID, Version: in.Body.Version, Request: in.Body.Request, Reason: in.Body.Reason})
 	})
 }

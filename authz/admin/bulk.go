@@ -20,6 +20,7 @@ type Bulk struct {
 type Reviewed struct {
 	ID      string `json:"id" minLength:"1" maxLength:"64"`
 	Version int64  `json:"version" minimum:"1" doc:"The token's version as it was reviewed"`
+	Request string `json:"request,omitempty" maxLength:"64" doc:"The id of the request that was reviewed; 409 where it is open no more"`
 }
 
 // BulkApproval is the body that approves several tokens, each with all that it
@@ -68,7 +69,7 @@ func (s *service) bulk() {
 	},
 	) (*body[BulkResults], error) {
 		return s.each(ctx, in.Organization, "tokens", in.Body.Tokens, func(t Reviewed) inventory.Command {
-			return inventory.Approve{Organization: in.Organization, Token: t.ID, Version: t.Version, Until: when(in.Body.Until), Comment: in.Body.Comment}
+			return inventory.Approve{Organization: in.Organization, Token: t.ID, Version: t.Version, Request: t.Request, Until: when(in.Body.Until), Comment: in.Body.Comment}
 		})
 	})
 	register(s, "deny-tokens", "POST", "/api/organizations/{organization}/settings/tokens/deny", "Deny several tokens as they were reviewed, with each result", func(ctx context.Context, in *struct {
@@ -77,7 +78,7 @@ func (s *service) bulk() {
 	},
 	) (*body[BulkResults], error) {
 		return s.each(ctx, in.Organization, "tokens", in.Body.Tokens, func(t Reviewed) inventory.Command {
-			return inventory.Deny{Organization: in.Organization, Token: t.ID, Version: t.Version, Reason: in.Body.Reason}
+			return inventory.Deny{Organization: in.Organization, Token: t.ID, Version: t.Version, Request: t.Request, Reason: in.Body.Reason}
 		})
 	})
 }

@@ -28,6 +28,8 @@ type Problem struct {
 	RequestID string `json:"request_id,omitempty"`
 	// Errors name each field that is wrong.
 	Errors []FieldProblem `json:"errors,omitempty"`
+	// Changed are the differences to what was reviewed, on a conflict.
+	Changed []inventory.Difference `json:"changed,omitempty"`
 	// Present is the state that a change would have met, on a conflict.
 	Present any `json:"present,omitempty"`
 
@@ -120,12 +122,13 @@ func fieldProblem(err error) FieldProblem {
 // problem translates the inventory's errors.
 func problem(err error) *Problem {
 	var (
-		missing  *inventory.NotFound
-		invalid  *inventory.Invalid
-		several  inventory.InvalidList
-		conflict *inventory.Conflict
-		stale    *inventory.Stale
-		ours     *Problem
+		missing   *inventory.NotFound
+		invalid   *inventory.Invalid
+		several   inventory.InvalidList
+		conflict  *inventory.Conflict
+		forbidden *inventory.Forbidden
+		stale     *inventory.Stale
+		ours      *Problem
 	)
 	switch {
 	case errors.As(err, &ours):
@@ -142,10 +145,13 @@ func problem(err error) *Problem {
 		return newProblem(http.StatusUnprocessableEntity, "invalid", invalid.Error(), FieldProblem{invalid.Field, invalid.Problem})
 	case errors.As(err, &conflict):
 		p := newProblem(http.StatusConflict, "conflict", conflict.Error())
+		p.Changed = conflict.Differences
 		if conflict.Token != nil {
 			p.Present = conflict.Token
 		}
 		return p
+	case errors.As(err, &forbidden):
+		return newProblem(http.StatusForbidden, "forbidden", forbidden.Error())
 	case errors.As(err, &stale):
 		return newProblem(http.StatusPreconditionFailed, "precondition_failed", stale.Error(), FieldProblem{"If-Match", stale.Error()})
 	}

@@ -182,7 +182,7 @@ func (s *service) decideOwn(ctx context.Context, c *caller, q *question) *Proble
 		return newProblem(http.StatusUnauthorized, authz.ReasonCredentialMissing, "this needs a token of an administrator").with("WWW-Authenticate", `Bearer realm="patrol"`)
 	}
 	c.token = t
-	c.actor = inventory.Actor{Kind: "token", Name: t.Owner.Name}
+	c.actor = inventory.Actor{Kind: "token", Name: t.Owner.Name, Token: t.ID}
 	q.Caller = askedCaller{
 		Kind: "token", Owner: t.Owner.Name, SystemOwner: slices.Contains(s.SystemOwners, t.Owner.Name),
 		Token: askedToken{ID: t.ID, Kind: t.Kind, Global: append([]string{}, t.Global...)},
@@ -247,7 +247,7 @@ func (s *service) findTarget(ctx context.Context, q *question, id string) *Probl
 	row, err := s.Queries.Token(ctx, q.Organization, id)
 	var missing *inventory.NotFound
 	switch {
-	case errors.As(err, &missing) && q.Organization == "":
+	case errors.As(err, &missing) && (q.Organization == "" || q.Operation.Scope == scopeOwn):
 		return nil // the judge refuses it as it refuses what is somebody else's
 	case err != nil:
 		return problem(err)

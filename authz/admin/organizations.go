@@ -27,6 +27,8 @@ type PolicyChange struct {
 	EnforceAt   *time.Time `json:"enforce_at,omitempty" doc:"When the policy comes into force, at most 90 days ahead; by default now"`
 	ClearNext   bool       `json:"clear_next,omitempty" doc:"Take a dated change back"`
 	Enforcement string     `json:"enforcement,omitempty" enum:"enforce,observe"`
+	// ExistingTokens goes with a policy that asks for an approval.
+	ExistingTokens *ExistingTokens `json:"existing_tokens,omitempty" doc:"What becomes of the tokens that are there when the policy comes to ask for approvals; by default each asks at its next use"`
 }
 
 // PolicyState is an organization's token policy.
@@ -86,7 +88,7 @@ func (s *service) setPolicy(ctx context.Context, in *struct {
 	}
 	r, err := s.organizationChanged(ctx, in.Organization, in.IfMatch.IfMatch, inventory.SetPolicy{
 		Organization: in.Organization, TokenPolicy: in.Body.TokenPolicy, EnforceAt: when(in.Body.EnforceAt),
-		ClearNext: in.Body.ClearNext, Enforcement: in.Body.Enforcement,
+		ClearNext: in.Body.ClearNext, Enforcement: in.Body.Enforcement, Existing: in.Body.ExistingTokens.command(),
 	})
 	if err != nil {
 		return nil, err
@@ -115,7 +117,7 @@ func (s *service) audit() {
 
 // NewMember is the body that adds a member or changes a role.
 type NewMember struct {
-	Role  string `json:"role" enum:"admin,write,contributor,read,no_access"`
+	Role  string `json:"role" enum:"admin,reviewer,write,contributor,read,no_access"`
 	Type  string `json:"type,omitempty" enum:"user,service_account"`
 	Email string `json:"email,omitempty" maxLength:"254"`
 }

@@ -37,7 +37,8 @@ func (p policy) Ruleset() *authz.Ruleset { return p.rules }
 
 // inventory is one token in one organization.
 type inventory struct {
-	token         *authz.Token
+	token, former *authz.Token
+	formerUntil   time.Time
 	organization  *authz.Organization
 	authorization authz.Authorization
 	asOf          time.Time
@@ -58,6 +59,14 @@ func (i *inventory) Token(_ authz.Digest, t *authz.Token) bool {
 		*t = *i.token
 	}
 	return i.token != nil
+}
+
+func (i *inventory) Former(d authz.Digest, t *authz.Token) (time.Time, bool) {
+	if i.former == nil {
+		return time.Time{}, false
+	}
+	*t = *i.former
+	return i.formerUntil, true
 }
 
 type digester struct{}

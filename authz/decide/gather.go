@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
@@ -23,15 +24,7 @@ func (r *run) gather(route *authz.Route, cred credential.Credential) ([]*authz.F
 	base := r.facts(route)
 	base.Credential = cred.Facts
 	if cred.Facts.State == authz.CredentialPresent {
-		digest, token := r.Digester.Secret(cred.Secret), new(authz.Token)
-		switch {
-		case !snapshot.Token(digest, token):
-			r.out.Unknown = digest
-		case token.Disabled:
-			r.out.Disabled, base.Credential.Disabled = token, true
-		default:
-			base.Token = token
-		}
+		r.identify(base, snapshot, r.Digester.Secret(cred.Secret))
 	}
 	if route == nil || len(route.Organizations) == 0 {
 		return []*authz.Facts{base}, nil
@@ -52,6 +45,30 @@ func (r *run) gather(route *authz.Route, cred credential.Credential) ([]*authz.F
 	return all, nil
 }
 
+// identify finds the token of a secret, or the one that had it before. A secret
+// that was rotated away is as good as that of a token disabled everywhere: who
+// sends it is never let through as somebody unknown.
+func (r *run) identify(base *authz.Facts, snapshot Snapshot, digest authz.Digest) {
+	token := new(authz.Token)
+	if !snapshot.Token(digest, token) {
+		until, known := snapshot.Former(digest, token)
+		switch {
+		case !known:
+			r.out.Unknown = digest
+			return
+		case !r.started.Before(until):
+			r.out.Reused, r.out.ReusedDigest, base.Credential.Disabled = token, digest, true
+			return
+		}
+		r.formerUntil = until
+	}
+	if token.Disabled {
+		r.out.Disabled, base.Credential.Disabled = token, true
+		return
+	}
+	base.Token = token
+}
+
 // gathered is the facts on one organization, with the memory of some of them.
 type gathered struct {
 	facts  authz.Facts
@@ -61,7 +78,11 @@ type gathered struct {
 func (r *run) organize(g *gathered, snapshot Snapshot, name string) {
 	f := &g.facts
 	f.Organization = snapshot.Organization(name).At(r.now)
-	if f.Organization == nil || f.Token == nil {
+	if f.Organization == nil {
+		return
+	}
+	f.Route = underName(f.Route, name, f.Organization.Name)
+	if f.Token == nil {
 		return
 	}
 	if f.Token.Owner != nil {
@@ -69,6 +90,22 @@ func (r *run) organize(g *gathered, snapshot Snapshot, name string) {
 	}
 	snapshot.Access(f.Token, f.Organization, &g.access)
 	f.Authorization, f.Current, f.Effective = &g.access.Authorization, g.access.Current, g.access.Effective
+}
+
+// underName names what a request is about by the organization's present name,
+// where the request has another: grants name it so.
+func underName(route *authz.Route, asked, present string) *authz.Route {
+	if asked == present || route == nil || route.Resource == nil {
+		return route
+	}
+	rest, ok := strings.CutPrefix(route.Resource.Name, asked+"/")
+	if !ok {
+		return route
+	}
+	named, resource := *route, *route.Resource
+	resource.Name = present + "/" + rest
+	named.Resource = &resource
+	return &named
 }
 
 // leaked finds the known token whose secret stands in a query string.

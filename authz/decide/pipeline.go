@@ -22,6 +22,9 @@ type Inventory interface{ Snapshot() Snapshot }
 type Snapshot interface {
 	// Token fills in the token known by a digest, and says whether there is one.
 	Token(authz.Digest, *authz.Token) bool
+	// Former fills in the token that had a secret before it was rotated, and says
+	// until when that one is accepted (zero: not at all) and whether there is one.
+	Former(authz.Digest, *authz.Token) (until time.Time, known bool)
 	// Organization returns an organization or user namespace by its name or
 	// alias, case-folded, or nil.
 	Organization(name string) *authz.Organization
@@ -166,6 +169,9 @@ type run struct {
 	outcome authz.Outcome
 	base    authz.Facts
 	shown   [1]string
+	// formerUntil is when the secret that was sent ends to be accepted, where it
+	// is the one before a rotation.
+	formerUntil time.Time
 }
 
 func (p *Pipeline) start(r authz.Request) *run {

@@ -20,6 +20,9 @@ func (r *run) warn(all []*authz.Facts) {
 		r.warning("grace_period", fmt.Sprintf("from %s on, the token policy of %s will refuse this request (%s)",
 			f.Organization.EnforceAt.UTC().Format(time.DateOnly), f.Organization.Name, strings.Join(d.Next, ", ")))
 	}
+	if t := f.Token; t != nil && !r.formerUntil.IsZero() {
+		r.warning("token_rotated", fmt.Sprintf("the secret of the token %s was rotated; this one is accepted until %s", t.DisplayName, r.formerUntil.UTC().Format(time.RFC3339)))
+	}
 	if t := f.Token; t != nil && r.soon(t.ExpiresAt) {
 		r.warning("token_expires", fmt.Sprintf("the token %s expires on %s", t.DisplayName, t.ExpiresAt.UTC().Format(time.DateOnly)))
 	}

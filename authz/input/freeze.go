@@ -133,6 +133,7 @@ func settings(given map[string]any) map[string]any {
 		"max_token_age_days":      0, // no limit
 		"max_token_lifetime_days": 0, // no limit
 		"public_read":             "anonymous",
+		"four_eyes":               false,
 	}
 	maps.Copy(all, given)
 	return all

@@ -12,50 +12,26 @@ const MaxDated = 90 * 24 * time.Hour
 
 // Apply says what a command does to a state: the rows to write, one audit
 // entry, and events. It changes nothing itself. Errors are [*Invalid],
-// [*NotFound] and [*Conflict], or the state's own.
+// [*NotFound], [*Conflict], [*Forbidden] and [*Stale], or the state's own.
 func Apply(s State, p Policies, actor Actor, c Command, now time.Time) (*Change, error) {
-	r := &rules{State: s, policies: p, actor: actor, now: now.UTC().Truncate(time.Millisecond), change: &Change{}}
+	r := &rules{
+		State: s, policies: p, actor: actor, now: now.UTC().Truncate(time.Millisecond), change: &Change{}, openOf: map[[2]string]int{},
+		requests: map[[2]string]*Request{}, authorizations: map[[2]string]*Authorization{}, history: map[[2]string][]*Period{},
+	}
 	if on, ok := c.(IfVersion); ok {
 		if err := r.atVersion(on); err != nil {
 			return nil, err
 		}
 		c = on.Command
 	}
+	known := false
 	var err error
-	switch c := c.(type) {
-	case CreateOrganization:
-		err = r.createOrganization(c)
-	case SetPolicy:
-		err = r.setPolicy(c)
-	case DeleteOrganization:
-		err = r.deleteOrganization(c)
-	case AddMember:
-		err = r.addMember(c)
-	case RemoveMember:
-		err = r.removeMember(c)
-	case IssueToken:
-		err = r.issueToken(c)
-	case ImportTokens:
-		err = r.importTokens(c)
-	case RevokeToken:
-		err = r.revoke(c)
-	case SuspendToken:
-		err = r.suspend(c.Organization, c.Token, c.Comment, true)
-	case ResumeToken:
-		err = r.suspend(c.Organization, c.Token, c.Comment, false)
-	case DisableToken:
-		err = r.disable(c.Token, true)
-	case EnableToken:
-		err = r.disable(c.Token, false)
-	case DeleteToken:
-		err = r.deleteToken(c)
-	case OpenRequest:
-		err = r.openOnHit(c)
-	case Approve:
-		err = r.approve(c)
-	case Deny:
-		err = r.deny(c)
-	default:
+	for _, carryOut := range []func(Command) (bool, error){r.onOrganization, r.onToken, r.onRequest} {
+		if known, err = carryOut(c); known {
+			break
+		}
+	}
+	if !known {
 		err = fmt.Errorf("there is no rule for the command %T", c)
 	}
 	if err != nil {
@@ -67,14 +43,102 @@ func Apply(s State, p Policies, actor Actor, c Command, now time.Time) (*Change,
 	return r.change, nil
 }
 
+func (r *rules) onOrganization(c Command) (known bool, err error) {
+	switch c := c.(type) {
+	case CreateOrganization:
+		err = r.createOrganization(c)
+	case SetPolicy:
+		err = r.setPolicy(c)
+	case ChangeSettings:
+		err = r.changeSettings(c)
+	case RenameOrganization:
+		err = r.renameOrganization(c)
+	case DeleteOrganization:
+		err = r.deleteOrganization(c)
+	case AddMember:
+		err = r.addMember(c)
+	case RemoveMember:
+		err = r.removeMember(c)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+func (r *rules) onToken(c Command) (known bool, err error) {
+	switch c := c.(type) {
+	case IssueToken:
+		err = r.issueToken(c)
+	case ImportTokens:
+		err = r.importTokens(c)
+	case UpdateToken:
+		err = r.updateToken(c)
+	case RotateToken:
+		err = r.rotateToken(c)
+	case ReportReuse:
+		err = r.reportReuse(c)
+	case RevokeToken:
+		err = r.revoke(c)
+	case SuspendToken:
+		err = r.suspend(c.Organization, c.Token, c.Comment, true)
+	case ResumeToken:
+		err = r.suspend(c.Organization, c.Token, c.Comment, false)
+	case DisableToken:
+		err = r.disable(c.Token, c.Comment, true)
+	case EnableToken:
+		err = r.disable(c.Token, c.Comment, false)
+	case DeleteToken:
+		err = r.deleteToken(c)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+func (r *rules) onRequest(c Command) (known bool, err error) {
+	switch c := c.(type) {
+	case OpenRequest:
+		err = r.openOnHit(c)
+	case Approve:
+		err = r.approve(c)
+	case Deny:
+		err = r.deny(c)
+	case AskAgain:
+		err = r.askAgain(c)
+	case WithdrawRequest:
+		err = r.withdraw(c)
+	case CommentRequest:
+		err = r.comment(c)
+	case AskOwner:
+		err = r.askOwner(c)
+	case AssignRequest:
+		err = r.assign(c)
+	case RemindRequest:
+		err = r.remind(c)
+	case EscalateRequest:
+		err = r.escalate(c)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
 // atVersion checks that what a command changes is at the version it was based on.
 func (r *rules) atVersion(c IfVersion) error {
 	var organization, token string
 	switch c := c.Command.(type) {
 	case SetPolicy:
 		organization = c.Organization
+	case ChangeSettings:
+		organization = c.Organization
+	case RenameOrganization:
+		organization = c.Organization
 	case DeleteOrganization:
 		organization = c.Organization
+	case UpdateToken:
+		token = c.Token
+	case RotateToken:
+		token = c.Token
 	case DisableToken:
 		token = c.Token
 	case EnableToken:
@@ -111,6 +175,11 @@ type rules struct {
 	actor    Actor
 	now      time.Time
 	change   *Change
+	// What the command has written, and counted, so far.
+	requests       map[[2]string]*Request       // by token and organization
+	authorizations map[[2]string]*Authorization // by token and organization
+	history        map[[2]string][]*Period      // by organization and user
+	openOf         map[[2]string]int            // open requests by organization and owner
 }
 
 // audit marks the change as one that is written.

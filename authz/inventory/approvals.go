@@ -3,229 +3,285 @@ package inventory
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 )
 
-// openForToken opens the requests that a new or changed token needs.
-func (r *rules) openForToken(t *Token, by string) error {
-	for _, ns := range namespaces(t) {
-		o, err := r.OrganizationByID(ns)
-		if err != nil {
-			return err
-		}
-		if o == nil || o.Deleted {
-			continue
-		}
-		if _, err := r.open(o, t, by); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *rules) openOnHit(c OpenRequest) error {
-	o, err := r.OrganizationByID(c.Organization)
-	if err != nil {
-		return err
-	}
-	t, err := r.TokenByID(c.Token)
-	if err != nil {
-		return err
-	}
-	if o == nil || o.Deleted {
-		return &NotFound{"organization", c.Organization}
-	}
-	if t == nil || t.Deleted {
-		return &NotFound{"token", c.Token}
-	}
-	q, err := r.open(o, t, "hit")
-	if err != nil {
-		return err
-	}
-	r.change.Subject = Subject{OrganizationID: o.ID, TokenID: t.ID}
-	if q != nil {
-		r.change.Subject.RequestID = q.ID
-		if len(r.change.Records.Requests) > 0 {
-			r.audit(o.ID, t.ID, map[string]any{"request": q.ID})
-		}
-	}
-	return nil
-}
-
-// open opens an approval request where one is needed and none is open. It
-// returns the open one, or nil where nothing is to be asked.
-func (r *rules) open(o *Organization, t *Token, by string) (*Request, error) {
-	latest, err := r.LatestRequest(t.ID, o.ID)
-	if err != nil {
-		return nil, err
-	}
-	if latest != nil && latest.State == authz.RequestOpen {
-		return latest, nil
-	}
-	needed, err := r.needsApproval(o, t)
-	if err != nil || !needed {
-		return nil, err
-	}
-	round := 0
-	if latest != nil {
-		round = latest.Round + 1
-	}
-	q := &Request{
-		ID: RequestID(t.ID, o.ID, round), TokenID: t.ID, OrganizationID: o.ID, Round: round, State: authz.RequestOpen,
-		Grants: t.On(o.ID), OpenedAt: r.now, OpenedBy: by,
-	}
-	r.change.Records.Requests = append(r.change.Records.Requests, q)
-	r.event("approval_requested", o.ID, t.ID, q.ID)
-	return q, nil
-}
-
-// needsApproval says whether a token has to be asked for: a member's
-// fine-grained token with grants on an organization whose present or next
-// policy asks for an approval, that is neither exempt nor decided on.
-func (r *rules) needsApproval(o *Organization, t *Token) (bool, error) {
-	current := t.On(o.ID)
-	if o.Type != authz.TypeOrganization || t.Kind != authz.KindFineGrained || len(current) == 0 || t.Disabled {
-		return false, nil
-	}
-	now, next := o.Policies(r.now)
-	if !r.policies.RequiresApproval(now) && (next == "" || !r.policies.RequiresApproval(next)) {
-		return false, nil
-	}
-	periods, err := r.Periods(o.ID, t.OwnerID)
-	if err != nil || present(periods) == nil || AdminCreated(t, periods) {
-		return false, err
-	}
-	a, err := r.State.Authorization(t.ID, o.ID)
-	if err != nil || a == nil {
-		return err == nil, err
-	}
-	switch a.State {
-	case authz.StateDenied, authz.StateRevoked:
-		return false, nil
-	case authz.StateApproved:
-		ended := !a.ExpiresAt.IsZero() && !r.now.Before(a.ExpiresAt)
-		return ended || !Covers(a.Grants, current), nil
-	}
-	return true, nil
-}
-
-// Covers says whether grants hold every permission that others ask for.
-func Covers(have, asked []authz.Grant) bool {
-	for _, g := range asked {
-		for _, p := range g.Permissions {
-			if !slices.ContainsFunc(have, func(h authz.Grant) bool {
-				return h.Entity == g.Entity && slices.Contains(h.Permissions, p)
-			}) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// closeRequest decides or withdraws the open request of a pair, if there is one.
-func (r *rules) closeRequest(token, organization, state, decision, comment string) error {
-	q, err := r.LatestRequest(token, organization)
-	if err != nil || q == nil || q.State != authz.RequestOpen {
-		return err
-	}
-	closed := *q
-	closed.State, closed.Decision, closed.Comment = state, decision, comment
-	closed.DecidedAt, closed.DecidedBy = r.now, r.actor.Name
-	r.change.Records.Requests = append(r.change.Records.Requests, &closed)
-	r.change.Subject.RequestID = closed.ID
-	return nil
-}
-
-// decidable checks that a token may be decided on as it was reviewed.
-func (r *rules) decidable(t *Token, a *Authorization, version int64) error {
-	switch {
-	case a.State == authz.StateRevoked:
-		return &Conflict{Problem: "the token was revoked for this organization, which is final"}
-	case version != 0 && version != t.Version:
-		return &Conflict{Problem: fmt.Sprintf("the token has changed since it was reviewed: version %d was reviewed, %d is present", version, t.Version)}
-	case t.Kind != authz.KindFineGrained:
-		return &Invalid{"token", "is a " + t.Kind + " token; only fine-grained tokens are approved or denied"}
-	}
-	return nil
-}
-
 // reviewed finds a token that is to be decided on as it was reviewed.
-func (r *rules) reviewed(organization, token string, version int64) (*Organization, *Token, *Authorization, error) {
+func (r *rules) reviewed(organization, token string, version int64, request string) (*Organization, *Token, *Authorization, error) {
 	o, t, a, err := r.pair(organization, token)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	r.change.Subject = Subject{OrganizationID: o.ID, TokenID: t.ID}
-	return o, t, a, r.decidable(t, a, version)
-}
-
-// settle writes a decision, and closes the request that asked for it.
-func (r *rules) settle(a *Authorization, state string, grants []authz.Grant, until time.Time, comment string) error {
-	a.State, a.Grants, a.ExpiresAt, a.Comment = state, grants, until, comment
-	a.ChangedAt, a.ChangedBy = r.now, r.actor.Name
-	r.change.Records.Authorizations = append(r.change.Records.Authorizations, a)
-	if state == authz.StateRevoked {
-		return r.closeRequest(a.TokenID, a.OrganizationID, authz.RequestWithdrawn, "", "")
+	if err := r.mayDecide(o, t); err != nil {
+		return nil, nil, nil, err
 	}
-	return r.closeRequest(a.TokenID, a.OrganizationID, authz.RequestDecided, state, comment)
+	if a.State == authz.StateRevoked {
+		return nil, nil, nil, &Conflict{Problem: "the token was revoked for this organization, which is final"}
+	}
+	if err := r.sameAsReviewed(o, t, version); err != nil {
+		return nil, nil, nil, err
+	}
+	if request != "" {
+		if err := r.stillOpen(t, o, a, request); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	if t.Kind != authz.KindFineGrained {
+		return nil, nil, nil, &Invalid{"token", "is a " + t.Kind + " token; only fine-grained tokens are approved or denied"}
+	}
+	return o, t, a, nil
 }
 
-func (r *rules) approve(c Approve) error {
-	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version)
+// sameAsReviewed checks that what concerns the organization is as it was in the
+// version that was reviewed.
+func (r *rules) sameAsReviewed(o *Organization, t *Token, version int64) error {
+	if version == 0 || version == t.Version {
+		return nil
+	}
+	then, err := r.TokenVersion(t.ID, version)
 	if err != nil {
 		return err
 	}
-	if !c.Until.IsZero() && !c.Until.After(r.now) {
-		return &Invalid{"until", "lies in the past"}
+	if then == nil {
+		return &Conflict{Problem: fmt.Sprintf("the token has changed since it was reviewed: version %d was reviewed, %d is present", version, t.Version)}
 	}
-	if err := checkText("comment", c.Comment, maxText); err != nil {
-		return err
-	}
-	granted := t.On(o.ID)
-	if len(granted) == 0 {
-		return &Invalid{"token", "has no grant on " + o.Name}
-	}
-	if len(c.Grants) > 0 {
-		asked, err := r.grants(t.Kind, c.Grants)
-		if err != nil {
-			return err
-		}
-		if !Covers(granted, asked) {
-			return &Invalid{"grants", "go beyond what the token asks for on " + o.Name}
-		}
-		granted = asked
-	}
-	until := wholeSeconds(c.Until)
-	if a.State == authz.StateApproved && a.ExpiresAt.Equal(until) && Covers(a.Grants, granted) && Covers(granted, a.Grants) {
+	differences := Differences(o.ID, then, t.Reviewable())
+	if len(differences) == 0 {
 		return nil
 	}
-	if err := r.settle(a, authz.StateApproved, granted, until, c.Comment); err != nil {
+	texts := make([]string, len(differences))
+	for i, d := range differences {
+		texts[i] = d.String()
+	}
+	return &Conflict{Problem: fmt.Sprintf("the token has changed since version %d was reviewed: %s", version, strings.Join(texts, "; ")), Differences: differences}
+}
+
+// stillOpen checks that the request that was reviewed is the one to decide.
+func (r *rules) stillOpen(t *Token, o *Organization, a *Authorization, id string) error {
+	q, err := r.LatestRequest(t.ID, o.ID)
+	switch {
+	case err != nil:
+		return err
+	case q == nil || q.ID != id && q.Round == 0:
+		return &NotFound{"request", id}
+	case q.ID != id:
+		return &Conflict{Problem: "a later request on this token is open, or was decided", Differences: []Difference{{"request", id, q.ID}}}
+	case q.State == authz.RequestOpen:
+		return nil
+	}
+	state := a.State
+	if q.State == authz.RequestWithdrawn {
+		state = authz.RequestWithdrawn
+	}
+	present := fmt.Sprintf("%s by %s at %s", state, q.DecidedBy, q.DecidedAt.UTC().Format(time.RFC3339))
+	return &Conflict{Problem: "the request was decided meanwhile: " + present, Differences: []Difference{{"state", authz.RequestOpen, present}}}
+}
+
+// person identifies who acts, for rules that ask for two different people:
+// whoever is on the server's own socket counts as one, and neither the policy
+// nor the system is anybody.
+func person(a Actor) string {
+	switch a.Kind {
+	case "token", "console":
+		return "user:" + Fold(a.Name)
+	case "socket":
+		return "operator"
+	}
+	return ""
+}
+
+// mayDecide keeps people from deciding on what is their own, and reviewers from
+// what was escalated.
+func (r *rules) mayDecide(o *Organization, t *Token) error {
+	if r.actor.Kind != "token" && r.actor.Kind != "console" {
+		return nil
+	}
+	u, err := r.UserByName(Fold(r.actor.Name))
+	if err != nil || u == nil {
+		return err
+	}
+	if u.ID == t.OwnerID && (r.actor.Kind == "token" || o.FourEyes()) {
+		return &Forbidden{"nobody decides on a token of their own here: ask another administrator of " + o.Name}
+	}
+	q, err := r.LatestRequest(t.ID, o.ID)
+	if err != nil || q == nil || q.State != authz.RequestOpen || !q.Escalated {
+		return err
+	}
+	periods, err := r.Periods(o.ID, u.ID)
+	if err != nil {
+		return err
+	}
+	if now := present(periods); now != nil && now.Role == "reviewer" {
+		return &Forbidden{"the request was escalated: an administrator of " + o.Name + " has to decide it"}
+	}
+	return nil
+}
+
+// settle writes a decision, and closes the request that asked for it.
+func (r *rules) settle(a *Authorization, state string, grants []authz.Grant, until time.Time, comment, by string) error {
+	a.State, a.Grants, a.ExpiresAt, a.Comment = state, grants, until, comment
+	a.ChangedAt, a.ChangedBy = r.now, by
+	r.putAuthorization(a)
+	outcome, decision := authz.RequestDecided, state
+	if state == authz.StateRevoked {
+		outcome, decision, comment = authz.RequestWithdrawn, "", ""
+	}
+	if err := r.closeRequest(a.TokenID, a.OrganizationID, outcome, decision, comment); err != nil {
+		return err
+	}
+	if q := r.requests[[2]string{a.TokenID, a.OrganizationID}]; q != nil && q.ID == r.change.Subject.RequestID {
+		q.DecidedBy = by
+	}
+	return nil
+}
+
+func (r *rules) approve(c Approve) error {
+	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version, c.Request)
+	if err != nil {
+		return err
+	}
+	granted, err := r.approvable(o, t, &c)
+	if err != nil {
+		return err
+	}
+	until := wholeSeconds(c.Until)
+	if a.State == authz.StateApproved && a.ExpiresAt.Equal(until) && sameGrants(a.Grants, granted) {
+		return nil
+	}
+	by := r.actor.Name
+	if o.FourEyes() {
+		agreed, others, err := r.vote(o, t, granted, until, c.Comment)
+		if err != nil || !agreed {
+			return err
+		}
+		by = others
+	}
+	if err := r.settle(a, authz.StateApproved, granted, until, c.Comment, by); err != nil {
 		return err
 	}
 	details := map[string]any{"version": t.Version, "grants": len(granted)}
 	if !until.IsZero() {
 		details["until"] = until.Format(time.RFC3339)
 	}
+	if o.FourEyes() {
+		details["people"] = by
+	}
 	r.audit(o.ID, t.ID, details)
 	r.event("token_approved", o.ID, t.ID, r.change.Subject.RequestID)
 	return nil
 }
 
+// approvable is what an approval would give: what the token asks for, or the
+// part of it that was named.
+func (r *rules) approvable(o *Organization, t *Token, c *Approve) ([]authz.Grant, error) {
+	if !c.Until.IsZero() && !c.Until.After(r.now) {
+		return nil, &Invalid{"until", "lies in the past"}
+	}
+	if err := checkText("comment", c.Comment, maxText); err != nil {
+		return nil, err
+	}
+	granted := t.On(o.ID)
+	if len(granted) == 0 {
+		return nil, &Invalid{"token", "has no grant on " + o.Name}
+	}
+	if len(c.Grants) == 0 {
+		return granted, nil
+	}
+	asked, err := r.grants(t.Kind, c.Grants)
+	if err != nil {
+		return nil, err
+	}
+	if !Covers(granted, asked) {
+		return nil, &Invalid{"grants", "go beyond what the token asks for on " + o.Name}
+	}
+	return asked, nil
+}
+
+// vote notes one person's approval. When another person has agreed to the same
+// it says so, and names both.
+func (r *rules) vote(o *Organization, t *Token, granted []authz.Grant, until time.Time, comment string) (agreed bool, names string, err error) {
+	who := person(r.actor)
+	if who == "" {
+		return false, "", &Forbidden{o.Name + " asks for two people on each approval, and the policy is none"}
+	}
+	open, err := r.openRequest(t.ID, o.ID)
+	if err != nil {
+		return false, "", err
+	}
+	if open == nil {
+		latest, err := r.latest(t.ID, o.ID)
+		if err != nil {
+			return false, "", err
+		}
+		if open, err = r.openNext(o, t, latest, "review", ""); err != nil {
+			return false, "", err
+		}
+	}
+	mine := Vote{Person: who, Name: r.actor.Name, At: r.now, Grants: granted, Until: until, Expires: t.ExpiresAt, Comment: comment}
+	q := *open
+	q.Votes = slices.DeleteFunc(slices.Clone(open.Votes), func(v Vote) bool { return v.Person == who })
+	for _, v := range q.Votes {
+		if !v.agrees(&mine) {
+			continue
+		}
+		stands, err := r.stands(o, t, v.Person)
+		if err != nil {
+			return false, "", err
+		}
+		if stands {
+			agreed, names = true, v.Name+", "+mine.Name
+		}
+	}
+	q.Votes = append(q.Votes, mine)
+	r.putRequest(&q)
+	r.change.Subject.RequestID = q.ID
+	if !agreed {
+		r.audit(o.ID, t.ID, map[string]any{"version": t.Version, "grants": len(granted), "vote": true})
+		r.event("approval_voted", o.ID, t.ID, q.ID)
+	}
+	return agreed, names, nil
+}
+
+// stands says whether who voted then could still decide now.
+func (r *rules) stands(o *Organization, t *Token, who string) (bool, error) {
+	name, isUser := strings.CutPrefix(who, "user:")
+	if !isUser {
+		return true, nil
+	}
+	u, err := r.UserByName(name)
+	if err != nil || u == nil || u.ID == t.OwnerID {
+		return false, err
+	}
+	periods, err := r.Periods(o.ID, u.ID)
+	now := present(periods)
+	return err == nil && now != nil && (now.Role == "admin" || now.Role == "reviewer"), err
+}
+
+// agrees says whether two votes are for the same.
+func (v *Vote) agrees(other *Vote) bool {
+	return v.Until.Equal(other.Until) && v.Expires.Equal(other.Expires) && sameGrants(v.Grants, other.Grants)
+}
+
 func (r *rules) deny(c Deny) error {
-	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version)
+	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version, c.Request)
 	if err != nil {
 		return err
 	}
 	if err := checkText("reason", c.Reason, maxText); err != nil {
 		return err
 	}
-	if a.State == authz.StateDenied && a.Comment == c.Reason {
+	open, err := r.openRequest(t.ID, o.ID)
+	if err != nil {
+		return err
+	}
+	if a.State == authz.StateDenied && a.Comment == c.Reason && open == nil {
 		return nil
 	}
-	if err := r.settle(a, authz.StateDenied, nil, time.Time{}, c.Reason); err != nil {
+	if err := r.settle(a, authz.StateDenied, nil, time.Time{}, c.Reason, r.actor.Name); err != nil {
 		return err
 	}
 	r.audit(o.ID, t.ID, map[string]any{"version": t.Version, "reason": c.Reason})
@@ -233,8 +289,20 @@ func (r *rules) deny(c Deny) error {
 	return nil
 }
 
+// notItself keeps a token from ending itself: whoever stole it could keep its
+// owner from seeing what it did.
+func (r *rules) notItself(id string) error {
+	if r.actor.Token != "" && r.actor.Token == id {
+		return &Forbidden{"a token does not revoke, suspend or disable itself: use another credential"}
+	}
+	return nil
+}
+
 func (r *rules) revoke(c RevokeToken) error {
 	o, t, a, err := r.pair(c.Organization, c.Token)
+	if err == nil {
+		err = r.notItself(t.ID)
+	}
 	if err != nil {
 		return err
 	}
@@ -245,7 +313,7 @@ func (r *rules) revoke(c RevokeToken) error {
 	if a.State == authz.StateRevoked {
 		return nil
 	}
-	if err := r.settle(a, authz.StateRevoked, nil, time.Time{}, c.Comment); err != nil {
+	if err := r.settle(a, authz.StateRevoked, nil, time.Time{}, c.Comment, r.actor.Name); err != nil {
 		return err
 	}
 	r.audit(o.ID, t.ID, map[string]any{"comment": c.Comment})
@@ -255,6 +323,9 @@ func (r *rules) revoke(c RevokeToken) error {
 
 func (r *rules) suspend(organization, token, comment string, suspended bool) error {
 	o, t, a, err := r.pair(organization, token)
+	if err == nil {
+		err = r.notItself(t.ID)
+	}
 	if err != nil {
 		return err
 	}
@@ -269,7 +340,12 @@ func (r *rules) suspend(organization, token, comment string, suspended bool) err
 		return nil
 	}
 	a.Suspended, a.Comment, a.ChangedAt, a.ChangedBy = suspended, comment, r.now, r.actor.Name
-	r.change.Records.Authorizations = append(r.change.Records.Authorizations, a)
+	r.putAuthorization(a)
 	r.audit(o.ID, t.ID, map[string]any{"comment": comment})
+	kind := "token_resumed"
+	if suspended {
+		kind = "token_suspended"
+	}
+	r.event(kind, o.ID, t.ID, "")
 	return nil
 }

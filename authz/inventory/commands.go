@@ -10,6 +10,8 @@ import (
 type Actor struct {
 	Kind string `json:"kind"` // socket, token, console, policy, system
 	Name string `json:"name"` // a user's name, or "uid:1000" for a socket's peer
+	// Token is the id of the token that acts, where one does.
+	Token string `json:"token,omitempty"`
 }
 
 // Command is a change that somebody asks for. Each is a struct of this file;
@@ -47,7 +49,30 @@ type (
 		EnforceAt    time.Time
 		ClearNext    bool
 		Enforcement  string
+		// Existing says what becomes of the tokens that are there when the
+		// policy comes to ask for an approval; nil: each asks at its next use.
+		Existing *ExistingTokens
 	}
+
+	// ExistingTokens decides on the tokens that an approval policy meets.
+	ExistingTokens struct {
+		// Mode is "ask" (a request is opened for each, now) or
+		// "approve_used_within": those used within Days are approved until Until.
+		Mode  string
+		Days  int
+		Until time.Time
+	}
+
+	// ChangeSettings changes an organization's settings: the given ones; a nil
+	// value takes one back.
+	ChangeSettings struct {
+		Organization string
+		Settings     map[string]any
+	}
+
+	// RenameOrganization gives an organization another name. It keeps its id;
+	// the old name goes on as an alias.
+	RenameOrganization struct{ Organization, Name string }
 
 	// DeleteOrganization removes an organization that has no members left but
 	// its administrators; its tokens' authorizations end with it.
@@ -61,7 +86,7 @@ type (
 		Organization string
 		User         string
 		Type         string // user (default) or service_account
-		Role         string // admin, write, contributor, read, no_access
+		Role         string // admin, reviewer, write, contributor, read, no_access
 		Email        string
 	}
 
@@ -118,6 +143,37 @@ type (
 	// DeleteToken hides a token and leaves a tombstone by digest: importing it
 	// again never clears a revocation.
 	DeleteToken struct{ Token, Comment string }
+
+	// UpdateToken changes what a token is; nil members stay. More permissions
+	// than were approved ask for an approval; until it is given the token may
+	// what was approved and what it still has.
+	UpdateToken struct {
+		Token                         string
+		DisplayName, Purpose, Contact *string
+		Grants                        *[]authz.Grant
+		Global                        *[]string
+		ExpiresAt                     *time.Time // points to zero: never
+	}
+
+	// RotateToken gives a token another secret under the same id: all that was
+	// decided on it stays, a revocation too.
+	RotateToken struct {
+		Token string
+		// Digest and Last4 are those of the new secret.
+		Digest authz.Digest
+		Last4  string
+		// Overlap is how long the old secret is accepted beside the new one;
+		// default 0, at most [MaxOverlap].
+		Overlap time.Duration
+		Comment string
+	}
+
+	// ReportReuse says that a secret was used that had been rotated away. It
+	// does nothing where that was reported within the last day.
+	ReportReuse struct {
+		Token  string
+		Digest authz.Digest
+	}
 )
 
 // Approval.
@@ -143,6 +199,9 @@ type (
 		// answer is a [Conflict] when it changed since. 0: not checked, only
 		// for an operator's explicit wish.
 		Version int64
+		// Request is the id of the request that was reviewed; the answer is a
+		// [Conflict] when it is open no more. "": not checked.
+		Request string
 		Comment string
 	}
 
@@ -150,8 +209,27 @@ type (
 	Deny struct {
 		Organization, Token string
 		Version             int64
+		Request             string // see Approve
 		Reason              string
 	}
+
+	// AskAgain is the owner's word: it gives an open request its purpose, or
+	// asks once more, after a denial not before the organization's cooldown.
+	AskAgain struct{ Organization, Token, Purpose string }
+	// WithdrawRequest takes an open request back. Uses of the token open
+	// another one not before the cooldown; the owner may ask again at any time.
+	WithdrawRequest struct{ Organization, Token, Comment string }
+	// CommentRequest adds to an open request's thread. An owner's comment
+	// answers a question.
+	CommentRequest struct{ Organization, Token, Comment string }
+	// AskOwner asks the owner something about an open request.
+	AskOwner struct{ Organization, Token, Question string }
+	// AssignRequest says who is to decide; Assignee "" takes that back.
+	AssignRequest struct{ Organization, Token, Assignee string }
+	// RemindRequest reminds whoever is to decide, at most once an hour.
+	RemindRequest struct{ Organization, Token string }
+	// EscalateRequest leaves an open request to administrators.
+	EscalateRequest struct{ Organization, Token, Comment string }
 )
 
 func (CreateOrganization) Action() string { return "organization.create" }
@@ -161,6 +239,18 @@ func (AddMember) Action() string          { return "member.add" }
 func (RemoveMember) Action() string       { return "member.remove" }
 func (IssueToken) Action() string         { return "token.issue" }
 func (ImportTokens) Action() string       { return "token.import" }
+func (ChangeSettings) Action() string     { return "organization.settings" }
+func (RenameOrganization) Action() string { return "organization.rename" }
+func (UpdateToken) Action() string        { return "token.update" }
+func (RotateToken) Action() string        { return "token.rotate" }
+func (ReportReuse) Action() string        { return "token.reuse" }
+func (AskAgain) Action() string           { return "approval.ask" }
+func (WithdrawRequest) Action() string    { return "approval.withdraw" }
+func (CommentRequest) Action() string     { return "approval.comment" }
+func (AskOwner) Action() string           { return "approval.question" }
+func (AssignRequest) Action() string      { return "approval.assign" }
+func (RemindRequest) Action() string      { return "approval.remind" }
+func (EscalateRequest) Action() string    { return "approval.escalate" }
 func (RevokeToken) Action() string        { return "token.revoke" }
 func (SuspendToken) Action() string       { return "token.suspend" }
 func (ResumeToken) Action() string        { return "token.resume" }
@@ -170,6 +260,38 @@ func (DeleteToken) Action() string        { return "token.delete" }
 func (OpenRequest) Action() string        { return "approval.request" }
 func (Approve) Action() string            { return "approval.approve" }
 func (Deny) Action() string               { return "approval.deny" }
+
+// Pair is the organization and the token that a command on what holds between
+// them is about; empty for others.
+func Pair(c Command) (organization, token string) {
+	switch c := c.(type) {
+	case RevokeToken:
+		return c.Organization, c.Token
+	case SuspendToken:
+		return c.Organization, c.Token
+	case ResumeToken:
+		return c.Organization, c.Token
+	case Approve:
+		return c.Organization, c.Token
+	case Deny:
+		return c.Organization, c.Token
+	case AskAgain:
+		return c.Organization, c.Token
+	case WithdrawRequest:
+		return c.Organization, c.Token
+	case CommentRequest:
+		return c.Organization, c.Token
+	case AskOwner:
+		return c.Organization, c.Token
+	case AssignRequest:
+		return c.Organization, c.Token
+	case RemindRequest:
+		return c.Organization, c.Token
+	case EscalateRequest:
+		return c.Organization, c.Token
+	}
+	return "", ""
+}
 
 // Result is what a command made or changed; the members that do not apply are
 // nil. Rows are as they stand after the change.

@@ -43,7 +43,34 @@ type Conflict struct {
 	// Token and Approval are the present state, where there is one.
 	Token    *TokenRow
 	Approval *ApprovalRow
+	// Differences are what changed since the version that was reviewed.
+	Differences []Difference
 }
+
+// Difference is one thing that changed. Grants are told permission by
+// permission, as "repo.write on organization acme": one that was added has
+// nothing reviewed, one that was taken away has nothing present.
+type Difference struct {
+	Field    string `json:"field"` // grants, kind, expires_at, state
+	Reviewed string `json:"reviewed,omitempty"`
+	Present  string `json:"present,omitempty"`
+}
+
+// String tells it in a sentence.
+func (d Difference) String() string {
+	switch {
+	case d.Reviewed == "":
+		return d.Field + ": " + d.Present + " was added"
+	case d.Present == "":
+		return d.Field + ": " + d.Reviewed + " was taken away"
+	}
+	return d.Field + ": " + d.Reviewed + " became " + d.Present
+}
+
+// Forbidden says that this actor may not do this, though another might.
+type Forbidden struct{ Problem string }
+
+func (e *Forbidden) Error() string { return e.Problem }
 
 func (e *Conflict) Error() string { return e.Problem }
 

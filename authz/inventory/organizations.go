@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // DefaultPolicy is the token policy of a new organization.
 const DefaultPolicy = "allow_user_access_tokens"
 
-var roles = map[string]bool{"admin": true, "write": true, "contributor": true, "read": true, "no_access": true}
+var roles = map[string]bool{"admin": true, "reviewer": true, "write": true, "contributor": true, "read": true, "no_access": true}
 
 func (r *rules) checkPolicy(field, policy string) error {
 	if !r.policies.HasPolicy(policy) {
@@ -23,28 +24,6 @@ func (r *rules) checkPolicy(field, policy string) error {
 func checkEnforcement(e string) error {
 	if e != authz.Enforce && e != authz.Observe {
 		return &Invalid{"enforcement", fmt.Sprintf("%q is neither enforce nor observe", e)}
-	}
-	return nil
-}
-
-// checkSettings checks the settings that the base bundle reads; others are an
-// operator's own.
-func checkSettings(settings map[string]any) error {
-	for _, key := range []string{"max_token_age_days", "max_token_lifetime_days"} {
-		v, ok := settings[key]
-		if !ok {
-			continue
-		}
-		days, ok := v.(float64)
-		if n, isInt := v.(int); isInt {
-			days, ok = float64(n), true
-		}
-		if !ok || days < 0 || days != float64(int(days)) || days > 36500 {
-			return &Invalid{"settings." + key, "must be a whole number of days, 0 for no limit"}
-		}
-	}
-	if v, ok := settings["public_read"]; ok && v != "anonymous" && v != "refuse" {
-		return &Invalid{"settings.public_read", "must be anonymous or refuse"}
 	}
 	return nil
 }
@@ -116,7 +95,13 @@ func (r *rules) setPolicy(c SetPolicy) error {
 		details["enforcement"] = c.Enforcement
 	}
 	r.change.Subject.OrganizationID = o.ID
-	if o.TokenPolicy == before.TokenPolicy && o.NextTokenPolicy == before.NextTokenPolicy && o.Enforcement == before.Enforcement && o.EnforceAt.Equal(before.EnforceAt) {
+	if c.Existing != nil {
+		if details["existing_tokens"], err = r.existing(&o, c.Existing); err != nil {
+			return err
+		}
+	}
+	same := o.TokenPolicy == before.TokenPolicy && o.NextTokenPolicy == before.NextTokenPolicy && o.Enforcement == before.Enforcement && o.EnforceAt.Equal(before.EnforceAt)
+	if same && len(r.change.Records.Requests)+len(r.change.Records.Authorizations) == 0 {
 		return nil
 	}
 	o.Version++
@@ -169,6 +154,15 @@ func (r *rules) deleteOrganization(c DeleteOrganization) error {
 	o := *before
 	o.Deleted, o.Version = true, o.Version+1
 	r.change.Records.Organizations = append(r.change.Records.Organizations, &o)
+	requests, err := r.RequestsOn(o.ID)
+	if err != nil {
+		return err
+	}
+	for _, q := range requests {
+		if err := r.closeRequest(q.TokenID, o.ID, authz.RequestWithdrawn, "", "the organization was deleted"); err != nil {
+			return err
+		}
+	}
 	r.audit(o.ID, "", map[string]any{"name": o.Name})
 	return nil
 }
@@ -218,7 +212,7 @@ func (r *rules) addMember(c AddMember) error {
 	case c.Type != "user" && c.Type != "service_account":
 		return &Invalid{"type", fmt.Sprintf("%q is neither user nor service_account", c.Type)}
 	case !roles[c.Role]:
-		return &Invalid{"role", fmt.Sprintf("%q is none of admin, write, contributor, read, no_access", c.Role)}
+		return &Invalid{"role", fmt.Sprintf("%q is none of admin, reviewer, write, contributor, read, no_access", c.Role)}
 	case c.Email != "" && (!strings.Contains(c.Email, "@") || strings.ContainsAny(c.Email, " \r\n\t,;<>") || len(c.Email) > 254):
 		return &Invalid{"email", "is no address"}
 	}
@@ -252,9 +246,32 @@ func (r *rules) addMember(c AddMember) error {
 	if n := len(periods); n > 0 && !since.After(periods[n-1].Since) {
 		since = periods[n-1].Since.Add(time.Millisecond) // two changes within one tick keep their order
 	}
-	r.change.Records.Periods = append(r.change.Records.Periods, &Period{OrganizationID: o.ID, UserID: u.ID, Role: c.Role, Since: since})
+	next := &Period{OrganizationID: o.ID, UserID: u.ID, Role: c.Role, Since: since}
+	r.change.Records.Periods = append(r.change.Records.Periods, next)
 	r.audit(o.ID, "", details)
-	return nil
+	return r.roleChanged(o, u, periods, next, details)
+}
+
+// roleChanged opens what tokens have to ask for after a change of their owner's
+// role: those of who comes (back), and those that were exempt while their
+// owner was an administrator.
+func (r *rules) roleChanged(o *Organization, u *User, before []*Period, next *Period, details map[string]any) error {
+	was := present(before)
+	if was != nil && was.Role != "admin" {
+		return nil
+	}
+	history := slices.Clone(before)
+	if was != nil {
+		ended := *was
+		ended.Until = r.now
+		history[len(history)-1] = &ended
+	}
+	r.history[[2]string{o.ID, u.ID}] = append(history, next)
+	opened, err := r.openForMember(o, u.ID, "member")
+	if opened > 0 {
+		details["requests"] = opened
+	}
+	return err
 }
 
 // removeMember ends a membership. The approvals of the user's tokens end with
@@ -296,7 +313,7 @@ func (r *rules) removeMember(c RemoveMember) error {
 			copied := *a
 			copied.State, copied.Grants, copied.ExpiresAt = authz.StateNone, nil, time.Time{}
 			copied.ChangedAt, copied.ChangedBy = r.now, r.actor.Name
-			r.change.Records.Authorizations = append(r.change.Records.Authorizations, &copied)
+			r.putAuthorization(&copied)
 			reset++
 		}
 		if err := r.closeRequest(t.ID, o.ID, authz.RequestWithdrawn, "", ""); err != nil {

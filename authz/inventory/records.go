@@ -19,6 +19,8 @@ type Organization struct {
 	CreatedAt       time.Time
 	Version         int64
 	Deleted         bool
+	// Aliases are the names that it had before: they still lead to it.
+	Aliases []string
 }
 
 // Policies returns the policy in force at a time and the one that follows, if
@@ -62,6 +64,32 @@ type Token struct {
 	Disabled    bool
 	Deleted     bool // a tombstone: unknown to requests, kept for its authorizations
 	Version     int64
+	// Former are the secrets that it had before, newest first.
+	Former []Former
+}
+
+// Former is a secret that a token had before it was rotated.
+type Former struct {
+	Digest authz.Digest `json:"digest"`
+	// At is when it was rotated away, and Until the end of the overlap: from
+	// then on it is not accepted, and using it is reported.
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+	// ReusedAt is when its use after the overlap was last reported.
+	ReusedAt time.Time `json:"reused_at,omitzero"`
+}
+
+// TokenVersion is what a token was at an earlier version: what a reviewer who
+// saw that one has seen.
+type TokenVersion struct {
+	TokenID   string
+	Version   int64
+	Kind      string
+	Grants    []authz.Grant
+	ExpiresAt time.Time
+	// ChangedAt and ChangedBy say when the version ended, and by whom.
+	ChangedAt time.Time
+	ChangedBy string
 }
 
 // On returns the grants that reach an organization.
@@ -100,6 +128,72 @@ type Request struct {
 	DecidedBy               string
 	Decision                string
 	Comment                 string
+	OwnerID                 string // of the token
+	Purpose                 string // as the owner gave it with this request
+	Assignee                string // the name of who is to decide
+	Review
+}
+
+// Review is what reviewers and owner have done about a request.
+type Review struct {
+	// Version is the token's when the request was opened or last refreshed.
+	Version int64 `json:"version,omitempty"`
+	// Escalated requests are for administrators: a reviewer decides no more.
+	Escalated bool `json:"escalated,omitempty"`
+	// WaitsForOwner: the owner was asked something and has not answered.
+	WaitsForOwner bool      `json:"waits_for_owner,omitempty"`
+	RemindedAt    time.Time `json:"reminded_at,omitzero"`
+	// ByOwner: the owner withdrew it.
+	ByOwner        bool            `json:"by_owner,omitempty"`
+	Votes          []Vote          `json:"votes,omitempty"`
+	Notes          []Note          `json:"notes,omitempty"`
+	Recommendation *Recommendation `json:"recommendation,omitempty"`
+}
+
+// Vote is one person's approval where the organization asks for two.
+type Vote struct {
+	// Person identifies who voted; Name is how the audit shows them.
+	Person string    `json:"person"`
+	Name   string    `json:"name"`
+	At     time.Time `json:"at"`
+	// Grants, Until and Expires are what was agreed to: the grants, the
+	// approval's end, and the token's own end as it was reviewed.
+	Grants  []authz.Grant `json:"grants"`
+	Until   time.Time     `json:"until,omitzero"`
+	Expires time.Time     `json:"expires,omitzero"`
+	Comment string        `json:"comment,omitempty"`
+}
+
+// Note is an entry of a request's thread.
+type Note struct {
+	At   time.Time `json:"at"`
+	By   string    `json:"by"`
+	Kind string    `json:"kind"` // comment, question, answer, purpose, assigned, reminded, escalated, changed
+	Text string    `json:"text,omitempty"`
+}
+
+// Actions that a recommendation proposes.
+const (
+	RecommendApprove  = "approve"
+	RecommendDeny     = "deny"
+	RecommendEscalate = "escalate"
+)
+
+// Recommendation is what the review rules of the bundle say of a request.
+type Recommendation struct {
+	Action  string                 `json:"action"` // approve, deny, escalate
+	Reasons []RecommendationReason `json:"reasons"`
+	// UntilDays is how long an approval is proposed to last; 0: no end.
+	UntilDays int       `json:"until_days,omitempty"`
+	Revision  string    `json:"revision"` // of the bundle
+	At        time.Time `json:"at"`
+}
+
+// RecommendationReason is what one rule has to say.
+type RecommendationReason struct {
+	Rule   string `json:"rule"`
+	Action string `json:"action"`
+	Why    string `json:"why"`
 }
 
 // Records are rows of every kind: a snapshot, or what changed since one.
@@ -110,12 +204,18 @@ type Records struct {
 	Tokens         []*Token
 	Authorizations []*Authorization
 	Requests       []*Request
+	// Versions are written only: no snapshot holds them.
+	Versions []*TokenVersion
 }
 
 // Event is something that people may have to be told; it is written to the
 // outbox together with what caused it.
 type Event struct {
-	Kind         string // approval_requested, token_approved, token_denied, token_revoked
+	// Kind is approval_requested, approval_voted, approval_changed,
+	// approval_assigned, approval_reminder, approval_escalated, owner_asked,
+	// token_approved, token_denied, token_revoked, token_suspended,
+	// token_resumed, token_rotated or token_reused.
+	Kind         string
 	Organization string // id
 	Token        string // id
 	Request      string // id
@@ -137,7 +237,10 @@ type AuditEntry struct {
 type Change struct {
 	Records Records
 	Audit   *AuditEntry
-	Events  []Event
+	// Also are the entries of what followed by itself, by another actor: what
+	// the policy decided on a request when it was opened.
+	Also   []*AuditEntry
+	Events []Event
 	// Subject says which rows the command's result shows.
 	Subject Subject
 }
@@ -153,19 +256,36 @@ type Subject struct {
 
 // State is what the rules read. A method returns nil where there is nothing.
 type State interface {
+	// OrganizationByName finds an organization by its name or an alias.
 	OrganizationByName(name string) (*Organization, error)
 	OrganizationByID(id string) (*Organization, error)
 	UserByName(name string) (*User, error)
+	UserByID(id string) (*User, error)
 	// Periods returns the history of a membership, oldest first.
 	Periods(organizationID, userID string) ([]*Period, error)
 	// Members counts the present members of an organization.
 	Members(organizationID string) (int, error)
 	TokenByID(id string) (*Token, error)
 	TokenByDigest(authz.Digest) (*Token, error)
+	// TokenByFormer finds the token that had a secret before it was rotated.
+	TokenByFormer(authz.Digest) (*Token, error)
+	// TokenVersion returns what a token was at a version before the present one.
+	TokenVersion(tokenID string, version int64) (*TokenVersion, error)
 	TokensOf(userID string) ([]*Token, error)
+	// TokensOn lists the tokens whose grants reach an organization; tombstones
+	// may be left out.
+	TokensOn(organizationID string) ([]*Token, error)
+	// LastUsed is when a token was last used on an organization; zero: never.
+	LastUsed(tokenID, organizationID string) (time.Time, error)
 	Authorization(tokenID, organizationID string) (*Authorization, error)
 	// LatestRequest returns the newest approval request of a pair.
 	LatestRequest(tokenID, organizationID string) (*Request, error)
+	// OpenRequests counts the open requests of an owner's tokens.
+	OpenRequests(organizationID, ownerID string) (int, error)
+	// AuthorizationsOn and RequestsOn list those of an organization; of the
+	// requests, the open ones.
+	AuthorizationsOn(organizationID string) ([]*Authorization, error)
+	RequestsOn(organizationID string) ([]*Request, error)
 }
 
 // Policies says which token policies there are: those of the active bundle.

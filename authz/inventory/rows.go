@@ -17,8 +17,10 @@ type OrganizationRow struct {
 	Enforcement     string         `json:"enforcement"`
 	ManagedBy       string         `json:"managed_by,omitempty"`
 	Settings        map[string]any `json:"settings,omitempty"`
-	CreatedAt       time.Time      `json:"created_at"`
-	Version         int64          `json:"version"`
+	// Aliases are names that it had before; they lead to it still.
+	Aliases   []string  `json:"aliases,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	Version   int64     `json:"version"`
 }
 
 // MemberRow is a member of an organization.
@@ -35,22 +37,28 @@ type MemberRow struct {
 // TokenRow is a token as one organization's administrators see it. Where
 // Organization is empty it is the operator's view of the whole token.
 type TokenRow struct {
-	ID            string            `json:"id"`
-	DisplayName   string            `json:"display_name"`
-	Last4         string            `json:"last4"`
-	Kind          string            `json:"kind"`
-	Owner         string            `json:"owner"`
-	Source        string            `json:"source"`
-	Grants        []authz.Grant     `json:"grants,omitempty"`
-	Global        []string          `json:"global,omitempty"`
-	Purpose       string            `json:"purpose,omitempty"`
-	Contact       string            `json:"contact,omitempty"`
-	CreatedAt     time.Time         `json:"created_at"`
-	ExpiresAt     *time.Time        `json:"expires_at,omitempty"`
-	Disabled      bool              `json:"disabled,omitempty"`
-	Version       int64             `json:"version"`
-	Organization  string            `json:"organization,omitempty"`
-	Authorization *AuthorizationRow `json:"authorization,omitempty"`
+	ID          string        `json:"id"`
+	DisplayName string        `json:"display_name"`
+	Last4       string        `json:"last4"`
+	Kind        string        `json:"kind"`
+	Owner       string        `json:"owner"`
+	Source      string        `json:"source"`
+	Grants      []authz.Grant `json:"grants,omitempty"`
+	Global      []string      `json:"global,omitempty"`
+	Purpose     string        `json:"purpose,omitempty"`
+	Contact     string        `json:"contact,omitempty"`
+	CreatedAt   time.Time     `json:"created_at"`
+	ExpiresAt   *time.Time    `json:"expires_at,omitempty"`
+	Disabled    bool          `json:"disabled,omitempty"`
+	// RotatedAt is when its secret was last rotated. The secret before is
+	// accepted until OldSecretUntil; ReusedAt is when one that no longer was
+	// has last been used.
+	RotatedAt      *time.Time        `json:"rotated_at,omitempty"`
+	OldSecretUntil *time.Time        `json:"old_secret_until,omitempty"`
+	ReusedAt       *time.Time        `json:"reused_at,omitempty"`
+	Version        int64             `json:"version"`
+	Organization   string            `json:"organization,omitempty"`
+	Authorization  *AuthorizationRow `json:"authorization,omitempty"`
 	// LastUsedAt is the last request that was allowed: at the organization, or
 	// anywhere.
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
@@ -85,13 +93,49 @@ type ApprovalRow struct {
 	Grants       []authz.Grant `json:"grants"`
 	Purpose      string        `json:"purpose,omitempty"`
 	OpenedAt     time.Time     `json:"opened_at"`
-	OpenedBy     string        `json:"opened_by"` // issue, import, hit, policy
+	OpenedBy     string        `json:"opened_by"` // issue, import, update, hit, policy, member, owner, review
 	DecidedAt    *time.Time    `json:"decided_at,omitempty"`
 	DecidedBy    string        `json:"decided_by,omitempty"`
 	Decision     string        `json:"decision,omitempty"` // approved, denied
 	Comment      string        `json:"comment,omitempty"`
 	// Version is the token's, for the answer to the request.
 	Version int64 `json:"version"`
+	// Group is the same for requests that ask for the same: they can be
+	// reviewed once and decided on together.
+	Group         string `json:"group"`
+	Contact       string `json:"contact,omitempty"`
+	Assignee      string `json:"assignee,omitempty"`
+	Escalated     bool   `json:"escalated,omitempty"`
+	WaitsForOwner bool   `json:"waits_for_owner,omitempty"`
+	// Needs is how many people have to approve: 1, or 2 where the organization
+	// asks for two; Votes are those who have.
+	Needs          int             `json:"needs"`
+	Votes          []Vote          `json:"votes,omitempty"`
+	Notes          []Note          `json:"notes,omitempty"`
+	RemindedAt     *time.Time      `json:"reminded_at,omitempty"`
+	Recommendation *Recommendation `json:"recommendation,omitempty"`
+}
+
+// ApprovalGroup are open requests of an organization that ask for the same.
+type ApprovalGroup struct {
+	Group  string        `json:"group"`
+	Count  int           `json:"count"`
+	Owners int           `json:"owners"`
+	Grants []authz.Grant `json:"grants"`
+	Oldest time.Time     `json:"oldest"`
+	// Recommendations counts what the review rules say of them.
+	Recommendations map[string]int `json:"recommendations,omitempty"`
+	// Requests are the oldest of them, at most 100: as many as one decision takes.
+	Requests []GroupedRequest `json:"requests"`
+}
+
+// GroupedRequest is a request of a group, as it is decided on.
+type GroupedRequest struct {
+	Token       string `json:"token"`
+	Version     int64  `json:"version"`
+	Request     string `json:"request"`
+	DisplayName string `json:"display_name"`
+	Owner       string `json:"owner"`
 }
 
 // AuditRow is an entry of the audit log.
@@ -103,6 +147,16 @@ type AuditRow struct {
 	Organization string         `json:"organization,omitempty"`
 	Token        string         `json:"token,omitempty"`
 	Details      map[string]any `json:"details,omitempty"`
+}
+
+// ApprovalFilter narrows a listing of approval requests; empty members do not.
+type ApprovalFilter struct {
+	Status   string // open, decided, withdrawn; "" or all: any
+	Owner    string
+	Assignee string // a name; "-" for nobody
+	Group    string
+	// Recommendation is approve, deny or escalate.
+	Recommendation string
 }
 
 // Page bounds a listing: at most Limit rows (default 50, at most 1,000) that

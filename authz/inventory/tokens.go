@@ -91,22 +91,13 @@ type tokenFields struct {
 }
 
 func (r *rules) checkToken(f tokenFields) (*User, []authz.Grant, error) {
-	if err := checkText("display_name", f.displayName, 200); err != nil {
+	if err := checkDescription(f.displayName, f.purpose, f.contact); err != nil {
 		return nil, nil, err
-	}
-	if f.displayName == "" {
-		return nil, nil, &Invalid{"display_name", "is missing"}
 	}
 	switch f.kind {
 	case authz.KindRead, authz.KindWrite, authz.KindFineGrained:
 	default:
 		return nil, nil, &Invalid{"kind", fmt.Sprintf("%q is none of read, write, fine-grained", f.kind)}
-	}
-	if err := checkText("purpose", f.purpose, maxText); err != nil {
-		return nil, nil, err
-	}
-	if err := checkText("contact", f.contact, 254); err != nil {
-		return nil, nil, err
 	}
 	if len(f.last4) > 4 {
 		return nil, nil, &Invalid{"last4", "is longer than 4"}
@@ -132,6 +123,9 @@ func (r *rules) issueToken(c IssueToken) error {
 	}
 	if c.Digest == (authz.Digest{}) {
 		return &Invalid{"digest", "is missing"}
+	}
+	if err := r.unusedDigest("digest", c.Digest); err != nil {
+		return err
 	}
 	id, err := newID()
 	if err != nil {
@@ -198,29 +192,39 @@ func (r *rules) importToken(c *ImportToken) error {
 	if c.CreatedAt.After(r.now.Add(time.Minute)) {
 		return &Invalid{"created_at", "lies in the future"}
 	}
-	t, err := r.TokenByDigest(c.Digest)
+	before, err := r.TokenByDigest(c.Digest)
 	if err != nil {
 		return err
 	}
-	if t == nil {
+	if before == nil {
+		if rotated, err := r.TokenByFormer(c.Digest); err != nil {
+			return err
+		} else if rotated != nil {
+			return &Invalid{"sha256", "is that of a secret which a token had before it was rotated"}
+		}
 		id, err := newID()
 		if err != nil {
 			return err
 		}
-		t = &Token{ID: id, Digest: c.Digest, Source: "imported", CreatedAt: wholeSeconds(c.CreatedAt)}
-	} else {
-		if t.OwnerID != u.ID {
-			return &Invalid{"owner", "the token is known and belongs to somebody else"}
-		}
-		copied := *t
-		t = &copied
+		before = &Token{ID: id, Digest: c.Digest, OwnerID: u.ID, Source: "imported", CreatedAt: wholeSeconds(c.CreatedAt)}
+	} else if before.OwnerID != u.ID {
+		return &Invalid{"owner", "the token is known and belongs to somebody else"}
 	}
-	t.DisplayName, t.Last4, t.Kind, t.OwnerID = c.DisplayName, c.Last4, c.Kind, u.ID
+	t := *before
+	t.DisplayName, t.Last4, t.Kind = c.DisplayName, c.Last4, c.Kind
 	t.Grants, t.Global, t.Purpose, t.Contact = grants, c.Global, c.Purpose, c.Contact
 	t.ExpiresAt, t.Deleted = wholeSeconds(c.ExpiresAt), false
+	if before.Version == 0 {
+		t.Version = 1
+		r.change.Records.Tokens = append(r.change.Records.Tokens, &t)
+		return r.openForToken(&t, "import")
+	}
+	if sameDescription(before, &t) {
+		return nil
+	}
 	t.Version++
-	r.change.Records.Tokens = append(r.change.Records.Tokens, t)
-	return r.openForToken(t, "import")
+	r.changeToken(before, &t)
+	return r.afterUpdate(before, &t, "import")
 }
 
 func wholeSeconds(t time.Time) time.Time {
@@ -230,8 +234,14 @@ func wholeSeconds(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-func (r *rules) disable(id string, disabled bool) error {
+func (r *rules) disable(id, comment string, disabled bool) error {
 	before, err := r.token(id)
+	if err == nil && disabled {
+		err = r.notItself(id)
+	}
+	if err == nil {
+		err = checkText("comment", comment, maxText)
+	}
 	if err != nil {
 		return err
 	}
@@ -241,19 +251,22 @@ func (r *rules) disable(id string, disabled bool) error {
 	}
 	t := *before
 	t.Disabled, t.Version = disabled, t.Version+1
-	r.change.Records.Tokens = append(r.change.Records.Tokens, &t)
-	r.audit("", id, nil)
+	r.changeToken(before, &t)
+	r.audit("", id, map[string]any{"comment": comment})
 	return nil
 }
 
 func (r *rules) deleteToken(c DeleteToken) error {
 	before, err := r.token(c.Token)
+	if err == nil {
+		err = r.notItself(c.Token)
+	}
 	if err != nil {
 		return err
 	}
 	t := *before
 	t.Deleted, t.Version = true, t.Version+1
-	r.change.Records.Tokens = append(r.change.Records.Tokens, &t)
+	r.changeToken(before, &t)
 	for _, ns := range namespaces(&t) {
 		if err := r.closeRequest(t.ID, ns, authz.RequestWithdrawn, "", ""); err != nil {
 			return err

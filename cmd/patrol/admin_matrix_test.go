@@ -30,6 +30,9 @@ var (
 	ofMembers   = map[string][]string{acme: {"operator", "admin", "ended"}, globex: {"operator", "admin_elsewhere", "member"}}
 )
 
+// ofOwners are those whose tokens bob has, of whom the target is.
+var ofOwners = both([]string{"operator", "member", "pending", "observed"})
+
 func both(names []string) map[string][]string { return map[string][]string{acme: names, globex: names} }
 
 // row says of an operation who is let through beside the socket, for each
@@ -55,6 +58,11 @@ var matrix = map[string]row{
 	"set-member":       {let: ofWriters, body: func(*bureau, string) any { return map[string]any{"role": "read"} }}, "remove-member": {let: ofWriters},
 	"list-audit": {let: both(operators)}, "list-organization-audit": {let: ofReaders},
 	"list-approvals": {let: ofReaders}, "approve-token": {let: ofReviewers}, "deny-token": {let: ofReviewers},
+	"list-approval-groups": {let: ofReaders}, "comment-request": {let: ofReviewers}, "question-request": {let: ofReviewers}, "assign-request": {let: ofReviewers},
+	"remind-request": {let: ofReviewers}, "escalate-request": {let: ofReviewers},
+	"ask-request": {let: ofOwners}, "answer-request": {let: ofOwners}, "withdraw-request": {let: ofOwners},
+	"change-settings": {let: both(none), body: nonsense}, "rename-organization": {let: both(operators)},
+	"rotate-token": {let: both(operators)}, "update-token": {let: both(operators), body: nonsense},
 	"list-organization-tokens": {let: ofReaders}, "get-organization-token": {let: ofReaders},
 	"revoke-organization-token": {let: ofWriters}, "suspend-organization-token": {let: ofWriters}, "resume-organization-token": {let: ofWriters},
 	"revoke-organization-tokens": {let: ofWriters, body: ids}, "suspend-organization-tokens": {let: ofWriters, body: ids}, "resume-organization-tokens": {let: ofWriters, body: ids},
@@ -73,6 +81,9 @@ var matrix = map[string]row{
 		return map[string]any{"method": "GET", "path": "/api/models/" + o + "/m"}
 	}},
 }
+
+// nonsense is a body that whoever is let through hears of.
+func nonsense(*bureau, string) any { return map[string]any{"no_such_member": 1} }
 
 // Bodies of the bulk operations, on no token: whom the operation is not for is
 // refused before.

@@ -24,6 +24,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/input"
 	"github.com/patrol-authz/patrol/authz/input/protodoc"
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/authz/notify"
@@ -59,6 +60,7 @@ type App struct {
 	wait        sync.WaitGroup
 	failed      chan error
 	digester    *credential.Digester
+	reuses      *reuses
 	stop        context.CancelFunc
 	auditKey    ed25519.PrivateKey
 	lock        *os.File
@@ -100,6 +102,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.wait.Add(2)
 	go a.tend(background)
 	go a.keepSigning(background)
+	a.wait.Go(func() { a.reuses.run(background) })
 	return nil
 }
 
@@ -206,9 +209,13 @@ func (a *App) dropIn(ctx, background context.Context) (extauthz.Responder, error
 }
 
 func (a *App) decisions(responder extauthz.Responder) {
+	a.reuses = newReuses(func(ctx context.Context, c inventory.Command) error {
+		_, err := (&commands{a}).Do(ctx, inventory.Actor{Kind: "system", Name: "patrol"}, c)
+		return err
+	}, a.Log, a.Clock)
 	a.Pipeline = decide.New(decide.Options{
 		Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
-		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
+		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, a.reuses, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
 		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
 		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
 	})

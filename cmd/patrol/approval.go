@@ -19,15 +19,30 @@ import (
 
 // ApprovalCmd holds the commands on approval requests.
 type ApprovalCmd struct {
-	List    ApprovalListCmd    `cmd:"" help:"List approval requests, oldest first."`
-	Approve ApprovalApproveCmd `cmd:"" help:"Approve a token as you reviewed it."`
-	Deny    ApprovalDenyCmd    `cmd:"" help:"Deny a token, or take an approval back."`
+	List         ApprovalListCmd         `cmd:"" help:"List approval requests, oldest first."`
+	Show         ApprovalShowCmd         `cmd:"" help:"Show the latest request on a token, with what was said about it."`
+	Groups       ApprovalGroupsCmd       `cmd:"" help:"Group the open requests by what they ask for."`
+	Approve      ApprovalApproveCmd      `cmd:"" help:"Approve a token as you reviewed it."`
+	Deny         ApprovalDenyCmd         `cmd:"" help:"Deny a token, or take an approval back."`
+	ApproveGroup ApprovalApproveGroupCmd `cmd:"" help:"Approve the requests of a group."`
+	DenyGroup    ApprovalDenyGroupCmd    `cmd:"" help:"Deny the requests of a group."`
+	Comment      ApprovalCommentCmd      `cmd:"" help:"Comment on an open request."`
+	Question     ApprovalQuestionCmd     `cmd:"" help:"Ask the owner something about an open request."`
+	Assign       ApprovalAssignCmd       `cmd:"" help:"Say who is to decide an open request."`
+	Remind       ApprovalRemindCmd       `cmd:"" help:"Remind whoever is to decide an open request."`
+	Escalate     ApprovalEscalateCmd     `cmd:"" help:"Leave an open request to administrators."`
+	Ask          ApprovalAskCmd          `cmd:"" help:"Ask for an approval with a purpose: for the owner."`
+	Withdraw     ApprovalWithdrawCmd     `cmd:"" help:"Take an open request back: for the owner."`
 }
 
 // ApprovalListCmd lists approval requests.
 type ApprovalListCmd struct {
 	Organization string `arg:"" help:"The organization."`
 	Status       string `help:"open, decided, withdrawn or all." enum:"open,decided,withdrawn,all" default:"open"`
+	Owner        string `help:"Only on this user's tokens." placeholder:"USER"`
+	Assignee     string `help:"Only those that this user is to decide; - for nobody." placeholder:"USER"`
+	Group        string `help:"Only those of a group." placeholder:"GROUP"`
+	Recommended  string `help:"Only what the review rules say this of: approve, deny or escalate." placeholder:"ACTION"`
 }
 
 // Help gives an example.
@@ -39,15 +54,17 @@ func (c *ApprovalListCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	rows, err := cl.Approvals(ctx, c.Organization, c.Status)
+	rows, err := cl.FindApprovals(ctx, c.Organization, inventory.ApprovalFilter{
+		Status: c.Status, Owner: c.Owner, Assignee: c.Assignee, Group: c.Group, Recommendation: c.Recommended,
+	})
 	return list(cli, rows, err, "Nothing waits for a decision.", func(t *table, rows []inventory.ApprovalRow) {
-		t.row("TOKEN", "VERSION", "NAME", "OWNER", "STATE", "OPENED", "ASKS FOR", "PURPOSE")
+		t.row("TOKEN", "VERSION", "NAME", "OWNER", "STATE", "OPENED", "RECOMMENDED", "ASKS FOR", "PURPOSE")
 		for _, r := range rows {
-			state := r.State
-			if r.Decision != "" {
-				state = r.Decision
+			recommended := ""
+			if r.Recommendation != nil {
+				recommended = r.Recommendation.Action
 			}
-			t.row(r.Token, r.Version, r.DisplayName, r.Owner, state, relative(&r.OpenedAt), dash(permissions(r.Grants)), dash(r.Purpose))
+			t.row(r.Token, r.Version, r.DisplayName, r.Owner, stateOf(&r), relative(&r.OpenedAt), dash(recommended), dash(permissions(r.Grants)), dash(r.Purpose))
 		}
 	})
 }

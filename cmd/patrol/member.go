@@ -19,7 +19,7 @@ type MemberCmd struct {
 type MemberAddCmd struct {
 	Organization string `arg:"" help:"The organization."`
 	User         string `arg:"" help:"The user; made if unknown."`
-	Role         string `help:"admin, write, contributor, read or no_access." enum:"admin,write,contributor,read,no_access" default:"read"`
+	Role         string `help:"admin, reviewer, write, contributor, read or no_access." enum:"admin,reviewer,write,contributor,read,no_access" default:"read"`
 	Type         string `help:"user or service_account." enum:"user,service_account" default:"user"`
 	Email        string `help:"Address for mail." placeholder:"ADDRESS"`
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"strings"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
@@ -14,6 +17,8 @@ type OrgCmd struct {
 	List   OrgListCmd   `cmd:"" help:"List organizations."`
 	Show   OrgShowCmd   `cmd:"" help:"Show an organization."`
 	Policy OrgPolicyCmd `cmd:"" help:"Change the token policy, now or at a date."`
+	Set    OrgSetCmd    `cmd:"" help:"Change settings."`
+	Rename OrgRenameCmd `cmd:"" help:"Give an organization another name."`
 	Delete OrgDeleteCmd `cmd:"" help:"Delete an organization that has no members."`
 }
 
@@ -103,12 +108,17 @@ type OrgPolicyCmd struct {
 	Observe   bool   `help:"Only observe: count what would be refused, and refuse nothing." xor:"mode"`
 	Enforce   bool   `help:"Enforce." xor:"mode"`
 	Version   int64  `help:"The version that you looked at; refused if the organization changed since. Default: not checked." placeholder:"N"`
+
+	Existing      string `help:"What becomes of the tokens that are there, with a policy that asks for approvals: ask (a request for each, now) or approve_used_within. By default each asks at its next use." placeholder:"MODE"`
+	UsedWithin    string `help:"With --existing approve_used_within: how long ago they may last have been used." placeholder:"SPAN"`
+	ExistingUntil string `help:"With --existing approve_used_within: until when they are approved." placeholder:"END"`
 }
 
 // Help gives examples.
 func (*OrgPolicyCmd) Help() string {
 	return example(
 		"patrol org policy acme require_administrator_approval --enforce-at 30d",
+		"patrol org policy acme require_administrator_approval --existing approve_used_within --used-within 30d --existing-until 90d",
 		"patrol org policy acme --observe",
 		"patrol org policy acme --clear-next",
 	)
@@ -127,6 +137,9 @@ func (c *OrgPolicyCmd) Run(ctx context.Context, cli *CLI) error {
 	if c.Enforce {
 		in.Enforcement = authz.Enforce
 	}
+	if in.ExistingTokens, err = c.existing(); err != nil {
+		return err
+	}
 	if in == (admin.PolicyChange{}) {
 		return usagef("there is nothing to change: name a POLICY, --observe, --enforce or --clear-next")
 	}
@@ -136,6 +149,24 @@ func (c *OrgPolicyCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	row, err := cl.SetTokenPolicy(ctx, c.Name, in, c.Version)
 	return show(cli, row, err, showOrganization)
+}
+
+func (c *OrgPolicyCmd) existing() (*admin.ExistingTokens, error) {
+	if c.Existing == "" {
+		if c.UsedWithin != "" || c.ExistingUntil != "" {
+			return nil, usagef("--used-within and --existing-until go with --existing approve_used_within")
+		}
+		return nil, nil
+	}
+	span, err := spanOf("--used-within", c.UsedWithin)
+	if err != nil {
+		return nil, err
+	}
+	until, err := endOf("--existing-until", c.ExistingUntil)
+	if err != nil {
+		return nil, err
+	}
+	return &admin.ExistingTokens{Mode: c.Existing, Days: int(span / (24 * time.Hour)), Until: until}, nil
 }
 
 func organizations(t *table, rows []inventory.OrganizationRow) {
@@ -152,6 +183,13 @@ func showOrganization(t *table, r *inventory.OrganizationRow) {
 		t.row("next", r.NextTokenPolicy+" from "+moment(r.EnforceAt))
 	}
 	t.row("enforcement", r.Enforcement)
+	if len(r.Aliases) > 0 {
+		t.row("before", strings.Join(r.Aliases, ", "))
+	}
+	if len(r.Settings) > 0 {
+		text, _ := json.Marshal(r.Settings) // it came as JSON
+		t.row("settings", string(text))
+	}
 	t.row("created", moment(&r.CreatedAt))
 	t.row("version", r.Version)
 }

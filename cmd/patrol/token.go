@@ -15,6 +15,8 @@ type TokenCmd struct {
 	List       TokenListCmd       `cmd:"" help:"List the tokens that reach an organization, or all."`
 	Show       TokenShowCmd       `cmd:"" help:"Show a token."`
 	Import     TokenImportCmd     `cmd:"" help:"Import tokens by the SHA-256 of their secrets, all or none."`
+	Update     TokenUpdateCmd     `cmd:"" help:"Change what a token is."`
+	Rotate     TokenRotateCmd     `cmd:"" help:"Give a token another secret under the same id."`
 	Revoke     TokenRevokeCmd     `cmd:"" help:"End a token's access to an organization for ever."`
 	Suspend    TokenSuspendCmd    `cmd:"" help:"Stop a token's access to an organization until it is resumed."`
 	Resume     TokenResumeCmd     `cmd:"" help:"Let a suspended token go on."`
@@ -183,6 +185,15 @@ func showToken(t *table, row *inventory.TokenRow) {
 	}
 	if row.Contact != "" {
 		t.row("contact", row.Contact)
+	}
+	if row.RotatedAt != nil {
+		t.row("rotated", moment(row.RotatedAt))
+	}
+	if row.OldSecretUntil != nil {
+		t.row("old secret until", moment(row.OldSecretUntil))
+	}
+	if row.ReusedAt != nil {
+		t.row("old secret used", moment(row.ReusedAt))
 	}
 	for _, g := range row.Grants {
 		t.row("may", strings.Join(g.Permissions, ", ")+" on "+g.Entity.Type+" "+g.Entity.Name)

@@ -34,7 +34,10 @@ type builder struct {
 	count   int
 	recent  map[loaded]uint32
 	periods []*inventory.Period // of the membership that is being read
-	redo    map[uint32]bool     // rows of access whose effective grants are to be made again
+	formers map[authz.Digest]former
+	// formersOwn: the map is this change's own.
+	formersOwn bool
+	redo       map[uint32]bool // rows of access whose effective grants are to be made again
 }
 
 func (f *Follower) builder(from *Snapshot, in *shared, fresh bool) *builder {
@@ -47,7 +50,7 @@ func (f *Follower) builder(from *Snapshot, in *shared, fresh bool) *builder {
 		users:            from.users.edit(&in.users, fresh), userByID: from.userByID.change(fresh),
 		members: from.members.edit(&in.members, fresh), memberByPair: from.memberByPair.change(fresh),
 		grants: from.grants.edit(&in.grants.free, fresh), globals: from.globals.edit(&in.globals.free, fresh),
-		count: from.count, redo: map[uint32]bool{},
+		count: from.count, redo: map[uint32]bool{}, formers: from.formers,
 	}
 	if fresh {
 		b.recent = map[loaded]uint32{}
@@ -74,7 +77,7 @@ func (b *builder) done(change int64, asOf time.Time) (*Snapshot, error) {
 		b.in.grants.release(&b.grants, n)
 	}
 	return &Snapshot{
-		change: change, asOf: asOf, count: b.count, words: b.in.words,
+		change: change, asOf: asOf, count: b.count, words: b.in.words, formers: b.formers,
 		tokens: b.tokens.done(), byDigest: b.byDigest.done(), byID: b.byID.done(), access: b.access.done(), byPair: b.byPair.done(),
 		organizations: b.organizations.done(), organizationByName: b.organizationByName.done(), organizationByID: b.organizationByID.done(),
 		users: b.users.done(), userByID: b.userByID.done(), members: b.members.done(), memberByPair: b.memberByPair.done(),

@@ -30,8 +30,10 @@ func (b *builder) Organization(o *inventory.Organization) error {
 	n := b.organization(o.ID)
 	row := b.organizations.write(n)
 	if row.org != nil {
-		b.organizationByName.drop(hashText(row.org.Name), n)
-		row.org = nil
+		for _, name := range append([]string{row.org.Name}, row.aliases...) {
+			b.organizationByName.drop(hashText(name), n)
+		}
+		row.org, row.aliases = nil, nil
 	}
 	if o.Deleted {
 		return nil
@@ -48,8 +50,10 @@ func (b *builder) Organization(o *inventory.Organization) error {
 		after.Frozen = b.freezeOrganization(&after)
 		made.After = &after
 	}
-	row.org = made
-	b.organizationByName.add(hashText(o.Name), n)
+	row.org, row.aliases = made, o.Aliases
+	for _, name := range append([]string{o.Name}, o.Aliases...) {
+		b.organizationByName.add(hashText(name), n)
+	}
 	return nil
 }
 

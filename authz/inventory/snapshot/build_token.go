@@ -57,6 +57,7 @@ func (b *builder) Token(t *inventory.Token) error {
 		return fmt.Errorf("the token %s: %w", t.ID, err)
 	}
 	b.count++
+	b.former(t)
 	if b.indexed {
 		b.byDigest.add(hashDigest(&t.Digest), n)
 	}

@@ -62,8 +62,9 @@ const (
 // organizationRow stays when the organization goes, since rows of access are
 // about it.
 type organizationRow struct {
-	id  string
-	org *authz.Organization
+	id      string
+	org     *authz.Organization
+	aliases []string // names that it had before
 }
 
 // memberRow is a user's membership in an organization.

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ type Snapshot struct {
 
 	grants  rows[*authz.GrantSet]
 	globals rows[[]string]
+	formers map[authz.Digest]former
 }
 
 // noGrants is what a fine-grained token with no grants may do.
@@ -72,7 +74,7 @@ func (s *Snapshot) fill(n uint32, row *tokenRow, t *authz.Token) {
 	}
 }
 
-// Organization returns an organization or user namespace by name, or nil.
+// Organization returns an organization or user namespace by its name or alias, or nil.
 func (s *Snapshot) Organization(name string) *authz.Organization {
 	if name == "" {
 		return nil
@@ -83,8 +85,8 @@ func (s *Snapshot) Organization(name string) *authz.Organization {
 		if n == 0 {
 			return nil
 		}
-		if o := s.organizations.at(n).org; o != nil && o.Name == name {
-			return o
+		if row := s.organizations.at(n); row.org != nil && (row.org.Name == name || slices.Contains(row.aliases, name)) {
+			return row.org
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 // part of an import. What it was asked for and did not find is not there.
 type ahead struct {
 	digests map[authz.Digest]*inventory.Token // nil: read one by one
+	former  map[authz.Digest]bool             // of these, those that were rotated away
 	// minted says that a token that no question gave was made by the command
 	// itself, and has nothing yet: rules know ids from questions only, where
 	// the command names none.
@@ -28,6 +29,12 @@ func (a *ahead) token(d authz.Digest) (*inventory.Token, bool) {
 	}
 	t, ok := a.digests[d]
 	return t, ok
+}
+
+// neverFormer says whether it is known that no token had a secret before.
+func (a *ahead) neverFormer(d authz.Digest) bool {
+	_, asked := a.token(d)
+	return asked && !a.former[d]
 }
 
 func (a *ahead) has(s *state, tokenID, organizationID string) bool {
@@ -51,9 +58,12 @@ func (a *ahead) request(s *state, tokenID, organizationID string) (*inventory.Re
 // most is how many values one question names.
 const most = 256
 
+// former is a row of former_digests.
+type former struct{ Digest []byte }
+
 // readDigests reads the tokens of some digests, and what was decided on them.
 func (s *state) readDigests(digests []authz.Digest) error {
-	a := &ahead{digests: make(map[authz.Digest]*inventory.Token, len(digests)), minted: true}
+	a := &ahead{digests: make(map[authz.Digest]*inventory.Token, len(digests)), former: map[authz.Digest]bool{}, minted: true}
 	var tokens []*inventory.Token
 	for part := range slices.Chunk(digests, most) {
 		values := make([][]byte, len(part))
@@ -69,6 +79,14 @@ func (s *state) readDigests(digests []authz.Digest) error {
 			a.digests[t.Digest] = t
 		}
 		tokens = append(tokens, found...)
+		where, args = in("f.digest", values, nil)
+		err = db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *former) error {
+			a.former[authz.Digest(f.Digest)] = true
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return s.readDecisions(a, tokens)
 }

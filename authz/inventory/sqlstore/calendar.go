@@ -95,7 +95,7 @@ func (s *Store) Concerned(ctx context.Context, organizationID, tokenID string) (
 		if c.Token, err = s.tokenRow(st, o, tokenID); err != nil {
 			return err
 		}
-		u, err := st.userByID(t.OwnerID)
+		u, err := st.UserByID(t.OwnerID)
 		if err != nil {
 			return err
 		}

@@ -19,6 +19,9 @@ func organizationOf(o *db.Organization) (*inventory.Organization, error) {
 		EnforceAt: fromMillis(o.EnforceAt), Enforcement: o.Enforcement, ManagedBy: o.ManagedBy, CreatedAt: fromMillis(o.CreatedAt),
 		Version: o.Version, Deleted: o.Deleted,
 	}
+	if err := decode("aliases", o.Aliases, &out.Aliases); err != nil {
+		return nil, err
+	}
 	return out, decode("settings", o.Settings, &out.Settings)
 }
 
@@ -42,6 +45,9 @@ func tokenOf(t *db.Token) (*inventory.Token, error) {
 	if err := decode("grants", t.Grants, &out.Grants); err != nil {
 		return nil, err
 	}
+	if err := decode("former", t.Former, &out.Former); err != nil {
+		return nil, err
+	}
 	return out, decode("global", t.Global, &out.Global)
 }
 
@@ -57,8 +63,19 @@ func requestOf(q *db.Request) (*inventory.Request, error) {
 	out := &inventory.Request{
 		ID: q.ID, TokenID: q.TokenID, OrganizationID: q.OrganizationID, Round: int(q.Round), State: q.State, OpenedAt: fromMillis(q.OpenedAt),
 		OpenedBy: q.OpenedBy, DecidedAt: fromMillis(q.DecidedAt), DecidedBy: q.DecidedBy, Decision: q.Decision, Comment: q.Comment,
+		OwnerID: q.OwnerID, Purpose: q.Purpose, Assignee: q.Assignee,
+	}
+	if err := decode("review", q.Review, &out.Review); err != nil {
+		return nil, err
 	}
 	return out, decode("grants", q.Grants, &out.Grants)
+}
+
+func tokenVersionOf(v *db.TokenVersion) (*inventory.TokenVersion, error) {
+	out := &inventory.TokenVersion{
+		TokenID: v.TokenID, Version: v.Version, Kind: v.Kind, ExpiresAt: fromMillis(v.ExpiresAt), ChangedAt: fromMillis(v.ChangedAt), ChangedBy: v.ChangedBy,
+	}
+	return out, decode("grants", v.Grants, &out.Grants)
 }
 
 // encode writes a column that holds JSON.

@@ -89,13 +89,8 @@ func (s *Store) explain(st *state, c inventory.Command, err error) error {
 	if !ok {
 		return err
 	}
-	var org, token string
-	switch c := c.(type) {
-	case inventory.Approve:
-		org, token = c.Organization, c.Token
-	case inventory.Deny:
-		org, token = c.Organization, c.Token
-	default:
+	org, token := inventory.Pair(c)
+	if token == "" {
 		return err
 	}
 	o, _ := st.OrganizationByName(inventory.Fold(org))

@@ -118,7 +118,13 @@ func (l *loader) tokens(into inventory.Loading) error {
 		}
 		var rest string
 		t.ID, rest, _ = strings.Cut(own, separator)
-		t.DisplayName, t.Last4, _ = strings.Cut(rest, separator)
+		t.DisplayName, rest, _ = strings.Cut(rest, separator)
+		var former string
+		t.Last4, former, _ = strings.Cut(rest, separator)
+		t.Former = nil
+		if err := decode("former", former, &t.Former); err != nil {
+			return fmt.Errorf("the token %s: %w", t.ID, err)
+		}
 		if len(digest) != len(t.Digest) {
 			return fmt.Errorf("the token %s has a digest of %d bytes", t.ID, len(digest))
 		}
@@ -131,7 +137,7 @@ func (l *loader) tokens(into inventory.Loading) error {
 		t.CreatedAt, t.ExpiresAt = fromMillis(created), fromMillis(expires)
 		return into.Token(&t)
 	}
-	return l.each(scan, `SELECT id || $1 || display_name || $1 || last4, owner_id || $1 || kind || $1 || source || $1 || grants || $1 || global,
+	return l.each(scan, `SELECT id || $1 || display_name || $1 || last4 || $1 || former, owner_id || $1 || kind || $1 || source || $1 || grants || $1 || global,
 		digest, created_at, expires_at, disabled, version FROM tokens WHERE NOT deleted`, separator)
 }
 

@@ -1,10 +1,8 @@
 package sqlstore
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,69 +107,6 @@ func (s *Store) Token(ctx context.Context, organization, id string) (row *invent
 		return st.decorate(o, rows)
 	})
 	return row, err
-}
-
-// Approvals lists approval requests, oldest first: those in a state (open,
-// decided, withdrawn), or all.
-func (s *Store) Approvals(ctx context.Context, organization, status string, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error) {
-	err = s.reading(ctx, func(st *state) error {
-		o, err := named(st, organization)
-		if err != nil {
-			return err
-		}
-		list, err := requestsPage(st, o, status, p)
-		if err != nil {
-			return err
-		}
-		tokens, err := st.tokensOf(list)
-		if err != nil {
-			return err
-		}
-		for i, q := range list {
-			if i == limit(p) {
-				last := list[i-1]
-				next = strconv.FormatInt(millis(last.OpenedAt), 10) + "." + last.ID
-				break
-			}
-			row := &inventory.TokenRow{ID: q.TokenID}
-			if t := tokens[q.TokenID]; t != nil {
-				if seen, err := s.row(st, o, t); err != nil {
-					return err
-				} else if seen != nil {
-					row = seen
-				}
-			}
-			rows = append(rows, *s.approvalRow(o, q, row))
-		}
-		return nil
-	})
-	return rows, next, err
-}
-
-// requestsPage reads the next requests: those in one state, or in any, each by
-// its part of the index.
-func requestsPage(st *state, o *inventory.Organization, status string, p inventory.Page) ([]*inventory.Request, error) {
-	after, id, err := approvalCursor(p.Cursor)
-	if err != nil {
-		return nil, err
-	}
-	states := []string{status}
-	if status == "" || status == "all" {
-		states = []string{authz.RequestOpen, authz.RequestDecided, authz.RequestWithdrawn}
-	}
-	var list []*inventory.Request
-	for _, state := range states {
-		found, err := st.RequestsInStatePage(st.ctx, db.RequestsInStatePageParams{OrganizationID: o.ID, State: state, OpenedAt: after, ID: id, Size: beyond(p)})
-		more, err := all(found, err, requestOf)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, more...)
-	}
-	slices.SortFunc(list, func(a, b *inventory.Request) int {
-		return cmp.Or(a.OpenedAt.Compare(b.OpenedAt), strings.Compare(a.ID, b.ID))
-	})
-	return list[:min(len(list), limit(p)+1)], nil
 }
 
 // approvalCursor reads a cursor of Approvals: the place of its last row, which

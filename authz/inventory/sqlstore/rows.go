@@ -45,7 +45,7 @@ func (s *Store) organizationRow(o *inventory.Organization) *inventory.Organizati
 	policy, next := o.Policies(s.Clock())
 	row := &inventory.OrganizationRow{
 		ID: o.ID, Name: o.Name, Type: o.Type, TokenPolicy: policy, NextTokenPolicy: next, Enforcement: o.Enforcement,
-		ManagedBy: o.ManagedBy, Settings: o.Settings, CreatedAt: o.CreatedAt, Version: o.Version,
+		ManagedBy: o.ManagedBy, Settings: o.Settings, Aliases: o.Aliases, CreatedAt: o.CreatedAt, Version: o.Version,
 	}
 	if next != "" {
 		row.EnforceAt = optional(o.EnforceAt)
@@ -54,7 +54,7 @@ func (s *Store) organizationRow(o *inventory.Organization) *inventory.Organizati
 }
 
 func memberRow(st *state, o *inventory.Organization, userID string) (*inventory.MemberRow, error) {
-	u, err := st.userByID(userID)
+	u, err := st.UserByID(userID)
 	if err != nil || u == nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Store) tokenRow(st *state, o *inventory.Organization, id string) (*inve
 }
 
 func (s *Store) row(st *state, o *inventory.Organization, t *inventory.Token) (*inventory.TokenRow, error) {
-	u, err := st.userByID(t.OwnerID)
+	u, err := st.UserByID(t.OwnerID)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +94,7 @@ func (s *Store) row(st *state, o *inventory.Organization, t *inventory.Token) (*
 	if u != nil {
 		row.Owner = u.Name
 	}
+	s.rotations(row, t)
 	if o == nil {
 		return row, nil
 	}
@@ -129,6 +130,21 @@ func (s *Store) row(st *state, o *inventory.Organization, t *inventory.Token) (*
 	return row, nil
 }
 
+// rotations tells of the secrets that a token had before.
+func (s *Store) rotations(row *inventory.TokenRow, t *inventory.Token) {
+	for i, f := range t.Former {
+		if i == 0 {
+			row.RotatedAt = optional(f.At)
+		}
+		if f.Until.After(s.Clock()) {
+			row.OldSecretUntil = optional(f.Until)
+		}
+		if !f.ReusedAt.IsZero() && (row.ReusedAt == nil || f.ReusedAt.After(*row.ReusedAt)) {
+			row.ReusedAt = optional(f.ReusedAt)
+		}
+	}
+}
+
 // asks says whether the present or the next policy asks for an approval.
 func (s *Store) asks(o *inventory.Organization) bool {
 	present, next := o.Policies(s.Clock())
@@ -161,8 +177,16 @@ func ended(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
 func (s *Store) approvalRow(o *inventory.Organization, q *inventory.Request, t *inventory.TokenRow) *inventory.ApprovalRow {
 	row := &inventory.ApprovalRow{
 		ID: q.ID, Organization: o.Name, Token: t.ID, DisplayName: t.DisplayName, Last4: t.Last4, Owner: t.Owner, State: q.State,
-		Grants: q.Grants, Purpose: t.Purpose, OpenedAt: q.OpenedAt, OpenedBy: q.OpenedBy, DecidedAt: optional(q.DecidedAt),
+		Grants: q.Grants, Purpose: q.Purpose, OpenedAt: q.OpenedAt, OpenedBy: q.OpenedBy, DecidedAt: optional(q.DecidedAt),
 		DecidedBy: q.DecidedBy, Decision: q.Decision, Comment: q.Comment, Version: t.Version,
+		Group: inventory.GroupKey(o.ID, q.Grants), Contact: t.Contact, Assignee: q.Assignee, Escalated: q.Escalated,
+		WaitsForOwner: q.WaitsForOwner, Needs: 1, Votes: q.Votes, Notes: q.Notes, RemindedAt: optional(q.RemindedAt), Recommendation: q.Recommendation,
+	}
+	if row.Purpose == "" {
+		row.Purpose = t.Purpose
+	}
+	if o.FourEyes() {
+		row.Needs = 2
 	}
 	if q.State == authz.RequestOpen && !s.asks(o) {
 		row.State = authz.RequestFrozen

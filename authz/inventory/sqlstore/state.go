@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -67,6 +69,9 @@ func kept[K comparable, V any](have map[K]V, k K, read func() (V, error)) (V, er
 func (s *state) OrganizationByName(name string) (*inventory.Organization, error) {
 	return kept(s.names, name, func() (*inventory.Organization, error) {
 		o, err := s.Queries.OrganizationByName(s.ctx, name)
+		if errors.Is(err, sql.ErrNoRows) {
+			o, err = s.OrganizationByAlias(s.ctx, name)
+		}
 		return one(o, err, organizationOf)
 	})
 }
@@ -85,9 +90,9 @@ func (s *state) UserByName(name string) (*inventory.User, error) {
 	})
 }
 
-func (s *state) userByID(id string) (*inventory.User, error) {
+func (s *state) UserByID(id string) (*inventory.User, error) {
 	return kept(s.owners, id, func() (*inventory.User, error) {
-		u, err := s.UserByID(s.ctx, id)
+		u, err := s.Queries.UserByID(s.ctx, id)
 		return one(u, err, userOf)
 	})
 }
@@ -117,6 +122,56 @@ func (s *state) TokenByDigest(d authz.Digest) (*inventory.Token, error) {
 	t, err := s.Queries.TokenByDigest(s.ctx, d[:])
 	s.met[t.ID] = true
 	return one(t, err, tokenOf)
+}
+
+func (s *state) TokenByFormer(d authz.Digest) (*inventory.Token, error) {
+	if s.ahead.neverFormer(d) {
+		return nil, nil
+	}
+	t, err := s.Queries.TokenByFormer(s.ctx, d[:])
+	s.met[t.ID] = true
+	return one(t, err, tokenOf)
+}
+
+func (s *state) TokenVersion(tokenID string, version int64) (*inventory.TokenVersion, error) {
+	v, err := s.TokenVersionOf(s.ctx, db.TokenVersionOfParams{TokenID: tokenID, Version: version})
+	return one(v, err, tokenVersionOf)
+}
+
+func (s *state) TokensOn(organizationID string) ([]*inventory.Token, error) {
+	rows, err := s.Queries.TokensOn(s.ctx, organizationID)
+	list, err := all(rows, err, tokenOf)
+	on := list[:0:0]
+	for _, t := range list {
+		s.met[t.ID] = true
+		if len(t.On(organizationID)) > 0 {
+			on = append(on, t)
+		}
+	}
+	return on, err
+}
+
+func (s *state) LastUsed(tokenID, organizationID string) (time.Time, error) {
+	used, err := s.LastUsedAt(s.ctx, db.LastUsedAtParams{TokenID: tokenID, OrganizationID: organizationID})
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return fromMillis(used), err
+}
+
+func (s *state) OpenRequests(organizationID, ownerID string) (int, error) {
+	n, err := s.CountOpenRequests(s.ctx, db.CountOpenRequestsParams{OrganizationID: organizationID, OwnerID: ownerID})
+	return int(n), err
+}
+
+func (s *state) AuthorizationsOn(organizationID string) ([]*inventory.Authorization, error) {
+	rows, err := s.Queries.AuthorizationsOn(s.ctx, organizationID)
+	return all(rows, err, authorizationOf)
+}
+
+func (s *state) RequestsOn(organizationID string) ([]*inventory.Request, error) {
+	rows, err := s.OpenRequestsOn(s.ctx, organizationID)
+	return all(rows, err, requestOf)
 }
 
 func (s *state) TokensOf(userID string) ([]*inventory.Token, error) {

@@ -145,7 +145,7 @@ func (s *state) documents(o *inventory.Organization, ids []string, known, clock 
 
 func (s *state) fill(d *hygiene.Document, o *inventory.Organization, t *inventory.Token) error {
 	d.Token = tokenShown(o, t)
-	owner, err := s.userByID(t.OwnerID)
+	owner, err := s.UserByID(t.OwnerID)
 	if err != nil {
 		return err
 	}
@@ -178,6 +178,14 @@ func tokenShown(o *inventory.Organization, t *inventory.Token) *hygiene.Token {
 	out := &hygiene.Token{
 		ID: t.ID, DisplayName: t.DisplayName, Kind: t.Kind, Source: t.Source, Purpose: t.Purpose,
 		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, Disabled: t.Disabled,
+	}
+	for i, f := range t.Former {
+		if i == 0 {
+			out.RotatedAt = f.At
+		}
+		if f.ReusedAt.After(out.ReusedAt) {
+			out.ReusedAt = f.ReusedAt
+		}
 	}
 	for _, g := range t.On(o.ID) {
 		out.Grants = append(out.Grants, hygiene.Grant{Entity: hygiene.Entity{Type: g.Entity.Type, Name: g.Entity.Name}, Permissions: g.Permissions})

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -57,22 +58,38 @@ func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
 		return err
 	}
 	w.changes(counter.Change+1, now)
-	entry := auditlog.Entry{
-		Seq: counter.AuditSeq + 1, Time: now, Actor: auditlog.Actor(c.Audit.Actor), Action: c.Audit.Action,
-		OrganizationID: c.Audit.OrganizationID, TokenID: c.Audit.TokenID, Details: []byte(w.json(c.Audit.Details)),
+	st.number = db.TakeNumberParams{Change: counter.Change, AuditSeq: counter.AuditSeq, AuditHead: counter.AuditHead}
+	for _, a := range append([]*inventory.AuditEntry{c.Audit}, c.Also...) {
+		w.audit(a, now)
 	}
-	entry.Hash = entry.Sum(counter.AuditHead)
+	if s.dialect.notify != nil {
+		w.then(func() error { return s.dialect.notify(w.ctx, w.session) })
+	}
+	return w.err
+}
+
+// audit writes an entry that follows the chain's head, and moves the head on.
+func (w *writer) audit(a *inventory.AuditEntry, now time.Time) {
+	details := a.Details
+	if a.Actor.Token != "" {
+		details = maps.Clone(details)
+		if details == nil {
+			details = map[string]any{}
+		}
+		details["acting_token"] = a.Actor.Token
+	}
+	entry := auditlog.Entry{
+		Seq: w.number.AuditSeq + 1, Time: now, Actor: auditlog.Actor{Kind: a.Actor.Kind, Name: a.Actor.Name}, Action: a.Action,
+		OrganizationID: a.OrganizationID, TokenID: a.TokenID, Details: []byte(w.json(details)),
+	}
+	entry.Hash = entry.Sum(w.number.AuditHead)
+	w.number.AuditSeq, w.number.AuditHead = entry.Seq, entry.Hash
 	w.then(func() error {
 		return w.InsertAudit(w.ctx, db.InsertAuditParams{
 			Seq: entry.Seq, Time: millis(entry.Time), ActorKind: entry.Actor.Kind, ActorName: entry.Actor.Name, Action: entry.Action,
 			OrganizationID: entry.OrganizationID, TokenID: entry.TokenID, Details: string(entry.Details), Hash: entry.Hash,
 		})
 	})
-	if s.dialect.notify != nil {
-		w.then(func() error { return s.dialect.notify(w.ctx, w.session) })
-	}
-	st.number = db.TakeNumberParams{Change: counter.Change, AuditSeq: entry.Seq, AuditHead: entry.Hash}
-	return w.err
 }
 
 // take takes the change's number. It is the last statement: whoever reads up to
@@ -140,6 +157,7 @@ func (w *writer) records(r *inventory.Records) {
 		return inventory.Period{OrganizationID: p.OrganizationID, UserID: p.UserID, Since: p.Since}
 	}))
 	w.requests(newest(r.Requests, func(q *inventory.Request) string { return q.ID }))
+	w.versions(r.Versions)
 }
 
 func (w *writer) organizations(list []*inventory.Organization) {
@@ -149,10 +167,41 @@ func (w *writer) organizations(list []*inventory.Organization) {
 			ID: o.ID, Name: o.Name, Type: o.Type, OwnerID: o.OwnerID, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy,
 			EnforceAt: millis(o.EnforceAt), Enforcement: o.Enforcement, ManagedBy: o.ManagedBy, Settings: w.json(o.Settings),
 			CreatedAt: millis(o.CreatedAt), Version: o.Version, Deleted: o.Deleted,
+			Aliases: w.json(o.Aliases),
 		}
 		w.touch("organization", o.ID, "")
+		w.aliases(o)
 	}
 	w.then(func() error { return w.UpsertOrganizations(w.ctx, rows) })
+}
+
+// aliases writes the names that lead to an organization beside its own; those
+// of one that is gone are free again.
+func (w *writer) aliases(o *inventory.Organization) {
+	if len(o.Aliases) == 0 && o.Version == 1 {
+		return
+	}
+	w.then(func() error { return w.ForgetAlias(w.ctx, o.ID) })
+	if o.Deleted {
+		return
+	}
+	rows := make([]db.UpsertAliasParams, len(o.Aliases))
+	for i, name := range o.Aliases {
+		rows[i] = db.UpsertAliasParams{Name: name, OrganizationID: o.ID}
+	}
+	w.then(func() error { return w.UpsertAliases(w.ctx, rows) })
+}
+
+// versions keeps what tokens were before this change.
+func (w *writer) versions(list []*inventory.TokenVersion) {
+	rows := make([]db.InsertTokenVersionParams, len(list))
+	for i, v := range list {
+		rows[i] = db.InsertTokenVersionParams{
+			TokenID: v.TokenID, Version: v.Version, Kind: v.Kind, Grants: w.json(v.Grants), ExpiresAt: millis(v.ExpiresAt),
+			ChangedAt: millis(v.ChangedAt), ChangedBy: v.ChangedBy,
+		}
+	}
+	w.then(func() error { return w.InsertTokenVersions(w.ctx, rows) })
 }
 
 func (w *writer) usersOf(list []*inventory.User) {
@@ -187,11 +236,16 @@ func (w *writer) periodsOf(list []*inventory.Period) {
 func (w *writer) tokens(list []*inventory.Token) {
 	rows := make([]db.UpsertTokenParams, len(list))
 	var reach []db.UpsertReachParams
+	var formers []db.InsertFormerParams
 	for i, t := range list {
 		rows[i] = db.UpsertTokenParams{
 			ID: t.ID, Digest: t.Digest[:], DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source,
 			Grants: w.json(t.Grants), Global: w.json(t.Global), Purpose: t.Purpose, Contact: t.Contact, CreatedAt: millis(t.CreatedAt),
 			ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version,
+			Former: w.formers(t),
+		}
+		for _, f := range t.Former {
+			formers = append(formers, db.InsertFormerParams{Digest: f.Digest[:], TokenID: t.ID})
 		}
 		w.touch("token", t.ID, "")
 		for _, g := range t.Grants {
@@ -201,6 +255,7 @@ func (w *writer) tokens(list []*inventory.Token) {
 		}
 	}
 	w.then(func() error { return w.UpsertTokens(w.ctx, rows) })
+	w.then(func() error { return w.InsertFormers(w.ctx, formers) })
 	var changed, unscoped []string
 	for _, t := range list {
 		if t.Version > 1 {
@@ -216,6 +271,14 @@ func (w *writer) tokens(list []*inventory.Token) {
 	w.then(func() error {
 		return w.UpsertReaches(w.ctx, newest(reach, func(r db.UpsertReachParams) db.UpsertReachParams { return r }))
 	})
+}
+
+// formers is empty for the many tokens that were never rotated.
+func (w *writer) formers(t *inventory.Token) string {
+	if len(t.Former) == 0 {
+		return ""
+	}
+	return w.json(t.Former)
 }
 
 func (w *writer) authorizations(list []*inventory.Authorization) {
@@ -239,7 +302,7 @@ func (w *writer) requests(list []*inventory.Request) {
 		rows[i] = db.UpsertRequestParams{
 			ID: q.ID, TokenID: q.TokenID, OrganizationID: q.OrganizationID, Round: int64(q.Round), State: q.State, Grants: w.json(q.Grants),
 			OpenedAt: millis(q.OpenedAt), OpenedBy: q.OpenedBy, DecidedAt: millis(q.DecidedAt), DecidedBy: q.DecidedBy,
-			Decision: q.Decision, Comment: q.Comment,
+			Decision: q.Decision, Comment: q.Comment, OwnerID: q.OwnerID, Purpose: q.Purpose, Assignee: q.Assignee, Review: w.json(q.Review),
 		}
 		w.touch("request", q.TokenID, q.OrganizationID)
 	}

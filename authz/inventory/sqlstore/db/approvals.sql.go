@@ -35,6 +35,59 @@ func (q *Queries) AuthorizationOf(ctx context.Context, arg AuthorizationOfParams
 	return i, err
 }
 
+const authorizationsOn = `-- name: AuthorizationsOn :many
+SELECT token_id, organization_id, state, grants, expires_at, suspended, changed_at, changed_by, comment FROM authorizations WHERE organization_id = $1 ORDER BY token_id
+`
+
+func (q *Queries) AuthorizationsOn(ctx context.Context, organizationID string) ([]Authorization, error) {
+	rows, err := q.db.QueryContext(ctx, authorizationsOn, organizationID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Authorization
+	for rows.Next() {
+		var i Authorization
+		if err := rows.Scan(
+			&i.TokenID,
+			&i.OrganizationID,
+			&i.State,
+			&i.Grants,
+			&i.ExpiresAt,
+			&i.Suspended,
+			&i.ChangedAt,
+			&i.ChangedBy,
+			&i.Comment,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const countOpenRequests = `-- name: CountOpenRequests :one
+SELECT count(*) FROM requests WHERE organization_id = $1 AND owner_id = $2 AND state = 'open'
+`
+
+type CountOpenRequestsParams struct {
+	OrganizationID string `db:"organization_id"`
+	OwnerID        string `db:"owner_id"`
+}
+
+func (q *Queries) CountOpenRequests(ctx context.Context, arg CountOpenRequestsParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countOpenRequests, arg.OrganizationID, arg.OwnerID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countRequests = `-- name: CountRequests :many
 SELECT o.name, count(*) AS waiting, CAST(min(q.opened_at) AS BIGINT) AS oldest FROM requests q JOIN organizations o ON o.id = q.organization_id
 WHERE q.state = $1 AND NOT o.deleted GROUP BY o.name
@@ -70,7 +123,7 @@ func (q *Queries) CountRequests(ctx context.Context, state string) ([]CountReque
 }
 
 const latestRequest = `-- name: LatestRequest :one
-SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment FROM requests WHERE token_id = $1 AND organization_id = $2 ORDER BY round DESC LIMIT 1
+SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review FROM requests WHERE token_id = $1 AND organization_id = $2 ORDER BY round DESC LIMIT 1
 `
 
 type LatestRequestParams struct {
@@ -94,31 +147,20 @@ func (q *Queries) LatestRequest(ctx context.Context, arg LatestRequestParams) (R
 		&i.DecidedBy,
 		&i.Decision,
 		&i.Comment,
+		&i.OwnerID,
+		&i.Purpose,
+		&i.Assignee,
+		&i.Review,
 	)
 	return i, err
 }
 
-const requestsInStatePage = `-- name: RequestsInStatePage :many
-SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment FROM requests WHERE organization_id = $1 AND state = $2
-AND (opened_at, id) > ($3, CAST($4 AS TEXT)) ORDER BY opened_at, id LIMIT $5
+const openRequestsOn = `-- name: OpenRequestsOn :many
+SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review FROM requests WHERE organization_id = $1 AND state = 'open' ORDER BY id
 `
 
-type RequestsInStatePageParams struct {
-	OrganizationID string `db:"organization_id"`
-	State          string `db:"state"`
-	OpenedAt       int64  `db:"opened_at"`
-	ID             string `db:"id"`
-	Size           int32  `db:"size"`
-}
-
-func (q *Queries) RequestsInStatePage(ctx context.Context, arg RequestsInStatePageParams) ([]Request, error) {
-	rows, err := q.db.QueryContext(ctx, requestsInStatePage,
-		arg.OrganizationID,
-		arg.State,
-		arg.OpenedAt,
-		arg.ID,
-		arg.Size,
-	)
+func (q *Queries) OpenRequestsOn(ctx context.Context, organizationID string) ([]Request, error) {
+	rows, err := q.db.QueryContext(ctx, openRequestsOn, organizationID)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +181,10 @@ func (q *Queries) RequestsInStatePage(ctx context.Context, arg RequestsInStatePa
 			&i.DecidedBy,
 			&i.Decision,
 			&i.Comment,
+			&i.OwnerID,
+			&i.Purpose,
+			&i.Assignee,
+			&i.Review,
 		); err != nil {
 			return nil, err
 		}
@@ -188,10 +234,11 @@ func (q *Queries) UpsertAuthorization(ctx context.Context, arg UpsertAuthorizati
 }
 
 const upsertRequest = `-- name: UpsertRequest :exec
-INSERT INTO requests (id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT (token_id, organization_id, round) DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
-  decision = excluded.decision, comment = excluded.comment
+INSERT INTO requests (id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment,
+  owner_id, purpose, assignee, review)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (token_id, organization_id, round) DO UPDATE SET state = excluded.state, grants = excluded.grants, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
+  decision = excluded.decision, comment = excluded.comment, purpose = excluded.purpose, assignee = excluded.assignee, review = excluded.review
 `
 
 type UpsertRequestParams struct {
@@ -207,6 +254,10 @@ type UpsertRequestParams struct {
 	DecidedBy      string `db:"decided_by"`
 	Decision       string `db:"decision"`
 	Comment        string `db:"comment"`
+	OwnerID        string `db:"owner_id"`
+	Purpose        string `db:"purpose"`
+	Assignee       string `db:"assignee"`
+	Review         string `db:"review"`
 }
 
 func (q *Queries) UpsertRequest(ctx context.Context, arg UpsertRequestParams) error {
@@ -223,6 +274,10 @@ func (q *Queries) UpsertRequest(ctx context.Context, arg UpsertRequestParams) er
 		arg.DecidedBy,
 		arg.Decision,
 		arg.Comment,
+		arg.OwnerID,
+		arg.Purpose,
+		arg.Assignee,
+		arg.Review,
 	)
 	return err
 }

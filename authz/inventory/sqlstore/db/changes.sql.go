@@ -10,7 +10,7 @@ import (
 )
 
 const allOrganizations = `-- name: AllOrganizations :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted FROM organizations WHERE NOT deleted
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE NOT deleted
 `
 
 func (q *Queries) AllOrganizations(ctx context.Context) ([]Organization, error) {
@@ -36,6 +36,7 @@ func (q *Queries) AllOrganizations(ctx context.Context) ([]Organization, error) 
 			&i.CreatedAt,
 			&i.Version,
 			&i.Deleted,
+			&i.Aliases,
 		); err != nil {
 			return nil, err
 		}
@@ -155,7 +156,7 @@ func (q *Queries) ChangedAuthorizations(ctx context.Context, change int64) ([]Au
 }
 
 const changedOrganizations = `-- name: ChangedOrganizations :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted FROM organizations WHERE id IN (SELECT key1 FROM changes WHERE kind = 'organization' AND change > $1)
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE id IN (SELECT key1 FROM changes WHERE kind = 'organization' AND change > $1)
 `
 
 func (q *Queries) ChangedOrganizations(ctx context.Context, change int64) ([]Organization, error) {
@@ -181,6 +182,7 @@ func (q *Queries) ChangedOrganizations(ctx context.Context, change int64) ([]Org
 			&i.CreatedAt,
 			&i.Version,
 			&i.Deleted,
+			&i.Aliases,
 		); err != nil {
 			return nil, err
 		}
@@ -230,7 +232,7 @@ func (q *Queries) ChangedPeriods(ctx context.Context, change int64) ([]Period, e
 }
 
 const changedRequests = `-- name: ChangedRequests :many
-SELECT q.id, q.token_id, q.organization_id, q.round, q.state, q.grants, q.opened_at, q.opened_by, q.decided_at, q.decided_by, q.decision, q.comment FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'request' AND change > $1) c
+SELECT q.id, q.token_id, q.organization_id, q.round, q.state, q.grants, q.opened_at, q.opened_by, q.decided_at, q.decided_by, q.decision, q.comment, q.owner_id, q.purpose, q.assignee, q.review FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'request' AND change > $1) c
 JOIN requests q ON q.token_id = c.key1 AND q.organization_id = c.key2
 WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2)
 `
@@ -257,6 +259,10 @@ func (q *Queries) ChangedRequests(ctx context.Context, change int64) ([]Request,
 			&i.DecidedBy,
 			&i.Decision,
 			&i.Comment,
+			&i.OwnerID,
+			&i.Purpose,
+			&i.Assignee,
+			&i.Review,
 		); err != nil {
 			return nil, err
 		}
@@ -272,7 +278,7 @@ func (q *Queries) ChangedRequests(ctx context.Context, change int64) ([]Request,
 }
 
 const changedTokens = `-- name: ChangedTokens :many
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1)
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1)
 `
 
 func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, error) {
@@ -301,6 +307,7 @@ func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, err
 			&i.Disabled,
 			&i.Deleted,
 			&i.Version,
+			&i.Former,
 		); err != nil {
 			return nil, err
 		}

@@ -182,7 +182,7 @@ func (q *Queries) ForgetFinding(ctx context.Context, arg ForgetFindingParams) er
 }
 
 const nextOrganization = `-- name: NextOrganization :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted FROM organizations WHERE type = 'organization' AND NOT deleted AND id > $1 ORDER BY id LIMIT 1
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE type = 'organization' AND NOT deleted AND id > $1 ORDER BY id LIMIT 1
 `
 
 func (q *Queries) NextOrganization(ctx context.Context, after string) ([]Organization, error) {
@@ -208,6 +208,7 @@ func (q *Queries) NextOrganization(ctx context.Context, after string) ([]Organiz
 			&i.CreatedAt,
 			&i.Version,
 			&i.Deleted,
+			&i.Aliases,
 		); err != nil {
 			return nil, err
 		}

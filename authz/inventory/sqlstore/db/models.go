@@ -77,6 +77,7 @@ type Organization struct {
 	CreatedAt       int64  `db:"created_at"`
 	Version         int64  `db:"version"`
 	Deleted         bool   `db:"deleted"`
+	Aliases         string `db:"aliases"`
 }
 
 type Outbox struct {
@@ -126,6 +127,10 @@ type Request struct {
 	DecidedBy      string `db:"decided_by"`
 	Decision       string `db:"decision"`
 	Comment        string `db:"comment"`
+	OwnerID        string `db:"owner_id"`
+	Purpose        string `db:"purpose"`
+	Assignee       string `db:"assignee"`
+	Review         string `db:"review"`
 }
 
 type Session struct {
@@ -152,6 +157,17 @@ type Token struct {
 	Disabled    bool   `db:"disabled"`
 	Deleted     bool   `db:"deleted"`
 	Version     int64  `db:"version"`
+	Former      string `db:"former"`
+}
+
+type TokenVersion struct {
+	TokenID   string `db:"token_id"`
+	Version   int64  `db:"version"`
+	Kind      string `db:"kind"`
+	Grants    string `db:"grants"`
+	ExpiresAt int64  `db:"expires_at"`
+	ChangedAt int64  `db:"changed_at"`
+	ChangedBy string `db:"changed_by"`
 }
 
 type User struct {

@@ -9,8 +9,43 @@ import (
 	"context"
 )
 
+const forgetAlias = `-- name: ForgetAlias :exec
+DELETE FROM organization_aliases WHERE organization_id = $1
+`
+
+func (q *Queries) ForgetAlias(ctx context.Context, organizationID string) error {
+	_, err := q.db.ExecContext(ctx, forgetAlias, organizationID)
+	return err
+}
+
+const organizationByAlias = `-- name: OrganizationByAlias :one
+SELECT o.id, o.name, o.type, o.owner_id, o.token_policy, o.next_token_policy, o.enforce_at, o.enforcement, o.managed_by, o.settings, o.created_at, o.version, o.deleted, o.aliases FROM organization_aliases a JOIN organizations o ON o.id = a.organization_id WHERE a.name = $1 AND NOT o.deleted
+`
+
+func (q *Queries) OrganizationByAlias(ctx context.Context, name string) (Organization, error) {
+	row := q.db.QueryRowContext(ctx, organizationByAlias, name)
+	var i Organization
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Type,
+		&i.OwnerID,
+		&i.TokenPolicy,
+		&i.NextTokenPolicy,
+		&i.EnforceAt,
+		&i.Enforcement,
+		&i.ManagedBy,
+		&i.Settings,
+		&i.CreatedAt,
+		&i.Version,
+		&i.Deleted,
+		&i.Aliases,
+	)
+	return i, err
+}
+
 const organizationByID = `-- name: OrganizationByID :one
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted FROM organizations WHERE id = $1
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE id = $1
 `
 
 func (q *Queries) OrganizationByID(ctx context.Context, id string) (Organization, error) {
@@ -30,12 +65,13 @@ func (q *Queries) OrganizationByID(ctx context.Context, id string) (Organization
 		&i.CreatedAt,
 		&i.Version,
 		&i.Deleted,
+		&i.Aliases,
 	)
 	return i, err
 }
 
 const organizationByName = `-- name: OrganizationByName :one
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted FROM organizations WHERE name = $1 AND NOT deleted
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE name = $1 AND NOT deleted
 `
 
 func (q *Queries) OrganizationByName(ctx context.Context, name string) (Organization, error) {
@@ -55,12 +91,13 @@ func (q *Queries) OrganizationByName(ctx context.Context, name string) (Organiza
 		&i.CreatedAt,
 		&i.Version,
 		&i.Deleted,
+		&i.Aliases,
 	)
 	return i, err
 }
 
 const organizationsPage = `-- name: OrganizationsPage :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted FROM organizations WHERE NOT deleted AND type = 'organization' AND name > $1 ORDER BY name LIMIT $2
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE NOT deleted AND type = 'organization' AND name > $1 ORDER BY name LIMIT $2
 `
 
 type OrganizationsPageParams struct {
@@ -91,6 +128,7 @@ func (q *Queries) OrganizationsPage(ctx context.Context, arg OrganizationsPagePa
 			&i.CreatedAt,
 			&i.Version,
 			&i.Deleted,
+			&i.Aliases,
 		); err != nil {
 			return nil, err
 		}
@@ -133,12 +171,26 @@ func (q *Queries) PoliciesInUse(ctx context.Context) ([]string, error) {
 	return items, nil
 }
 
+const upsertAlias = `-- name: UpsertAlias :exec
+INSERT INTO organization_aliases (name, organization_id) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET organization_id = excluded.organization_id
+`
+
+type UpsertAliasParams struct {
+	Name           string `db:"name"`
+	OrganizationID string `db:"organization_id"`
+}
+
+func (q *Queries) UpsertAlias(ctx context.Context, arg UpsertAliasParams) error {
+	_, err := q.db.ExecContext(ctx, upsertAlias, arg.Name, arg.OrganizationID)
+	return err
+}
+
 const upsertOrganization = `-- name: UpsertOrganization :exec
-INSERT INTO organizations (id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+INSERT INTO organizations (id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, token_policy = excluded.token_policy, next_token_policy = excluded.next_token_policy,
   enforce_at = excluded.enforce_at, enforcement = excluded.enforcement, managed_by = excluded.managed_by, settings = excluded.settings,
-  version = excluded.version, deleted = excluded.deleted
+  version = excluded.version, deleted = excluded.deleted, aliases = excluded.aliases
 `
 
 type UpsertOrganizationParams struct {
@@ -155,6 +207,7 @@ type UpsertOrganizationParams struct {
 	CreatedAt       int64  `db:"created_at"`
 	Version         int64  `db:"version"`
 	Deleted         bool   `db:"deleted"`
+	Aliases         string `db:"aliases"`
 }
 
 func (q *Queries) UpsertOrganization(ctx context.Context, arg UpsertOrganizationParams) error {
@@ -172,6 +225,7 @@ func (q *Queries) UpsertOrganization(ctx context.Context, arg UpsertOrganization
 		arg.CreatedAt,
 		arg.Version,
 		arg.Deleted,
+		arg.Aliases,
 	)
 	return err
 }

@@ -86,6 +86,18 @@ func (q *Queries) UpsertRequests(ctx context.Context, rows []UpsertRequestParams
 	return write(ctx, q.db, upsertRequest, rows)
 }
 
+func (q *Queries) UpsertAliases(ctx context.Context, rows []UpsertAliasParams) error {
+	return write(ctx, q.db, upsertAlias, rows)
+}
+
+func (q *Queries) InsertFormers(ctx context.Context, rows []InsertFormerParams) error {
+	return write(ctx, q.db, insertFormer, rows)
+}
+
+func (q *Queries) InsertTokenVersions(ctx context.Context, rows []InsertTokenVersionParams) error {
+	return write(ctx, q.db, insertTokenVersion, rows)
+}
+
 func (q *Queries) InsertEvents(ctx context.Context, rows []InsertEventParams) error {
 	return write(ctx, q.db, insertEvent, rows)
 }

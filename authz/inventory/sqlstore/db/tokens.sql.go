@@ -34,6 +34,48 @@ func (q *Queries) ForgetReachOfMember(ctx context.Context, arg ForgetReachOfMemb
 	return err
 }
 
+const insertFormer = `-- name: InsertFormer :exec
+INSERT INTO former_digests (digest, token_id) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING
+`
+
+type InsertFormerParams struct {
+	Digest  []byte `db:"digest"`
+	TokenID string `db:"token_id"`
+}
+
+func (q *Queries) InsertFormer(ctx context.Context, arg InsertFormerParams) error {
+	_, err := q.db.ExecContext(ctx, insertFormer, arg.Digest, arg.TokenID)
+	return err
+}
+
+const insertTokenVersion = `-- name: InsertTokenVersion :exec
+INSERT INTO token_versions (token_id, version, kind, grants, expires_at, changed_at, changed_by) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (token_id, version) DO NOTHING
+`
+
+type InsertTokenVersionParams struct {
+	TokenID   string `db:"token_id"`
+	Version   int64  `db:"version"`
+	Kind      string `db:"kind"`
+	Grants    string `db:"grants"`
+	ExpiresAt int64  `db:"expires_at"`
+	ChangedAt int64  `db:"changed_at"`
+	ChangedBy string `db:"changed_by"`
+}
+
+func (q *Queries) InsertTokenVersion(ctx context.Context, arg InsertTokenVersionParams) error {
+	_, err := q.db.ExecContext(ctx, insertTokenVersion,
+		arg.TokenID,
+		arg.Version,
+		arg.Kind,
+		arg.Grants,
+		arg.ExpiresAt,
+		arg.ChangedAt,
+		arg.ChangedBy,
+	)
+	return err
+}
+
 const reachByDecision = `-- name: ReachByDecision :exec
 INSERT INTO token_namespaces (organization_id, token_id)
 SELECT a.organization_id, a.token_id FROM authorizations a JOIN tokens t ON t.id = a.token_id
@@ -74,7 +116,7 @@ func (q *Queries) ReachOfUnscoped(ctx context.Context, id string) error {
 }
 
 const tokenByDigest = `-- name: TokenByDigest :one
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version FROM tokens WHERE digest = $1
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE digest = $1
 `
 
 func (q *Queries) TokenByDigest(ctx context.Context, digest []byte) (Token, error) {
@@ -97,12 +139,42 @@ func (q *Queries) TokenByDigest(ctx context.Context, digest []byte) (Token, erro
 		&i.Disabled,
 		&i.Deleted,
 		&i.Version,
+		&i.Former,
+	)
+	return i, err
+}
+
+const tokenByFormer = `-- name: TokenByFormer :one
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former FROM former_digests f JOIN tokens t ON t.id = f.token_id WHERE f.digest = $1
+`
+
+func (q *Queries) TokenByFormer(ctx context.Context, digest []byte) (Token, error) {
+	row := q.db.QueryRowContext(ctx, tokenByFormer, digest)
+	var i Token
+	err := row.Scan(
+		&i.ID,
+		&i.Digest,
+		&i.DisplayName,
+		&i.Last4,
+		&i.Kind,
+		&i.OwnerID,
+		&i.Source,
+		&i.Grants,
+		&i.Global,
+		&i.Purpose,
+		&i.Contact,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+		&i.Disabled,
+		&i.Deleted,
+		&i.Version,
+		&i.Former,
 	)
 	return i, err
 }
 
 const tokenByID = `-- name: TokenByID :one
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version FROM tokens WHERE id = $1
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE id = $1
 `
 
 func (q *Queries) TokenByID(ctx context.Context, id string) (Token, error) {
@@ -125,12 +197,77 @@ func (q *Queries) TokenByID(ctx context.Context, id string) (Token, error) {
 		&i.Disabled,
 		&i.Deleted,
 		&i.Version,
+		&i.Former,
 	)
 	return i, err
 }
 
+const tokenVersionOf = `-- name: TokenVersionOf :one
+SELECT token_id, version, kind, grants, expires_at, changed_at, changed_by FROM token_versions WHERE token_id = $1 AND version = $2
+`
+
+type TokenVersionOfParams struct {
+	TokenID string `db:"token_id"`
+	Version int64  `db:"version"`
+}
+
+func (q *Queries) TokenVersionOf(ctx context.Context, arg TokenVersionOfParams) (TokenVersion, error) {
+	row := q.db.QueryRowContext(ctx, tokenVersionOf, arg.TokenID, arg.Version)
+	var i TokenVersion
+	err := row.Scan(
+		&i.TokenID,
+		&i.Version,
+		&i.Kind,
+		&i.Grants,
+		&i.ExpiresAt,
+		&i.ChangedAt,
+		&i.ChangedBy,
+	)
+	return i, err
+}
+
+const tokenVersionsOf = `-- name: TokenVersionsOf :many
+SELECT token_id, version, kind, grants, expires_at, changed_at, changed_by FROM token_versions WHERE token_id = $1 ORDER BY version DESC LIMIT $2
+`
+
+type TokenVersionsOfParams struct {
+	TokenID string `db:"token_id"`
+	Size    int32  `db:"size"`
+}
+
+func (q *Queries) TokenVersionsOf(ctx context.Context, arg TokenVersionsOfParams) ([]TokenVersion, error) {
+	rows, err := q.db.QueryContext(ctx, tokenVersionsOf, arg.TokenID, arg.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TokenVersion
+	for rows.Next() {
+		var i TokenVersion
+		if err := rows.Scan(
+			&i.TokenID,
+			&i.Version,
+			&i.Kind,
+			&i.Grants,
+			&i.ExpiresAt,
+			&i.ChangedAt,
+			&i.ChangedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const tokensOf = `-- name: TokensOf :many
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version FROM tokens WHERE owner_id = $1 AND NOT deleted ORDER BY id
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE owner_id = $1 AND NOT deleted ORDER BY id
 `
 
 func (q *Queries) TokensOf(ctx context.Context, ownerID string) ([]Token, error) {
@@ -159,6 +296,52 @@ func (q *Queries) TokensOf(ctx context.Context, ownerID string) ([]Token, error)
 			&i.Disabled,
 			&i.Deleted,
 			&i.Version,
+			&i.Former,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const tokensOn = `-- name: TokensOn :many
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former FROM token_namespaces n JOIN tokens t ON t.id = n.token_id WHERE n.organization_id = $1 ORDER BY t.id
+`
+
+func (q *Queries) TokensOn(ctx context.Context, organizationID string) ([]Token, error) {
+	rows, err := q.db.QueryContext(ctx, tokensOn, organizationID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Token
+	for rows.Next() {
+		var i Token
+		if err := rows.Scan(
+			&i.ID,
+			&i.Digest,
+			&i.DisplayName,
+			&i.Last4,
+			&i.Kind,
+			&i.OwnerID,
+			&i.Source,
+			&i.Grants,
+			&i.Global,
+			&i.Purpose,
+			&i.Contact,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.Disabled,
+			&i.Deleted,
+			&i.Version,
+			&i.Former,
 		); err != nil {
 			return nil, err
 		}
@@ -188,11 +371,11 @@ func (q *Queries) UpsertReach(ctx context.Context, arg UpsertReachParams) error 
 }
 
 const upsertToken = `-- name: UpsertToken :exec
-INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, display_name = excluded.display_name, last4 = excluded.last4, kind = excluded.kind,
   grants = excluded.grants, global = excluded.global, purpose = excluded.purpose, contact = excluded.contact, expires_at = excluded.expires_at,
-  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version
+  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version, former = excluded.former
 `
 
 type UpsertTokenParams struct {
@@ -212,6 +395,7 @@ type UpsertTokenParams struct {
 	Disabled    bool   `db:"disabled"`
 	Deleted     bool   `db:"deleted"`
 	Version     int64  `db:"version"`
+	Former      string `db:"former"`
 }
 
 func (q *Queries) UpsertToken(ctx context.Context, arg UpsertTokenParams) error {
@@ -232,6 +416,7 @@ func (q *Queries) UpsertToken(ctx context.Context, arg UpsertTokenParams) error 
 		arg.Disabled,
 		arg.Deleted,
 		arg.Version,
+		arg.Former,
 	)
 	return err
 }

@@ -250,6 +250,22 @@ func (q *Queries) ForgetUsage(ctx context.Context, day int64) error {
 	return err
 }
 
+const lastUsedAt = `-- name: LastUsedAt :one
+SELECT used_at FROM token_uses WHERE token_id = $1 AND organization_id = $2
+`
+
+type LastUsedAtParams struct {
+	TokenID        string `db:"token_id"`
+	OrganizationID string `db:"organization_id"`
+}
+
+func (q *Queries) LastUsedAt(ctx context.Context, arg LastUsedAtParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastUsedAt, arg.TokenID, arg.OrganizationID)
+	var used_at int64
+	err := row.Scan(&used_at)
+	return used_at, err
+}
+
 const raiseDiscovered = `-- name: RaiseDiscovered :exec
 UPDATE discovered SET requests = requests + $1, last_at = $2
 WHERE organization_id = $3 AND digest = $4
@@ -273,7 +289,7 @@ func (q *Queries) RaiseDiscovered(ctx context.Context, arg RaiseDiscoveredParams
 }
 
 const requestsOfToken = `-- name: RequestsOfToken :many
-SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment FROM requests q WHERE q.token_id = $1 AND (CAST($2 AS BIGINT) = 1 OR q.organization_id = $3)
+SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review FROM requests q WHERE q.token_id = $1 AND (CAST($2 AS BIGINT) = 1 OR q.organization_id = $3)
 ORDER BY q.opened_at DESC LIMIT $4
 `
 
@@ -311,6 +327,10 @@ func (q *Queries) RequestsOfToken(ctx context.Context, arg RequestsOfTokenParams
 			&i.DecidedBy,
 			&i.Decision,
 			&i.Comment,
+			&i.OwnerID,
+			&i.Purpose,
+			&i.Assignee,
+			&i.Review,
 		); err != nil {
 			return nil, err
 		}

@@ -11,14 +11,20 @@ ON CONFLICT (token_id, organization_id) DO UPDATE SET state = excluded.state, gr
 SELECT * FROM requests WHERE token_id = $1 AND organization_id = $2 ORDER BY round DESC LIMIT 1;
 
 -- name: UpsertRequest :exec
-INSERT INTO requests (id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT (token_id, organization_id, round) DO UPDATE SET state = excluded.state, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
-  decision = excluded.decision, comment = excluded.comment;
+INSERT INTO requests (id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment,
+  owner_id, purpose, assignee, review)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (token_id, organization_id, round) DO UPDATE SET state = excluded.state, grants = excluded.grants, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
+  decision = excluded.decision, comment = excluded.comment, purpose = excluded.purpose, assignee = excluded.assignee, review = excluded.review;
 
--- name: RequestsInStatePage :many
-SELECT * FROM requests WHERE organization_id = sqlc.arg(organization_id) AND state = sqlc.arg(state)
-AND (opened_at, id) > (sqlc.arg(opened_at), CAST(sqlc.arg(id) AS TEXT)) ORDER BY opened_at, id LIMIT sqlc.arg(size);
+-- name: CountOpenRequests :one
+SELECT count(*) FROM requests WHERE organization_id = $1 AND owner_id = $2 AND state = 'open';
+
+-- name: OpenRequestsOn :many
+SELECT * FROM requests WHERE organization_id = $1 AND state = 'open' ORDER BY id;
+
+-- name: AuthorizationsOn :many
+SELECT * FROM authorizations WHERE organization_id = $1 ORDER BY token_id;
 
 -- name: CountRequests :many
 SELECT o.name, count(*) AS waiting, CAST(min(q.opened_at) AS BIGINT) AS oldest FROM requests q JOIN organizations o ON o.id = q.organization_id

@@ -12,6 +12,9 @@ ON CONFLICT (token_id, organization_id) DO UPDATE SET
   used_at = CASE WHEN excluded.used_at > token_uses.used_at THEN excluded.used_at ELSE token_uses.used_at END,
   refused_at = CASE WHEN excluded.refused_at > token_uses.refused_at THEN excluded.refused_at ELSE token_uses.refused_at END;
 
+-- name: LastUsedAt :one
+SELECT used_at FROM token_uses WHERE token_id = $1 AND organization_id = $2;
+
 -- name: AddDiscovered :exec
 INSERT INTO discovered (organization_id, digest, host, network, permission, requests, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (organization_id, digest) DO UPDATE SET host = excluded.host, network = excluded.network, permission = excluded.permission,

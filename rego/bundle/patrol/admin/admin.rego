@@ -135,6 +135,12 @@ granted if {
 
 granted if {
 	accepted
+	input.operation.scope == "self"
+	input.target.id == input.caller.token.id
+}
+
+granted if {
+	accepted
 	input.operation.scope == "issue"
 	within_own_rights
 }
@@ -161,9 +167,9 @@ about_others if {
 	input.member != input.caller.owner
 }
 
-# Which tokens an organization lets in is changed by people, in the console or
+# Which tokens an organization lets in, and how it decides, is changed by people, in the console or
 # over the socket.
-console_only := {"set-token-policy"}
+console_only := {"set-token-policy", "change-settings"}
 
 by_token if {
 	id := input.operation.id

@@ -96,6 +96,15 @@ test_an_operators_token_was_made_for_it if {
 
 # Own tokens.
 
+test_a_token_rotates_itself_only if {
+	rotate := {"operation": op("rotate-token", "self", "none", true), "decision": {"on": "authenticated"}}
+	because(with_(object.union(rotate, {"target": {"id": "t1", "owner": "alice"}}))) == "allowed"
+	because(with_(object.union(rotate, {"target": {"owner": "alice"}}))) == "forbidden"
+	because(with_(object.union(rotate, {"caller": operator_}))) == "allowed"
+}
+
+test_no_token_changes_settings if because(with_({"operation": op("change-settings", "organization", "none", true)})) == "console_only"
+
 test_the_owner_sees_own_tokens if {
 	own := {"operation": op("get-token", "own", "none", false), "decision": {"on": "authenticated"}}
 	because(with_(object.union(own, {"target": {"owner": "alice"}}))) == "allowed"

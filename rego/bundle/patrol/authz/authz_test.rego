@@ -66,6 +66,8 @@ test_unscoped_tokens_never_come_by_an_approval if reason([approval, set("/token/
 
 test_admin_created_tokens_need_no_approval if reason([approval, set("/authorization/admin_created", true)]) == "admin_created"
 
+test_four_eyes_exempt_nobody if reason([approval, set("/authorization/admin_created", true), set("/organization/settings/four_eyes", true)]) == "approval_pending"
+
 test_an_approval_ends if {
 	d := decide([approval, set("/authorization/state", "approved"), set("/authorization/expired", true)])
 	d.reason == "approval_pending"

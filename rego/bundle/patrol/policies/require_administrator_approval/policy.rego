@@ -1,6 +1,6 @@
 # METADATA
 # title: Require administrator approval
-# description: An administrator of the organization approves every fine-grained token, except those that an administrator made; read and write tokens are refused.
+# description: An administrator of the organization approves every fine-grained token, except those that an administrator made (none are excepted where approvals need two people); read and write tokens are refused.
 # custom:
 #   unscoped: Unauthorized
 #   fine_grained: Unauthorized without an approval (except for admin-created)
@@ -28,6 +28,7 @@ approved if {
 exempt if {
 	input.authorization.state == "none"
 	input.authorization.admin_created == true
+	input.organization.settings.four_eyes == false
 }
 
 requires_approval := true

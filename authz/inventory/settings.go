@@ -1,0 +1,156 @@
+package inventory
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+)
+
+// The settings of an organization that the rules of change read. Others are
+// the bundle's, or an operator's own.
+const (
+	// SettingFourEyes (true or false): an approval needs two different people,
+	// nobody decides on own tokens, and no token is exempt as admin-created.
+	SettingFourEyes = "four_eyes"
+	// SettingCooldown: hours between a denial and the owner's next request.
+	SettingCooldown = "request_cooldown_hours"
+	// SettingAct lists the review rules by which the policy may decide by itself.
+	SettingAct = "review_act"
+)
+
+// DefaultCooldown is how long an owner waits before asking again.
+const DefaultCooldown = 24 * time.Hour
+
+const (
+	maxSettings = 100
+	maxActRules = 50
+)
+
+// wholeNumbers are the settings that hold one, with their greatest value.
+var wholeNumbers = map[string]struct {
+	most int
+	what string
+}{
+	"max_token_age_days":      {36500, "must be a whole number of days, 0 for no limit"},
+	"max_token_lifetime_days": {36500, "must be a whole number of days, 0 for no limit"},
+	SettingCooldown:           {8760, "must be a whole number of hours, at most 8760"},
+}
+
+// checkSettings checks the settings that patrol knows.
+func checkSettings(settings map[string]any) error {
+	if len(settings) > maxSettings {
+		return &Invalid{"settings", fmt.Sprintf("are more than %d", maxSettings)}
+	}
+	for key, bound := range wholeNumbers {
+		v, ok := settings[key]
+		if !ok {
+			continue
+		}
+		if n, ok := whole(v); !ok || n < 0 || n > bound.most {
+			return &Invalid{"settings." + key, bound.what}
+		}
+	}
+	if v, ok := settings["public_read"]; ok && v != "anonymous" && v != "refuse" {
+		return &Invalid{"settings.public_read", "must be anonymous or refuse"}
+	}
+	if v, ok := settings[SettingFourEyes]; ok {
+		if _, ok := v.(bool); !ok {
+			return &Invalid{"settings." + SettingFourEyes, "must be true or false"}
+		}
+	}
+	if v, ok := settings[SettingAct]; ok {
+		if names, ok := texts(v); !ok || len(names) > maxActRules {
+			return &Invalid{"settings." + SettingAct, "must be a list of names of review rules"}
+		}
+	}
+	return nil
+}
+
+// whole reads a whole number, as Go or JSON has it.
+func whole(v any) (int, bool) {
+	switch n := v.(type) {
+	case int:
+		return n, true
+	case float64:
+		return int(n), n == float64(int(n))
+	}
+	return 0, false
+}
+
+func texts(v any) ([]string, bool) {
+	switch l := v.(type) {
+	case []string:
+		return l, true
+	case []any:
+		out := make([]string, len(l))
+		for i := range l {
+			s, ok := l[i].(string)
+			if !ok {
+				return nil, false
+			}
+			out[i] = s
+		}
+		return out, true
+	}
+	return nil, false
+}
+
+// FourEyes says whether approvals of the organization need two people.
+func (o *Organization) FourEyes() bool {
+	on, _ := o.Settings[SettingFourEyes].(bool)
+	return on
+}
+
+// Cooldown is how long an owner waits after a denial before asking again.
+func (o *Organization) Cooldown() time.Duration {
+	if hours, ok := whole(o.Settings[SettingCooldown]); ok {
+		return time.Duration(hours) * time.Hour
+	}
+	return DefaultCooldown
+}
+
+// ActsOn says whether the policy may decide by itself by a review rule.
+func (o *Organization) ActsOn(rule string) bool {
+	names, _ := texts(o.Settings[SettingAct])
+	return slices.Contains(names, rule)
+}
+
+func (r *rules) changeSettings(c ChangeSettings) error {
+	before, err := r.organization(c.Organization)
+	if err != nil {
+		return err
+	}
+	if before.Type == authz.TypeUser {
+		return &Invalid{"organization", before.Name + " is a user namespace, which has no settings"}
+	}
+	o := *before
+	o.Settings = maps.Clone(before.Settings)
+	if o.Settings == nil {
+		o.Settings = map[string]any{}
+	}
+	for key, v := range c.Settings {
+		if err := checkText("settings", key, 64); err != nil {
+			return err
+		}
+		if v == nil {
+			delete(o.Settings, key)
+		} else {
+			o.Settings[key] = v
+		}
+	}
+	if err := checkSettings(o.Settings); err != nil {
+		return err
+	}
+	r.change.Subject.OrganizationID = o.ID
+	if reflect.DeepEqual(o.Settings, before.Settings) || len(o.Settings)+len(before.Settings) == 0 {
+		return nil
+	}
+	o.Version++
+	r.change.Records.Organizations = append(r.change.Records.Organizations, &o)
+	r.audit(o.ID, "", map[string]any{"settings": c.Settings})
+	return nil
+}
