@@ -146,11 +146,14 @@ func (f *fleet) addPatrol(o *options, dir, name, yaml string, fo fleetOptions) e
 // settle waits until the server rests: what an import leaves to be done in the
 // background is no part of what an answer costs.
 func (s *server) settle() {
-	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); {
+	for deadline, quiet := time.Now().Add(3*time.Minute), 0; time.Now().Before(deadline); {
 		const span = 500 * time.Millisecond
 		before := cpuTime(s.pid())
 		time.Sleep(span)
-		if cpuTime(s.pid())-before < span/25 {
+		if quiet++; cpuTime(s.pid())-before > span/25 {
+			quiet = 0
+		}
+		if quiet == 8 {
 			return
 		}
 	}

@@ -110,6 +110,14 @@ func Redact(text string) string {
 // beginnings are those of all that the expression finds, in lower case.
 var beginnings = []string{"ptl_", "hf_", "api_org_", "ghp_", "glpat-", "npm_", "bearer ", "basic "}
 
+// begins says of a letter whether one of them begins with it.
+var begins = func() (is [256]bool) {
+	for _, b := range beginnings {
+		is[b[0]] = true
+	}
+	return is
+}()
+
 // mayHoldSecret looks for a beginning: most texts have none, and need no
 // expression run over them. Letters beyond ASCII, some of which are others in
 // upper case, are the expression's to judge.
@@ -118,6 +126,9 @@ func mayHoldSecret(text string) bool {
 		c := text[i]
 		if c >= utf8.RuneSelf {
 			return true
+		}
+		if !begins[c|0x20] {
+			continue
 		}
 		for _, b := range beginnings {
 			if c|0x20 == b[0] && len(text)-i >= len(b) && strings.EqualFold(text[i:i+len(b)], b) {
