@@ -13,7 +13,7 @@ func (s *Sender) address(ctx context.Context, e Event, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if subject == nil || isSettled(e.Kind, subject) {
+	if subject == nil || isSettled(e.Kind, subject) || len(audiences[e.Kind]) == 0 {
 		return s.Queue.Addressed(ctx, e, nil, "", now)
 	}
 	var jobs []Job

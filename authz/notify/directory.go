@@ -49,6 +49,9 @@ type Token struct {
 	// Request is the state of the approval request: open, decided, withdrawn.
 	Request string
 	AskedAt time.Time
+	// Assignee is who is to decide; Votes are those who have approved already.
+	Assignee string
+	Votes    []string
 	// Recommendation of the review rules, with its reasons in words.
 	Recommendation string
 	Link           string // filled in by the sender

@@ -10,6 +10,9 @@ const (
 	ApprovalRequested = "approval_requested"
 	ApprovalReminder  = "approval_reminder"
 	ApprovalEscalated = "approval_escalated"
+	ApprovalChanged   = "approval_changed"
+	ApprovalVoted     = "approval_voted"
+	ApprovalAssigned  = "approval_assigned"
 	OwnerAsked        = "owner_asked"
 	TokenApproved     = "token_approved"
 	TokenDenied       = "token_denied"
@@ -18,6 +21,8 @@ const (
 	TokenResumed      = "token_resumed"
 	ApprovalEnds      = "approval_ends"
 	ApprovalEnded     = "approval_ended"
+	TokenRotated      = "token_rotated"
+	TokenReused       = "token_reused"
 	TokenExpires      = "token_expires"
 	PolicyDated       = "policy_dated"
 	HygieneDigest     = "hygiene_digest"
@@ -39,6 +44,9 @@ var audiences = map[string][]string{
 	ApprovalRequested: {Administrators, Owner},
 	ApprovalReminder:  {Administrators},
 	ApprovalEscalated: {Operators},
+	ApprovalChanged:   {Administrators},
+	ApprovalVoted:     {Administrators},
+	ApprovalAssigned:  {Administrators},
 	OwnerAsked:        {Owner},
 	TokenApproved:     {Owner},
 	TokenDenied:       {Owner},
@@ -47,6 +55,8 @@ var audiences = map[string][]string{
 	TokenResumed:      {Owner},
 	ApprovalEnds:      {Owner},
 	ApprovalEnded:     {Owner},
+	TokenRotated:      {Owner},
+	TokenReused:       {Administrators, Owner},
 	TokenExpires:      {Owner},
 	PolicyDated:       {Owner},
 	HygieneDigest:     {Administrators},
@@ -64,10 +74,12 @@ func Kinds() []string {
 }
 
 // gathered are the kinds of which several may go into one message.
-var gathered = map[string]bool{ApprovalRequested: true, ApprovalReminder: true, TokenExpires: true, ApprovalEnds: true, PolicyDated: true}
+var gathered = map[string]bool{ApprovalRequested: true, ApprovalChanged: true, ApprovalReminder: true, TokenExpires: true, ApprovalEnds: true, PolicyDated: true}
 
 // pendingOnly are the kinds that say nothing once the request is decided.
-var pendingOnly = map[string]bool{ApprovalRequested: true, ApprovalReminder: true, ApprovalEscalated: true}
+var pendingOnly = map[string]bool{
+	ApprovalRequested: true, ApprovalChanged: true, ApprovalVoted: true, ApprovalAssigned: true, ApprovalReminder: true, ApprovalEscalated: true, OwnerAsked: true,
+}
 
 // Event is something that people may have to be told. Ids are the inventory's;
 // an empty one means that the event is about none.

@@ -214,6 +214,9 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 	if c.Token != nil {
 		s.Token = told(c.Token)
 	}
+	if e.Kind == notify.OwnerAsked {
+		s.Token.Comment, s.Token.By = question(c.Token)
+	}
 	return s, nil
 }
 
@@ -243,10 +246,41 @@ func told(t *inventory.TokenRow) *notify.Token {
 			out.Until = *a.ExpiresAt
 		}
 		if q := a.Request; q != nil {
-			out.Request, out.AskedAt = q.State, q.OpenedAt
+			out.Request, out.AskedAt, out.Assignee = q.State, q.OpenedAt, q.Assignee
+			for _, v := range q.Votes {
+				out.Votes = append(out.Votes, v.Name)
+			}
+			if q.Purpose != "" {
+				out.Purpose = q.Purpose
+			}
+			if r := q.Recommendation; r != nil {
+				out.Recommendation = recommended(r)
+			}
 		}
 	}
 	return out
+}
+
+// question is the last one that the owner was asked, and by whom.
+func question(t *inventory.TokenRow) (text, by string) {
+	if t == nil || t.Authorization == nil || t.Authorization.Request == nil {
+		return "", ""
+	}
+	for _, n := range t.Authorization.Request.Notes {
+		if n.Kind == "question" {
+			text, by = n.Text, n.By
+		}
+	}
+	return text, by
+}
+
+// recommended is a recommendation in words.
+func recommended(r *inventory.Recommendation) string {
+	var why []string
+	for _, one := range r.Reasons {
+		why = append(why, one.Why)
+	}
+	return strings.TrimSuffix(r.Action+": "+strings.Join(why, "; "), ": ")
 }
 
 func granted(grants []authz.Grant) []string {

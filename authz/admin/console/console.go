@@ -128,12 +128,14 @@ func (c *Console) routes() {
 	c.get("/organizations/{organization}/review", reviewTokens, c.review)
 	c.get("/organizations/{organization}/review/{id}", reviewTokens, c.reviewOne)
 	c.post("/organizations/{organization}/review/{id}", reviewTokens, c.decide)
+	c.post("/organizations/{organization}/review/{id}/talk", reviewTokens, c.talk)
 	c.get("/organizations/{organization}/policy", seeTokens, c.policy)
 	c.post("/organizations/{organization}/policy", changePolicy, c.setPolicy)
 	c.get("/organizations/{organization}/members", seeTokens, c.members)
 	c.get("/organizations/{organization}/audit", seeTokens, c.audit)
 	c.get("/bundles", operate, c.bundles)
 	c.get("/tokens/{id}", "", c.owned)
+	c.post("/tokens/{id}/ask", "", c.askAgain)
 	c.get("/me", "", c.mine)
 }
 

@@ -109,6 +109,7 @@ var done = map[string]string{
 	"approved": "Approved. It is in force.", "denied": "Denied. It is in force.", "revoked": "Revoked. It is in force.",
 	"suspended": "Suspended. It is in force.", "resumed": "Resumed. It is in force.", "policy": "The token policy is changed.",
 	"last": "Decided. Nothing else waits.", "asked": "The owner is asked.", "assigned": "Assigned.", "saved": "Saved.",
+	"told": "The administrators see it.",
 }
 
 func (c *Console) show(w http.ResponseWriter, r *http.Request, a *ask, status int, name, title string, body any) {

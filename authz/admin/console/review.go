@@ -63,8 +63,8 @@ var presets = []struct {
 
 // form is a decision as it was typed.
 type form struct {
-	Decision, Until, Date, Reason, Comment string
-	Version                                int64
+	Decision, Until, Date, Reason, Comment, Text string
+	Version                                      int64
 	// Chosen are the permissions ticked, "grant index/permission"; nil: all.
 	Chosen  map[string]bool
 	Problem map[string]string // by field
@@ -76,7 +76,7 @@ func (c *Console) reviewOne(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	return c.showReview(w, a, http.StatusOK, row, form{Until: "90", Version: row.Version}, nil)
+	return c.showReview(w, a, http.StatusOK, row, form{Until: proposed(row), Version: row.Version}, nil)
 }
 
 func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inventory.TokenRow, f form, conflict *conflictView) error {
@@ -89,6 +89,18 @@ func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inv
 		"Open": row.Authorization != nil && row.Authorization.Request != nil && row.Authorization.Request.State == authz.RequestOpen,
 	})
 	return nil
+}
+
+// proposed is the preset of an end that the review rules propose, or 90 days.
+func proposed(row *inventory.TokenRow) string {
+	if row.Authorization != nil && row.Authorization.Request != nil && row.Authorization.Request.Recommendation != nil {
+		for _, p := range presets {
+			if p.Days > 0 && p.Days == row.Authorization.Request.Recommendation.UntilDays {
+				return p.Value
+			}
+		}
+	}
+	return "90"
 }
 
 // conflictView tells what has changed while somebody reviewed.
@@ -129,6 +141,40 @@ func (c *Console) decide(w http.ResponseWriter, a *ask) error {
 		return err
 	}
 	http.Redirect(w, a.Request, c.after(a, row.ID, f.Decision), http.StatusSeeOther)
+	return nil
+}
+
+// talk is what may be done on a request beside deciding.
+func (c *Console) talk(w http.ResponseWriter, a *ask) error {
+	if err := a.ParseForm(); err != nil {
+		return &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
+	}
+	row, err := c.Queries.Token(a.Context(), a.organization, a.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	text, word := strings.TrimSpace(a.PostForm.Get("text")), ""
+	var cmd inventory.Command
+	switch a.PostForm.Get("talk") {
+	case "question":
+		cmd, word = inventory.AskOwner{Organization: a.organization, Token: row.ID, Question: text}, "asked"
+	case "comment":
+		cmd, word = inventory.CommentRequest{Organization: a.organization, Token: row.ID, Comment: text}, "saved"
+	case "assign":
+		cmd, word = inventory.AssignRequest{Organization: a.organization, Token: row.ID, Assignee: strings.TrimSpace(a.PostForm.Get("assignee"))}, "assigned"
+	default:
+		return &failure{http.StatusUnprocessableEntity, "That cannot be", "Choose what to do. Nothing was changed."}
+	}
+	_, err = c.Commands.Do(a.Context(), a.caller.actor(), cmd)
+	var invalid *inventory.Invalid
+	if errors.As(err, &invalid) {
+		f := form{Until: "90", Version: row.Version, Text: text, Problem: map[string]string{"text": "It " + invalid.Problem + "."}}
+		return c.showReview(w, a, http.StatusUnprocessableEntity, row, f, nil)
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, a.Request, at(a.organization, "review", row.ID)+"?done="+word, http.StatusSeeOther)
 	return nil
 }
 
