@@ -62,7 +62,7 @@ func StartVersion(t testing.TB, version string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.end(syscall.SIGINT) })
+	t.Cleanup(func() { _ = s.end(syscall.SIGINT) })
 	s.Resume(t)
 	return s
 }
@@ -273,7 +273,7 @@ func (s *Server) Exec(t testing.TB, database, statements string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(ctx)
+	defer func() { _ = c.Close(ctx) }()
 	if _, err := c.Exec(ctx, statements); err != nil {
 		t.Fatal(err)
 	}

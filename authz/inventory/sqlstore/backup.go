@@ -83,7 +83,7 @@ func checkCopy(ctx context.Context, path, keyCheck string) error {
 	if err != nil {
 		return err
 	}
-	defer raw.Close()
+	defer func() { _ = raw.Close() }()
 	var told string
 	if err := raw.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&told); err != nil {
 		return &Damaged{err}

@@ -149,5 +149,8 @@ func plan(t *testing.T, on interface {
 		}
 		lines = append(lines, text)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return lines
 }

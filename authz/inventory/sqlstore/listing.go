@@ -16,9 +16,8 @@ import (
 // page costs more than another, however many tokens there are.
 const maxLooked = 1000
 
-// window is how many tokens are looked at, at most, for a kind or a name; the
-// database does that itself, so it may be more.
-const window = 2000
+// window is how many tokens are looked at, at most, for a kind or a name.
+const window = 1000
 
 // Tokens lists the tokens that reach an organization (by grants, by a decision
 // on them, or as a member's unscoped ones), or all tokens where organization is

@@ -151,6 +151,9 @@ func TestBothDatabasesHaveTheSameColumns(t *testing.T) {
 				names = append(names, name)
 			}
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		columns[t.Name()] = strings.Join(names, "\n")
 	})
 	var first string

@@ -97,10 +97,9 @@ func sample(i int) inventory.ImportToken {
 		binary.LittleEndian.PutUint64(t.Digest[at:], random.Uint64())
 	}
 	organization := []string{"acme", "beta"}[i%2]
-	switch {
-	case i%50 == 49:
+	if i%50 == 49 {
 		t.Kind = authz.KindRead
-	default:
+	} else {
 		t.Grants = []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: organization}, Permissions: []string{"repo.content.read", "repo.write"}}}
 	}
 	return t

@@ -167,7 +167,7 @@ func hear(ctx context.Context, c *pgx.ConnConfig, password func(*pgx.ConnConfig)
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func anotherKeyIsRefused(t *testing.T, o Open) {
 	s := open(t, o)
 	do(t, s, inventory.CreateOrganization{Name: "acme"})
 	if other, err := o(Options{KeyCheck: "another", Policies: policies{}}); err == nil {
-		other.Close()
+		_ = other.Close()
 		t.Fatal("another digest key was taken")
 	}
 	again := open(t, o)

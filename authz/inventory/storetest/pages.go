@@ -142,11 +142,10 @@ func filtersAreWhatTheySay(t *testing.T, o Open) {
 	clock := time.Now()
 	s := openWith(t, o, Options{Clock: func() time.Time { return clock }})
 	mixed(t, s, &clock)
-	whole := tokens(t, s, "acme", inventory.TokenFilter{Status: "all"})
 	found := map[string]int{}
 	for _, policy := range []string{"require_administrator_approval", "allow_user_access_tokens"} {
 		do(t, s, inventory.SetPolicy{Organization: "acme", TokenPolicy: policy})
-		whole = tokens(t, s, "acme", inventory.TokenFilter{Status: "all"})
+		whole := tokens(t, s, "acme", inventory.TokenFilter{Status: "all"})
 		for _, status := range []string{"", "none", "pending", "pending_frozen", "approved", "approval_ended", "denied", "suspended", "revoked"} {
 			for _, kind := range []string{"", authz.KindRead, authz.KindFineGrained} {
 				for _, owner := range []string{"", "bob", "CAROL", "nobody"} {

@@ -99,7 +99,7 @@ func openWith(t *testing.T, open Open, o Options) Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
