@@ -224,11 +224,11 @@ func (s *service) refused(out *authz.Outcome) *Problem {
 	p.cause = out.Err
 	switch {
 	case r.HTTPStatus == http.StatusUnauthorized && r.Code == authz.ReasonCredentialMissing:
-		p.with("WWW-Authenticate", `Bearer realm="patrol"`)
+		return p.with("WWW-Authenticate", `Bearer realm="patrol"`)
 	case r.HTTPStatus == http.StatusUnauthorized:
-		p.with("WWW-Authenticate", `Bearer realm="patrol", error="invalid_token"`)
+		return p.with("WWW-Authenticate", `Bearer realm="patrol", error="invalid_token"`)
 	case r.RetryAfter > 0:
-		p.with("Retry-After", strconv.Itoa(r.RetryAfter))
+		return p.with("Retry-After", strconv.Itoa(r.RetryAfter))
 	}
 	return p
 }

@@ -67,7 +67,8 @@ var matrix = map[string]row{
 	"revoke-organization-token": {let: ofWriters}, "suspend-organization-token": {let: ofWriters}, "resume-organization-token": {let: ofWriters},
 	"revoke-organization-tokens": {let: ofWriters, body: ids}, "suspend-organization-tokens": {let: ofWriters, body: ids}, "resume-organization-tokens": {let: ofWriters, body: ids},
 	"approve-tokens": {let: ofReviewers, body: versions}, "deny-tokens": {let: ofReviewers, body: versions},
-	"get-refusal": {let: both(operators)},
+	"get-refusal": {let: both(operators)}, "backup": {let: both(operators)}, "export-audit": {let: both(operators)},
+	"get-audit-state": {let: both(operators)}, "sign-audit": {let: both(operators)},
 	"list-tokens": {let: both(operators)}, "get-token": {let: both([]string{"operator", "member", "pending", "observed"})},
 	"import-tokens": {let: both(operators)}, "disable-token": {let: both(operators)}, "enable-token": {let: both(operators)}, "delete-token": {let: both(operators)},
 	"issue-token": {let: map[string][]string{acme: {"operator", "admin"}, globex: {"operator", "admin_elsewhere"}}, body: func(_ *bureau, o string) any {

@@ -62,7 +62,7 @@ func (s *importSource) next() (*admin.ImportedToken, int, *badLine, error) {
 	}
 	t, err := readToken(text)
 	if err != nil {
-		return nil, line, &badLine{Line: line, Message: err.Error()}, nil
+		return nil, line, &badLine{Line: line, Message: err.Error()}, nil //nolint:nilerr // told as the line's
 	}
 	field, digits := "sha256", t.SHA256
 	if digits == "" && t.Digest != "" { // one that was discovered
@@ -73,7 +73,7 @@ func (s *importSource) next() (*admin.ImportedToken, int, *badLine, error) {
 		return nil, line, &badLine{line, field, "must be 64 hex digits"}, nil
 	}
 	if _, err := hex.Decode(sum[:], []byte(digits)); err != nil {
-		return nil, line, &badLine{line, field, "must be 64 hex digits"}, nil
+		return nil, line, &badLine{line, field, "must be 64 hex digits"}, nil //nolint:nilerr // told as the line's
 	}
 	if first, twice := s.seen[sum]; twice {
 		return nil, line, &badLine{line, field, fmt.Sprintf("is that of line %d too", first)}, nil
