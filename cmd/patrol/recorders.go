@@ -84,6 +84,8 @@ func (c *commands) lookAgain(cmd inventory.Command, r *inventory.Result) {
 	switch cmd := cmd.(type) {
 	case inventory.ImportTokens:
 		c.Hygiene.Again()
+	case inventory.ReportReuse:
+		c.Hygiene.Changed(cmd.Token)
 	case inventory.DeleteToken:
 		c.Hygiene.Changed(cmd.Token)
 	case inventory.AddMember:

@@ -187,6 +187,14 @@ func tokenShown(o *inventory.Organization, t *inventory.Token) *hygiene.Token {
 			out.ReusedAt = f.ReusedAt
 		}
 	}
+	for i, f := range t.Former { // the newest first
+		if i == 0 {
+			out.RotatedAt = f.At
+		}
+		if f.ReusedAt.After(out.ReusedAt) {
+			out.ReusedAt = f.ReusedAt
+		}
+	}
 	for _, g := range t.On(o.ID) {
 		out.Grants = append(out.Grants, hygiene.Grant{Entity: hygiene.Entity{Type: g.Entity.Type, Name: g.Entity.Name}, Permissions: g.Permissions})
 	}

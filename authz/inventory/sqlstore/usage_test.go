@@ -311,6 +311,22 @@ func TestSubjectsAreEachTokenOfEachOrganization(t *testing.T) {
 	})
 }
 
+func TestRulesSeeARotationAndWhatCameAfter(t *testing.T) {
+	counting(t, func(t *testing.T, c *counted) {
+		ctx := context.Background()
+		if s := must(c.SubjectsOf(ctx, c.token))(t)[0].Document.Token; !s.RotatedAt.IsZero() || !s.ReusedAt.IsZero() {
+			t.Errorf("before: %+v", s)
+		}
+		c.forward(time.Hour)
+		do(t, c.Store, inventory.RotateToken{Token: c.token, Digest: authz.Digest{200}, Last4: "wxyz"})
+		c.forward(time.Hour)
+		do(t, c.Store, inventory.ReportReuse{Token: c.token, Digest: authz.Digest{1}})
+		if s := must(c.SubjectsOf(ctx, c.token))(t)[0].Document.Token; !s.RotatedAt.Equal(began.Add(time.Hour)) || !s.ReusedAt.Equal(began.Add(2*time.Hour)) {
+			t.Errorf("after: rotated %s, reused %s", s.RotatedAt, s.ReusedAt)
+		}
+	})
+}
+
 func TestALeaseHasOneHolder(t *testing.T) {
 	counting(t, func(t *testing.T, c *counted) {
 		ctx := context.Background()
