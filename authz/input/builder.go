@@ -32,7 +32,7 @@ type Builder struct {
 	descriptors *protoregistry.Files
 
 	// For views; see [View].
-	ahead                       bool
+	ahead, readsSettings        bool
 	headersRead, extensionsRead []string
 	clock                       lastClock
 }
@@ -47,6 +47,7 @@ func New(o Options) *Builder {
 		b.hidden = append([]string{"authorization", "proxy-authorization"}, o.CredentialHeaders...)
 	}
 	b.ahead = needsAhead(b.fields)
+	b.readsSettings = b.fields.At("organization", "settings") != nil
 	attributes := b.fields.At("attributes")
 	b.headersRead, b.extensionsRead = attributes.At("request", "http", "headers").Keys(), attributes.At("contextExtensions").Keys()
 	return b

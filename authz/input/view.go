@@ -39,7 +39,7 @@ func (v *View) Reset(b *Builder, m *compiled.Machine, f *authz.Facts) (compiled.
 		}
 		v.request = m.FromTerm(doc.value())
 	}
-	if f.Organization != nil && b.fields.At("organization", "settings") != nil {
+	if f.Organization != nil && b.readsSettings {
 		if _, err := v.settings(); err != nil {
 			return compiled.Value{}, err
 		}

@@ -82,15 +82,39 @@ func (c *compiler) call(list []ir.Stmt) (op, int) {
 	case g.value.Defined():
 		v := g.value
 		return func(_ *Machine, f []Value) int { return to.put(f, v) }, n + 1
-	case g.memo >= 0:
-		return func(m *Machine, f []Value) int {
-			if e := &m.memos.entries[g.memo]; e.scope == m.memos.current { // the common case, without a call
-				return to.put(f, e.value)
-			}
-			return p.finish(m, f, to, g, args)
-		}, n + 1
+	case g.memo >= 0 && passesDocuments(args) && g.params[0] == int(ir.Input) && g.params[1] == int(ir.Data):
+		return p.callRule(g, to), n + 1
 	}
 	return func(m *Machine, f []Value) int { return p.finish(m, f, to, g, args) }, n + 1
+}
+
+// passesDocuments says whether the arguments of a call are the documents, and
+// no more.
+func passesDocuments(args []operand) bool {
+	return len(args) == documents && args[0].register == int(ir.Input) && args[1].register == int(ir.Data)
+}
+
+// callRule calls a function of nothing but the documents, unless that was done
+// before.
+func (p *Program) callRule(g *function, to result) op {
+	return func(m *Machine, f []Value) int {
+		e := &m.memos.entries[g.memo]
+		if e.scope != m.memos.current {
+			if !m.tick() {
+				return failed
+			}
+			stack, top := m.stack, m.top
+			frame := m.frame(g.locals)
+			frame[ir.Input], frame[ir.Data] = f[ir.Input], f[ir.Data]
+			g.body(m, frame)
+			m.stack, m.top = stack, top
+			if m.err != nil {
+				return failed
+			}
+			e.value, e.scope = frame[g.result], m.memos.current
+		}
+		return to.put(f, e.value)
+	}
 }
 
 // finish makes a call and stores what came of it.

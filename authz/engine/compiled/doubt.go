@@ -20,6 +20,9 @@ func doubtful(o *Options) string {
 			case *ast.LogicalOr:
 				why = "it uses the operator or"
 			}
+			if unifiesWithItself(e) {
+				why = "a variable stands on both sides of a ="
+			}
 			return why != ""
 		})
 	}
@@ -36,6 +39,22 @@ func doubtful(o *Options) string {
 		why = hidden
 	}
 	return why
+}
+
+// unifiesWithItself says whether a variable stands on both sides of a
+// unification. The planner takes [1, x, 3] = [1, x, x] to be undefined.
+func unifiesWithItself(e *ast.Expr) bool {
+	if !e.IsEquality() || len(e.Operands()) != 2 {
+		return false
+	}
+	left, right := variables(e.Operand(0)), variables(e.Operand(1))
+	return len(left.Intersect(right)) > 0
+}
+
+func variables(t *ast.Term) ast.VarSet {
+	v := ast.NewVarVisitor().WithParams(ast.VarVisitorParams{SkipRefCallHead: true})
+	v.Walk(t)
+	return v.Vars().Diff(ast.ReservedVars)
 }
 
 // OPA hides what is below data.system from a reference to the whole of data.
