@@ -34,7 +34,7 @@ func TestEachEdgeCaseNamesTestsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := map[string]bool{}
-	rows := regexp.MustCompile("(?m)^\\| \\d+ \\|.*\\|$").FindAllString(string(text), -1)
+	rows := regexp.MustCompile(`(?m)^\| \d+ \|.*\|$`).FindAllString(string(text), -1)
 	if len(rows) != 30 {
 		t.Errorf("the table has %d cases", len(rows))
 	}

@@ -362,8 +362,10 @@ func TestEdge25_RevokingTheCallingCredential_IsForbidden(t *testing.T) {
 	token := l.Issue("alice", on("acme", "org.tokens.write"))
 	self := inventory.Actor{Kind: "token", Name: "alice", Token: token.ID}
 	for _, c := range []inventory.Command{
-		inventory.RevokeToken{Organization: "acme", Token: token.ID}, inventory.SuspendToken{Organization: "acme", Token: token.ID},
-		inventory.DisableToken{Token: token.ID}, inventory.DeleteToken{Token: token.ID},
+		inventory.RevokeToken{Organization: "acme", Token: token.ID},
+		inventory.SuspendToken{Organization: "acme", Token: token.ID},
+		inventory.DisableToken{Token: token.ID},
+		inventory.DeleteToken{Token: token.ID},
 	} {
 		inventorytest.Refused[*inventory.Forbidden](l, self, c)
 	}

@@ -245,8 +245,12 @@ func (m *machine) together(rt *rapid.T) {
 func (m *machine) stop(rt *rapid.T) {
 	id, org := m.token(rt), m.organization(rt)
 	m.do(rt, m.actor(rt), rapid.SampledFrom([]inventory.Command{
-		inventory.RevokeToken{Organization: org, Token: id}, inventory.SuspendToken{Organization: org, Token: id}, inventory.ResumeToken{Organization: org, Token: id},
-		inventory.DisableToken{Token: id}, inventory.EnableToken{Token: id}, inventory.DeleteToken{Token: id},
+		inventory.RevokeToken{Organization: org, Token: id},
+		inventory.SuspendToken{Organization: org, Token: id},
+		inventory.ResumeToken{Organization: org, Token: id},
+		inventory.DisableToken{Token: id},
+		inventory.EnableToken{Token: id},
+		inventory.DeleteToken{Token: id},
 	}).Draw(rt, "command"))
 }
 
@@ -292,9 +296,12 @@ func (m *machine) policy(rt *rapid.T) {
 func (m *machine) request(rt *rapid.T) {
 	id, org := m.token(rt), m.organization(rt)
 	m.do(rt, m.actor(rt), rapid.SampledFrom([]inventory.Command{
-		inventory.AskAgain{Organization: org, Token: id, Purpose: "again"}, inventory.WithdrawRequest{Organization: org, Token: id},
-		inventory.CommentRequest{Organization: org, Token: id, Comment: "x"}, inventory.AskOwner{Organization: org, Token: id, Question: "y"},
-		inventory.AssignRequest{Organization: org, Token: id, Assignee: "rita"}, inventory.RemindRequest{Organization: org, Token: id},
+		inventory.AskAgain{Organization: org, Token: id, Purpose: "again"},
+		inventory.WithdrawRequest{Organization: org, Token: id},
+		inventory.CommentRequest{Organization: org, Token: id, Comment: "x"},
+		inventory.AskOwner{Organization: org, Token: id, Question: "y"},
+		inventory.AssignRequest{Organization: org, Token: id, Assignee: "rita"},
+		inventory.RemindRequest{Organization: org, Token: id},
 		inventory.EscalateRequest{Organization: org, Token: id},
 	}).Draw(rt, "command"))
 }

@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -255,5 +256,23 @@ func TestEqualRequestsHaveOneGroup(t *testing.T) {
 	}
 	if key(a) != key(b) || key(a) == key(c) {
 		t.Errorf("groups %s %s %s", key(a), key(b), key(c))
+	}
+}
+
+func TestSettingsAreCheckedAndBounded(t *testing.T) {
+	l := inventorytest.NewLab(t)
+	for name, value := range map[string]any{
+		"four_eyes": "yes", "request_cooldown_hours": -1, "review_act": "read_only", "max_token_age_days": 1.5, "public_read": "perhaps",
+		"own": strings.Repeat("x", 16<<10), "bad\x00name": 1,
+	} {
+		inventorytest.Refused[*inventory.Invalid](l, operator, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{name: value}})
+	}
+	l.Must(operator, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{"own": []any{1, "x"}, "four_eyes": true}})
+	if c := l.Must(operator, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{"four_eyes": true}}); c.Audit != nil {
+		t.Error("the same again was a change")
+	}
+	l.Must(operator, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{"own": nil}})
+	if o := l.Organization("acme"); len(o.Settings) != 1 || !o.FourEyes() {
+		t.Errorf("settings: %v", o.Settings)
 	}
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -26,8 +27,9 @@ const (
 const DefaultCooldown = 24 * time.Hour
 
 const (
-	maxSettings = 100
-	maxActRules = 50
+	maxSettings     = 100
+	maxSettingsJSON = 16 << 10 // bytes: each server keeps them in memory
+	maxActRules     = 50
 )
 
 // wholeNumbers are the settings that hold one, with their greatest value.
@@ -44,6 +46,9 @@ var wholeNumbers = map[string]struct {
 func checkSettings(settings map[string]any) error {
 	if len(settings) > maxSettings {
 		return &Invalid{"settings", fmt.Sprintf("are more than %d", maxSettings)}
+	}
+	if text, err := json.Marshal(settings); err != nil || len(text) > maxSettingsJSON {
+		return &Invalid{"settings", fmt.Sprintf("are no JSON, or more than %d bytes of it", maxSettingsJSON)}
 	}
 	for key, bound := range wholeNumbers {
 		v, ok := settings[key]

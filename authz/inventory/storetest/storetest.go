@@ -67,6 +67,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"filters are what they say":              filtersAreWhatTheySay,
 		"an organization lists what concerns it": anOrganizationListsWhatConcernsIt,
 		"an import is all or nothing":            anImportIsAllOrNothing,
+		"what a life cycle leaves":               whatALifeCycleLeaves,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
