@@ -37,6 +37,9 @@ func (g *Gatherer) discover(o *authz.Outcome) {
 		k.organization = u.Organization
 		if o.Request != nil {
 			u.Host = host(o.Request.Host())
+			if g.secret(u.Host, o.Request) {
+				u.Host = ""
+			}
 		}
 		if f.Route != nil {
 			u.Permission = strings.Clone(f.Route.Permission)

@@ -41,6 +41,9 @@ type Options struct {
 	// MaxUnknown bounds the unknown tokens that are gathered between two writes;
 	// default 10,000. Further ones are dropped and counted.
 	MaxUnknown int
+	// Redact erases from a text what looks like a secret: of a resource whose
+	// name holds one, the name is not kept. May be nil.
+	Redact func(string) string
 	// Written is told of each batch that the store has. May be nil.
 	Written func(*Batch)
 	Clock   func() time.Time
@@ -123,10 +126,10 @@ func (g *Gatherer) Record(o *authz.Outcome) {
 	if f := o.Facts; f != nil {
 		if f.Token != nil {
 			k := keyOf(f, o)
-			g.count(&k, o.Time)
+			g.count(&k, o)
 			for _, other := range o.Others {
 				k := keyOf(other, o)
-				g.count(&k, o.Time)
+				g.count(&k, o)
 			}
 		} else if o.Unknown != (authz.Digest{}) && f.Organization != nil && f.Organization.Enforcement == authz.Observe {
 			g.discover(o)
@@ -164,17 +167,17 @@ func (g *Gatherer) sighted(t *authz.Token, reason string, o *authz.Outcome) {
 			k.Organization = f.Organization.ID
 		}
 	}
-	g.count(&k, o.Time)
+	g.count(&k, o)
 }
 
-func (g *Gatherer) count(k *Key, at time.Time) {
+func (g *Gatherer) count(k *Key, o *authz.Outcome) {
 	hash := maphash.String(g.seed, k.Token)
 	s := &g.shards[hash%shardCount]
-	ms := at.UnixMilli()
+	ms := o.Time.UnixMilli()
 	s.mu.Lock()
 	c := s.cells[*k]
 	if c == nil {
-		c = g.admit(s, *k, uint16(hash>>32)%uint16(len(s.spent)))
+		c = g.admit(s, *k, uint16(hash>>32)%uint16(len(s.spent)), o.Request)
 	}
 	if c != nil {
 		c.add(1, ms, ms)
@@ -198,13 +201,13 @@ func (c *cell) add(n, first, last int64) {
 
 // admit makes the cell of a key that is new: its own while token and shard are
 // within their bounds, then that of a coarser key, then none.
-func (g *Gatherer) admit(s *shard, k Key, bucket uint16) *cell {
+func (g *Gatherer) admit(s *shard, k Key, bucket uint16, r authz.Request) *cell {
 	if k.Day > s.day {
 		s.day = k.Day
 		clear(s.spent[:])
 	}
-	if k.Resource != clean(k.Resource) || k.ResourceType != clean(k.ResourceType) {
-		k.Resource, k.ResourceType = clean(k.Resource), clean(k.ResourceType)
+	if clean(k.Resource) == Other || clean(k.ResourceType) == Other || g.secret(k.Resource, r) {
+		k.Resource, k.ResourceType = Other, clean(k.ResourceType)
 		if c := s.cells[k]; c != nil {
 			return c
 		}
@@ -241,6 +244,24 @@ func clean(name string) string {
 		return Other
 	}
 	return name
+}
+
+// secret says whether a name holds what looks like a secret, or is the request's
+// own: people do put tokens into paths.
+func (g *Gatherer) secret(name string, r authz.Request) bool {
+	if g.Redact != nil && g.Redact(name) != name {
+		return true
+	}
+	if r == nil {
+		return false
+	}
+	sent, _ := r.Header("authorization")
+	for part := range strings.SplitSeq(name, "/") {
+		if len(part) >= 12 && strings.Contains(sent, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // put keeps a key. Its texts may lie in the request's buffer: they are copied.

@@ -281,6 +281,28 @@ func TestEachOrganizationOfARequestCountsIt(t *testing.T) {
 	}
 }
 
+// asked is a request with a credential.
+type asked struct {
+	authz.Request
+	authorization string
+}
+
+func (a asked) Header(string) (string, int) { return a.authorization, 1 }
+
+func TestNoSecretIsKeptAsTheNameOfAResource(t *testing.T) {
+	s := &store{}
+	g := usage.New(usage.Options{Store: s, Redact: func(text string) string { return strings.ReplaceAll(text, "ptl_x", "[redacted]") }})
+	for _, name := range []string{"acme/ptl_x", "ptl_x/m", "acme/the-secret-of-the-request"} {
+		o := outcome("t1", name, "", "allowed", noon)
+		o.Request = asked{authorization: "Bearer the-secret-of-the-request"}
+		g.Record(o)
+	}
+	flush(t, g)
+	if rows, total := s.counts(); len(rows) != 1 || rows[0].Resource != usage.Other || total != 3 {
+		t.Errorf("counted: %+v", rows)
+	}
+}
+
 func TestMuchUsageIsWrittenInParts(t *testing.T) {
 	s := &store{}
 	g := usage.New(usage.Options{Store: s, MaxRows: 10})
