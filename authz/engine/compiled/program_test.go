@@ -22,7 +22,7 @@ func TestProgramsThatAreRefused(t *testing.T) {
 			"v.x.a := 1 if input.none\nv.y.a := 1 if input.ys\nr := \"wrong\" if not { some k, x in v }", "", "not {",
 		},
 		"a unification of a variable with itself": {"r if { [1, x, 3] = [1, x, x] }", "", "both sides"},
-		"a hidden document": {"r := data.system", `{"system": 1}`, "data.system"},
+		"a hidden document":                       {"r := data.system", `{"system": 1}`, "data.system"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := ast.ParseModuleWithOpts("p.rego", "package p\n"+c.module, ast.ParserOptions{FutureKeywords: []string{"not"}})
