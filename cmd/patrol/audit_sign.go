@@ -101,7 +101,7 @@ func (u upkeep) Backup(ctx context.Context) (copied io.Reader, done func(), err 
 		w.CloseWithError(errors.Join(err, z.Close()))
 	}()
 	return r, func() {
-		r.Close()
+		_ = r.Close() // only read
 		<-packed
 		f.Close()
 		remove()
