@@ -84,7 +84,7 @@ func survivesKill(t *testing.T, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	t.Cleanup(func() { os.RemoveAll(dir) }) // after the servers in it were searched
 	binary := filepath.Join(dir, "patrol")
 	build(t, "cmd/patrol", binary)
 	data := filepath.Join(dir, "data")

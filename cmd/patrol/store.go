@@ -15,16 +15,12 @@ import (
 // Files of the data directory.
 const (
 	databaseFile = "patrol.db"
-	lockFile     = "patrol.lock"
 	headsFile    = "audit-heads.jsonl"
 )
 
 // openStore opens the inventory's database, and the key that signs its audit.
 func (a *App) openStore(ctx context.Context, dir string) (err error) {
 	if a.lock, err = lockData(dir, syscall.LOCK_SH); err != nil {
-		return err
-	}
-	if a.auditKey, err = credential.LoadOrCreateSigningKey(a.Config.auditKeyFile()); err != nil {
 		return err
 	}
 	o := a.Config.database()
@@ -36,7 +32,11 @@ func (a *App) openStore(ctx context.Context, dir string) (err error) {
 			f.Hint()
 		}
 	}
-	a.Store, err = sqlstore.Open(ctx, o)
+	if a.Store, err = sqlstore.Open(ctx, o); err != nil {
+		return err
+	}
+	// Only now: a start that is refused leaves nothing behind.
+	a.auditKey, err = credential.LoadOrCreateSigningKey(a.Config.auditKeyFile())
 	return err
 }
 
@@ -64,7 +64,7 @@ func (c *Config) auditKeyFile() string {
 // lockData says that the data directory is in use: servers share it (one may
 // follow another), a restore has it alone.
 func lockData(dir string, how int) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.Open(dir) // the folder itself is locked: no file is left behind
 	if err != nil {
 		return nil, fmt.Errorf("use the data directory: %w", err)
 	}
