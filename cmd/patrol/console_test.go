@@ -128,6 +128,7 @@ func TestPagesAreShown(t *testing.T) {
 			if title := tab.Title(); !strings.HasSuffix(title, "· patrol") {
 				t.Errorf("%s has the title %q", name, title)
 			}
+			barriers(t, tab, name+" "+theme)
 			tab.Picture(pictures, name+"-"+theme)
 		}
 	}
@@ -139,6 +140,21 @@ func TestPagesAreShown(t *testing.T) {
 			t.Errorf("%s: the page is wider than a phone", name)
 		}
 		tab.Picture(pictures, name)
+	}
+}
+
+// barriers holds a page against WCAG 2.2 AA, as far as axe-core can.
+func barriers(t *testing.T, tab *browser.Tab, name string) {
+	t.Helper()
+	axe, err := os.ReadFile("../../tools/node/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core is missing (run make parts): %v", err)
+	}
+	browser.Evaluate[any](tab, string(axe)+";0")
+	found := browser.Await[string](tab, `axe.run({runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => r.violations.map(v =>
+		v.id + ": " + v.help + " " + v.nodes.map(n => n.target + " " + n.failureSummary).join("; ")).join("\n"))`)
+	if found != "" {
+		t.Errorf("%s: %s", name, found)
 	}
 }
 

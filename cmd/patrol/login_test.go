@@ -24,7 +24,7 @@ func provider(t *testing.T, callback string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(node, "provider.mjs", callback)
-	cmd.Dir = "../../tools/oidc"
+	cmd.Dir = "../../tools/node"
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

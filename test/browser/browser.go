@@ -110,6 +110,12 @@ func Evaluate[T any](b *Tab, script string) T {
 	return run(b, "run a script", chromedp.Evaluate[T](script))
 }
 
+// Await runs a script in a tab, and returns what its promise comes to.
+func Await[T any](b *Tab, script string) T {
+	b.t.Helper()
+	return run(b, "run a script", chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
+}
+
 // Theme makes pages light or dark.
 func (b *Tab) Theme(dark bool) {
 	b.t.Helper()
