@@ -1,5 +1,5 @@
-# patrol: see README.md. Everything that is installed lies inside the checkout,
-# in .venv and .cache.
+# patrol: see README.md. What is installed lies inside the checkout, in .venv,
+# .cache and tools/node; only the tests' Chromium and curl are the system's.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 GO ?= go

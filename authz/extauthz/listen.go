@@ -49,10 +49,18 @@ func Listen(address string, o ListenOptions) (net.Listener, error) {
 	return l, nil
 }
 
+// CheckSocket says whether a path can be that of a Unix socket.
+func CheckSocket(path string) error {
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("the socket path %s has %d bytes; the system takes at most %d", path, len(path), maxSocketPath)
+	}
+	return nil
+}
+
 func listenUnix(path string, o ListenOptions) (net.Listener, error) {
 	temporary := path + "." + strconv.Itoa(os.Getpid())
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the socket path %s has %d bytes; the system takes at most %d", path, len(path), maxSocketPath)
+	if err := CheckSocket(path); err != nil {
+		return nil, err
 	}
 	if len(temporary) > maxSocketPath {
 		temporary = filepath.Join(filepath.Dir(path), "."+strconv.Itoa(os.Getpid()))

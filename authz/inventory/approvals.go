@@ -87,6 +87,9 @@ func (r *rules) stillOpen(t *Token, o *Organization, a *Authorization, id string
 func person(a Actor) string {
 	switch a.Kind {
 	case "token", "console":
+		if strings.HasPrefix(a.Name, "uid:") { // a login over the socket; no user's name has a colon
+			return "operator"
+		}
 		return "user:" + Fold(a.Name)
 	case "socket":
 		return "operator"
@@ -101,8 +104,11 @@ func (r *rules) mayDecide(o *Organization, t *Token) error {
 		return nil
 	}
 	u, err := r.UserByName(Fold(r.actor.Name))
-	if err != nil || u == nil {
+	if err != nil {
 		return err
+	}
+	if u == nil {
+		u = &User{} // known to the login provider alone
 	}
 	if u.ID == t.OwnerID && (r.actor.Kind == "token" || o.FourEyes()) {
 		return &Forbidden{"nobody decides on a token of their own here: ask another administrator of " + o.Name}
@@ -115,7 +121,8 @@ func (r *rules) mayDecide(o *Organization, t *Token) error {
 	if err != nil {
 		return err
 	}
-	if now := present(periods); now != nil && now.Role == "reviewer" {
+	now := present(periods)
+	if now != nil && now.Role == "reviewer" || r.actor.Role == "reviewer" && (now == nil || now.Role != "admin") {
 		return &Forbidden{"the request was escalated: an administrator of " + o.Name + " has to decide it"}
 	}
 	return nil
@@ -330,6 +337,11 @@ func (r *rules) suspend(organization, token, comment string, suspended bool) err
 		return err
 	}
 	r.change.Subject = Subject{OrganizationID: o.ID, TokenID: t.ID}
+	if !suspended { // to let a token go on is to decide on it
+		if err := r.mayDecide(o, t); err != nil {
+			return err
+		}
+	}
 	if err := checkText("comment", comment, maxText); err != nil {
 		return err
 	}

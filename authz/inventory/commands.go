@@ -9,6 +9,9 @@ import (
 // Actor is who commands a change, as the audit shows it.
 type Actor struct {
 	Kind string `json:"kind"` // socket, token, console, policy, system
+	// Role by which somebody acts in the console: admin, reviewer, or "" where
+	// it is not by one.
+	Role string `json:"-"`
 	Name string `json:"name"` // a user's name, or "uid:1000" for a socket's peer
 	// Token is the id of the token that acts, where one does.
 	Token string `json:"token,omitempty"`

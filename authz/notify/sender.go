@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -126,28 +127,39 @@ func (s *Sender) Step(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read events: %w", err)
 	}
+	var failed error // what one event or message fails by does not hold up the others
 	for _, e := range events {
-		if err := s.address(ctx, e, now); err != nil {
-			return fmt.Errorf("address the event %d (%s): %w", e.ID, e.Kind, err)
+		if err := safely(func() error { return s.address(ctx, e, now) }); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("address the event %d (%s): %w", e.ID, e.Kind, err))
 		}
 	}
 	limit := s.budget(now)
 	if limit == 0 {
-		return nil
+		return failed
 	}
 	jobs, err := s.Queue.Jobs(ctx, now, s.Lease, limit)
 	if err != nil {
 		return fmt.Errorf("read messages to send: %w", err)
 	}
 	for _, group := range grouped(jobs) {
-		if err := s.deliver(ctx, group); err != nil {
-			return err
+		if err := safely(func() error { return s.deliver(ctx, group) }); err != nil {
+			failed = errors.Join(failed, err)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
-	return nil
+	return failed
+}
+
+// safely makes an error of a panic: telling people is not worth the server.
+func safely(f func() error) (err error) {
+	defer func() {
+		if broke := recover(); broke != nil {
+			err = fmt.Errorf("panic: %v", broke)
+		}
+	}()
+	return f()
 }
 
 // budget is how many messages may go out now.

@@ -240,6 +240,8 @@ func (t Token) rows(audience string) [][2]string {
 	if !t.AskedAt.IsZero() && t.Request == "open" {
 		add("Asked for", t.AskedAt.UTC().Format("2006-01-02 15:04 UTC"))
 	}
-	add("Recommendation", t.Recommendation)
+	if audience != Owner {
+		add("Recommendation", t.Recommendation)
+	}
 	return rows
 }

@@ -66,6 +66,9 @@ func NewWebhook(o WebhookOptions) (*WebhookTransport, error) {
 			return nil, errors.New("secret: what follows whsec_ is not base64")
 		}
 	}
+	if o.Secret != nil && len(o.Secret) == 0 {
+		return nil, errors.New("secret: is empty")
+	}
 	return &WebhookTransport{options: o, http: &http.Client{
 		Timeout: o.Timeout,
 		// The address is the operator's; a redirect would be somebody else's.

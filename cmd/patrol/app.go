@@ -63,6 +63,7 @@ type App struct {
 	reuses      *reuses
 	stop        context.CancelFunc
 	auditKey    ed25519.PrivateKey
+	bound       map[string][]net.Listener // taken at the start, by address
 	lock        *os.File
 	memory      *memory // of the process; nil where that is not patrol's own
 	// hinted is the follower that the database's hints go to, once there is one.
@@ -82,6 +83,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 			a.Close()
 		}
 	}()
+	if err := a.bind(); err != nil {
+		return err
+	}
 	if err := a.openState(ctx); err != nil {
 		return err
 	}
@@ -233,34 +237,30 @@ func (a *App) answerOptions() answer.Options {
 }
 
 func (a *App) listen() error {
-	addresses := a.Config.ExtAuthz.Listen
-	if len(addresses) == 0 {
-		addresses = []string{"127.0.0.1:9191"}
-	}
 	mode, err := a.Config.socketMode()
 	if err != nil {
 		return err
 	}
-	for _, address := range addresses {
-		l, err := extauthz.Listen(address, extauthz.ListenOptions{Mode: mode, Group: a.Config.ExtAuthz.Group, Insecure: a.Config.ExtAuthz.Insecure})
-		if err != nil {
-			return fmt.Errorf("ext_authz: %w", err)
+	for _, address := range a.Config.ExtAuthz.Listen {
+		l := a.taken(address)
+		if l == nil {
+			if l, err = extauthz.Listen(address, extauthz.ListenOptions{Mode: mode, Group: a.Config.ExtAuthz.Group}); err != nil {
+				return fmt.Errorf("ext_authz: %w", err)
+			}
 		}
 		a.listeners = append(a.listeners, l)
 	}
 	if err := a.listenAdmin(); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
-	if err := a.listenDiagnostics(); err != nil {
-		return err
-	}
+	a.listenDiagnostics()
 	for _, s := range a.admin {
 		a.serve("admin", s.Serve)
 	}
 	for _, l := range a.listeners {
 		a.serve("ext_authz", func() error { return a.Server.Serve(l) })
 	}
-	a.Log.Info("serving", "ext_authz", addresses, "admin", a.Config.Admin.Socket, "admin_tcp", a.Config.Admin.Listen, "diagnostics", a.Config.Diagnostics.Listen, "ready", a.Ready() == nil)
+	a.Log.Info("serving", "ext_authz", a.Config.ExtAuthz.Listen, "admin", a.Config.Admin.Socket, "admin_tcp", a.Config.Admin.Listen, "diagnostics", a.Config.Diagnostics.Listen, "ready", a.Ready() == nil)
 	return nil
 }
 
@@ -268,9 +268,6 @@ func (a *App) listen() error {
 // at which tokens administer.
 func (a *App) listenAdmin() error {
 	c := &a.Config.Admin
-	if c.Socket == "" {
-		c.Socket = filepath.Join(a.Config.DataDir, "admin.sock")
-	}
 	pages, err := a.newConsole()
 	if err != nil {
 		return err
@@ -281,34 +278,10 @@ func (a *App) listenAdmin() error {
 		return err
 	}
 	a.admin = append(a.admin, socket)
-	return a.listenConsole(withConsole(api, pages))
-}
-
-// defaultAdmin is where the API and the console are, where nothing else is said.
-const defaultAdmin = "127.0.0.1:8283"
-
-// listenConsole listens on TCP. An address that nobody asked for is done
-// without when it is taken: decisions matter more.
-func (a *App) listenConsole(h http.Handler) error {
-	c := &a.Config.Admin
-	asked := c.Listen != ""
-	if !asked {
-		c.Listen = defaultAdmin
+	if l := a.taken(a.Config.Admin.Listen); l != nil {
+		c.Listen = l.Addr().String()
+		a.admin = append(a.admin, admin.NewServer(l, withConsole(api, pages)))
 	}
-	if c.Listen == "off" {
-		return nil
-	}
-	l, err := extauthz.Listen(c.Listen, extauthz.ListenOptions{Insecure: c.Insecure})
-	if err != nil {
-		if asked {
-			return err
-		}
-		a.Log.Warn("the console is not served; give --admin another address", "error", err)
-		c.Listen = "off"
-		return nil
-	}
-	c.Listen = l.Addr().String()
-	a.admin = append(a.admin, admin.NewServer(l, h))
 	return nil
 }
 
@@ -319,18 +292,10 @@ func (a *App) adminHandler(logins admin.Logins) http.Handler {
 	})
 }
 
-func (a *App) listenDiagnostics() error {
-	address := a.Config.Diagnostics.Listen
-	if address == "" {
-		address = "127.0.0.1:8282"
-		a.Config.Diagnostics.Listen = address
-	}
-	if address == "off" {
-		return nil
-	}
-	l, err := extauthz.Listen(address, extauthz.ListenOptions{Insecure: true})
-	if err != nil {
-		return fmt.Errorf("diagnostics: %w", err)
+func (a *App) listenDiagnostics() {
+	l := a.taken(a.Config.Diagnostics.Listen)
+	if l == nil {
+		return
 	}
 	a.Config.Diagnostics.Listen = l.Addr().String()
 	a.diagnostics = &http.Server{Handler: telemetry.Diagnostics(a.Metrics.Registry, a.Ready), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
@@ -340,7 +305,6 @@ func (a *App) listenDiagnostics() error {
 		}
 		return nil
 	})
-	return nil
 }
 
 func (a *App) serve(what string, f func() error) {
@@ -397,6 +361,7 @@ func (a *App) tend(ctx context.Context) {
 // Close ends everything in turn: no new requests, those under way, then state.
 func (a *App) Close() {
 	a.stop()
+	a.release()
 	within, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if a.Server != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -96,6 +97,9 @@ func (l loginLinks) Link(who inventory.Actor) (admin.LoginLink, bool) {
 	address := l.app.Config.Admin.Listen
 	if address == "off" || address == "" {
 		return admin.LoginLink{}, false
+	}
+	if host, port, err := net.SplitHostPort(address); err == nil && net.ParseIP(host).IsUnspecified() {
+		address = net.JoinHostPort("127.0.0.1", port)
 	}
 	code, until := l.pages.LoginCode(console.Caller{Name: who.Name, Operator: true})
 	return admin.LoginLink{URL: "http://" + address + "/login/link?code=" + code, ExpiresAt: until}, true

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/authz/notify"
@@ -138,7 +140,7 @@ func (a *App) hooks() ([]notify.Hook, error) {
 			if secret, err = os.ReadFile(w.SecretFile); err != nil {
 				return nil, fmt.Errorf("%s.secret_file: %w", field, err)
 			}
-			secret = []byte(strings.TrimSpace(string(secret)))
+			secret = append([]byte{}, strings.TrimSpace(string(secret))...)
 		}
 		t, err := notify.NewWebhook(notify.WebhookOptions{URL: address, Secret: secret, Format: w.Format})
 		if err != nil {
@@ -214,7 +216,12 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 	if c.Token != nil {
 		s.Token = told(c.Token)
 	}
-	if e.Kind == notify.OwnerAsked {
+	if e.Kind == notify.HygieneDigest {
+		if s.Findings, err = d.digest(ctx, o.Name); err != nil || len(s.Findings) == 0 {
+			return nil, err
+		}
+	}
+	if e.Kind == notify.OwnerAsked && s.Token != nil {
 		s.Token.Comment, s.Token.By = question(c.Token)
 	}
 	return s, nil
@@ -314,10 +321,48 @@ func (c calendar) TokensExpiring(ctx context.Context, from, before time.Time) ([
 	return dated(c.Store.TokensExpiring(ctx, from, before))
 }
 
-// Stopped and Findings are empty until there is somebody to ask.
+// Stopped is empty: which tokens a policy that is to come will refuse, nobody
+// can be asked yet.
 func (c calendar) Stopped(context.Context) ([]notify.Dated, error) { return nil, nil }
 
-func (c calendar) Findings(context.Context) ([]string, error) { return nil, nil }
+// Findings are the organizations with something found on their tokens.
+func (c calendar) Findings(ctx context.Context) (out []string, err error) {
+	for cursor := ""; ; {
+		rows, next, err := c.Store.Organizations(ctx, inventory.Page{Limit: 1000, Cursor: cursor})
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range rows {
+			found, _, err := c.Store.Findings(ctx, o.Name, hygiene.Filter{}, inventory.Page{Limit: 1})
+			if err != nil {
+				return nil, err
+			}
+			if len(found) > 0 {
+				out = append(out, o.ID)
+			}
+		}
+		if cursor = next; cursor == "" {
+			return out, nil
+		}
+	}
+}
+
+// maxDigest is how many findings a digest lists.
+const maxDigest = 30
+
+// digest is the gravest of what was found on an organization's tokens.
+func (d directory) digest(ctx context.Context, organization string) ([]notify.Finding, error) {
+	rows, _, err := d.store.Findings(ctx, organization, hygiene.Filter{}, inventory.Page{Limit: 1000})
+	grave := map[string]int{"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
+	slices.SortStableFunc(rows, func(a, b hygiene.Row) int { return grave[a.Severity] - grave[b.Severity] })
+	var out []notify.Finding
+	for _, r := range rows[:min(maxDigest, len(rows))] {
+		out = append(out, notify.Finding{
+			Title: r.Title, Severity: r.Severity, Advice: r.Do, Token: notify.Token{ID: r.Token, Name: r.DisplayName, Last4: r.Last4, Owner: r.Owner},
+		})
+	}
+	return out, err
+}
 
 // outboxSizes are what the metrics tell of the outbox.
 func (a *App) outboxSizes() map[string]int64 {

@@ -15,7 +15,9 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/notify"
 )
 
 // mailServer is a real SMTP server on loopback. It can be down.
@@ -161,4 +163,44 @@ func same(a, b map[string]int) bool {
 		}
 	}
 	return true
+}
+
+// TestADigestTellsWhatWasFound on Monday, once, to administrators.
+func TestADigestTellsWhatWasFound(t *testing.T) {
+	server := &mailServer{}
+	port, _ := server.start(t, "127.0.0.1:0")
+	w := startApp(t, func(c *Config) {
+		c.Mail = MailConfig{From: "patrol@example.com", SMTP: SMTPConfig{Host: "127.0.0.1", Port: port, TLS: "none"}}
+	})
+	w.people(t)
+	id := w.issueFor(t, "ci")
+	server.subjects(t, 2)
+	row, err := w.Store.Organization(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Store.SaveFindings(t.Context(), []hygiene.Result{{Pair: hygiene.Pair{Organization: row.ID, Token: id}, Findings: []hygiene.Finding{{Name: "no_expiry", Severity: "high", Title: "It never expires", Do: "Give it an end"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	p := notify.NewPlanner(outbox{w.Store}, calendar{w.App})
+	monday := w.Clock().UTC().Truncate(24 * time.Hour)
+	for monday.Weekday() != time.Monday {
+		monday = monday.AddDate(0, 0, 1)
+	}
+	for _, at := range []time.Duration{0, time.Hour, 23 * time.Hour} {
+		if err := p.Plan(t.Context(), monday.Add(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.offset.Store(int64(monday.Add(24 * time.Hour).Sub(w.Clock())))
+	if err := w.Notify.Step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := server.subjects(t, 3)
+	if got["alice@example.com: Token hygiene of acme: 1 findings"] != 1 {
+		t.Fatalf("arrived: %v", got)
+	}
+	if text := server.text[len(server.text)-1]; !strings.Contains(text, "It never expires") {
+		t.Errorf("the digest does not tell what was found:\n%s", text)
+	}
 }

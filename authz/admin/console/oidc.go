@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -74,7 +75,7 @@ func (p *Provider) find(ctx context.Context) (*oidc.Provider, *oauth2.Config, er
 	defer p.mu.Unlock()
 	if p.found == nil {
 		// The provider keeps the context for its keys: it must outlive the request.
-		found, err := oidc.NewProvider(context.WithoutCancel(ctx), p.options.Issuer)
+		found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), impatient), p.options.Issuer)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -169,7 +170,7 @@ func (c *Console) finish(r *http.Request) (Caller, string, error) {
 	if err != nil {
 		return none, "", err
 	}
-	token, err := config.Exchange(r.Context(), q.Get("code"), oauth2.VerifierOption(t.Verifier))
+	token, err := config.Exchange(oidc.ClientContext(r.Context(), impatient), q.Get("code"), oauth2.VerifierOption(t.Verifier))
 	if err != nil {
 		var refused *oauth2.RetrieveError
 		if errors.As(err, &refused) {
@@ -193,14 +194,26 @@ func (c *Console) finish(r *http.Request) (Caller, string, error) {
 	return caller, localPath(t.Next), err
 }
 
+// validUser is what a user's name may be in the inventory.
+var validUser = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$`)
+
+// impatient asks the provider: one that hangs must not hold logins up.
+var impatient = &http.Client{Timeout: 10 * time.Second}
+
+// operator says whether a user is an operator by the present configuration.
+func (p *Provider) operator(name string) bool {
+	return p != nil && slices.Contains(p.options.SystemOwners, name)
+}
+
 // caller reads who somebody is, and the roles that their groups give.
 func (p *Provider) caller(claims map[string]any) (Caller, error) {
 	name, _ := claims[p.options.UserClaim].(string)
-	name = strings.ToLower(name)
-	if name == "" {
-		return Caller{}, &failure{http.StatusForbidden, "Not known here", "The login provider did not say who you are (claim " + p.options.UserClaim + ")."}
+	// Before folding: letters that only look like others fold to them.
+	if !validUser.MatchString(name) {
+		return Caller{}, &failure{http.StatusForbidden, "Not known here", "The login provider did not say who you are by a name that can be one here (claim " + p.options.UserClaim + ")."}
 	}
-	caller := Caller{Name: name, Operator: slices.Contains(p.options.SystemOwners, name), Roles: map[string]string{}}
+	name = strings.ToLower(name)
+	caller := Caller{Name: name, Operator: p.operator(name), Roles: map[string]string{}}
 	groups, _ := claims[p.options.GroupsClaim].([]any)
 	for _, g := range p.options.Groups {
 		if slices.Contains(groups, any(g.Group)) && rank[g.Role] > rank[caller.Roles[g.Organization]] {

@@ -29,7 +29,7 @@ func (c *Console) askAgain(w http.ResponseWriter, a *ask) error {
 	if err != nil || whole.Owner != a.caller.Name {
 		return noToken
 	}
-	_, err = c.Commands.Do(a.Context(), a.caller.actor(), inventory.AskAgain{Organization: organization, Token: whole.ID, Purpose: purpose})
+	_, err = c.Commands.Do(a.Context(), a.caller.actor(organization), inventory.AskAgain{Organization: organization, Token: whole.ID, Purpose: purpose})
 	var invalid *inventory.Invalid
 	var conflict *inventory.Conflict
 	switch {

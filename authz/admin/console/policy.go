@@ -54,6 +54,9 @@ func (c *Console) setPolicy(w http.ResponseWriter, a *ask) error {
 	cmd := inventory.SetPolicy{Organization: o.Name, TokenPolicy: f.TokenPolicy, Enforcement: f.Enforcement}
 	switch f.When {
 	case "now":
+		if f.TokenPolicy == o.TokenPolicy && o.NextTokenPolicy != "" {
+			cmd.TokenPolicy = "" // only the mode changes: the dated change stays
+		}
 	case "clear":
 		cmd.TokenPolicy, cmd.ClearNext = "", true
 	case "date":
@@ -68,7 +71,7 @@ func (c *Console) setPolicy(w http.ResponseWriter, a *ask) error {
 	if len(f.Problem) > 0 {
 		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f)
 	}
-	_, err = c.Commands.Do(a.Context(), a.caller.actor(), cmd)
+	_, err = c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
 	var invalid *inventory.Invalid
 	if errors.As(err, &invalid) {
 		f.Problem[invalid.Field] = strings.ToUpper(invalid.Problem[:1]) + invalid.Problem[1:] + "."

@@ -65,6 +65,8 @@ var presets = []struct {
 type form struct {
 	Decision, Until, Date, Reason, Comment, Text string
 	Version                                      int64
+	// Request is the id of the request that was reviewed; "" where none was open.
+	Request string
 	// Chosen are the permissions ticked, "grant index/permission"; nil: all.
 	Chosen  map[string]bool
 	Problem map[string]string // by field
@@ -76,7 +78,7 @@ func (c *Console) reviewOne(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	return c.showReview(w, a, http.StatusOK, row, form{Until: proposed(row), Version: row.Version}, nil)
+	return c.showReview(w, a, http.StatusOK, row, form{Until: proposed(row), Version: row.Version, Request: openRequest(row)}, nil)
 }
 
 func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inventory.TokenRow, f form, conflict *conflictView) error {
@@ -103,6 +105,14 @@ func proposed(row *inventory.TokenRow) string {
 	return "90"
 }
 
+// openRequest is the id of the open request on a token, or "".
+func openRequest(row *inventory.TokenRow) string {
+	if row.Authorization != nil && row.Authorization.Request != nil && row.Authorization.Request.State == authz.RequestOpen {
+		return row.Authorization.Request.ID
+	}
+	return ""
+}
+
 // conflictView tells what has changed while somebody reviewed.
 type conflictView struct {
 	Problem string
@@ -123,7 +133,7 @@ func (c *Console) decide(w http.ResponseWriter, a *ask) error {
 	if !ok {
 		return c.showReview(w, a, http.StatusUnprocessableEntity, row, f, nil)
 	}
-	_, err = c.Commands.Do(a.Context(), a.caller.actor(), cmd)
+	_, err = c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
 	var conflict *inventory.Conflict
 	var invalid *inventory.Invalid
 	switch {
@@ -132,7 +142,7 @@ func (c *Console) decide(w http.ResponseWriter, a *ask) error {
 		if present == nil {
 			present = row
 		}
-		f.Version = present.Version
+		f.Version, f.Request = present.Version, openRequest(present)
 		return c.showReview(w, a, http.StatusConflict, present, f, &conflictView{conflict.Problem, present})
 	case errors.As(err, &invalid):
 		f.Problem[strings.SplitN(invalid.Field, "[", 2)[0]] = invalid.Problem
@@ -165,10 +175,10 @@ func (c *Console) talk(w http.ResponseWriter, a *ask) error {
 	default:
 		return &failure{http.StatusUnprocessableEntity, "That cannot be", "Choose what to do. Nothing was changed."}
 	}
-	_, err = c.Commands.Do(a.Context(), a.caller.actor(), cmd)
+	_, err = c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
 	var invalid *inventory.Invalid
 	if errors.As(err, &invalid) {
-		f := form{Until: "90", Version: row.Version, Text: text, Problem: map[string]string{"text": "It " + invalid.Problem + "."}}
+		f := form{Until: "90", Version: row.Version, Request: openRequest(row), Text: text, Problem: map[string]string{"text": "It " + invalid.Problem + "."}}
 		return c.showReview(w, a, http.StatusUnprocessableEntity, row, f, nil)
 	}
 	if err != nil {
@@ -182,7 +192,7 @@ func readForm(a *ask) form {
 	p := a.PostForm
 	f := form{
 		Decision: p.Get("decision"), Until: p.Get("until"), Date: p.Get("date"), Reason: strings.TrimSpace(p.Get("reason")),
-		Comment: strings.TrimSpace(p.Get("comment")), Chosen: map[string]bool{}, Problem: map[string]string{},
+		Comment: strings.TrimSpace(p.Get("comment")), Request: p.Get("request"), Chosen: map[string]bool{}, Problem: map[string]string{},
 	}
 	f.Version, _ = strconv.ParseInt(p.Get("version"), 10, 64) // 0 is refused below
 	for _, g := range p["grant"] {
@@ -201,14 +211,14 @@ func (c *Console) decision(a *ask, row *inventory.TokenRow, f *form) (inventory.
 		if f.Reason == "" {
 			f.Problem["reason"] = "Say why: the owner reads it."
 		}
-		return inventory.Deny{Organization: a.organization, Token: row.ID, Version: f.Version, Reason: f.Reason}, len(f.Problem) == 0
+		return inventory.Deny{Organization: a.organization, Token: row.ID, Request: f.Request, Version: f.Version, Reason: f.Reason}, len(f.Problem) == 0
 	case "approve":
 		until := c.until(f)
 		grants := f.grants(row)
 		if len(grants) == 0 {
 			f.Problem["grants"] = "Tick what to approve, or deny."
 		}
-		return inventory.Approve{Organization: a.organization, Token: row.ID, Version: f.Version, Grants: grants, Until: until, Comment: f.Comment}, len(f.Problem) == 0
+		return inventory.Approve{Organization: a.organization, Token: row.ID, Request: f.Request, Version: f.Version, Grants: grants, Until: until, Comment: f.Comment}, len(f.Problem) == 0
 	}
 	f.Problem["decision"] = "Approve or deny."
 	return nil, false

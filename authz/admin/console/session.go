@@ -45,7 +45,10 @@ type Caller struct {
 	Roles map[string]string `json:"roles,omitempty"`
 }
 
-func (c *Caller) actor() inventory.Actor { return inventory.Actor{Kind: "console", Name: c.Name} }
+// actor is who acts in an organization, for the rules and the audit log.
+func (c *Caller) actor(organization string) inventory.Actor {
+	return inventory.Actor{Kind: "console", Name: c.Name, Role: c.Roles[organization]}
+}
 
 const cookieName = "patrol_session"
 
@@ -97,7 +100,11 @@ func (c *Console) caller(r *http.Request) (*Caller, error) {
 		return nil, err
 	}
 	caller := s.Caller
-	if caller.Operator {
+	if strings.HasPrefix(caller.Name, "uid:") { // logged in over the socket
+		return &caller, nil
+	}
+	// By what is configured now, not by what was when they logged in.
+	if caller.Operator = c.Provider.operator(caller.Name); caller.Operator {
 		return &caller, nil
 	}
 	roles := map[string]string{}

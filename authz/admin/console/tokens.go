@@ -158,7 +158,7 @@ func (c *Console) act(w http.ResponseWriter, a *ask) error {
 	results := make([]result, len(rows))
 	for i, row := range rows {
 		results[i].Token = row
-		if _, err := c.Commands.Do(a.Context(), a.caller.actor(), what.command(a.organization, row.ID, a.PostForm.Get("comment"))); err != nil {
+		if _, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), what.command(a.organization, row.ID, a.PostForm.Get("comment"))); err != nil {
 			results[i].Problem = c.explain(err).Text
 			failed++
 		}

@@ -79,9 +79,12 @@ type Concerned struct {
 // Concerned reads what an event is about as it stands now; nil where it is gone.
 func (s *Store) Concerned(ctx context.Context, organizationID, tokenID string) (out *Concerned, err error) {
 	err = s.reading(ctx, func(st *state) error {
-		o, err := st.OrganizationByID(organizationID)
-		if err != nil || o == nil || o.Deleted {
-			return err
+		o := &inventory.Organization{}
+		if organizationID != "" {
+			var err error
+			if o, err = st.OrganizationByID(organizationID); err != nil || o == nil || o.Deleted {
+				return err
+			}
 		}
 		c := &Concerned{Organization: o}
 		if tokenID == "" {
@@ -92,7 +95,11 @@ func (s *Store) Concerned(ctx context.Context, organizationID, tokenID string) (
 		if err != nil || t == nil || t.Deleted {
 			return err
 		}
-		if c.Token, err = s.tokenRow(st, o, tokenID); err != nil {
+		seen := o
+		if organizationID == "" {
+			seen = nil // as its operators see it
+		}
+		if c.Token, err = s.tokenRow(st, seen, tokenID); err != nil {
 			return err
 		}
 		u, err := st.UserByID(t.OwnerID)
