@@ -105,11 +105,14 @@ func (s *Sender) Run(ctx context.Context) {
 	defer ticker.Stop()
 	failing := false
 	for {
-		err := s.Step(ctx)
+		more, err := s.step(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			s.Log.Error("notifications wait: the queue cannot be read", "error", err)
 		}
 		failing = err != nil
+		if more && err == nil && ctx.Err() == nil {
+			continue // many at once, after an import perhaps: nobody waits for the next look
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -122,11 +125,18 @@ func (s *Sender) Run(ctx context.Context) {
 // Step addresses the events and sends the messages that are due. An error is
 // the queue's or the directory's; a message that cannot be sent is no error.
 func (s *Sender) Step(ctx context.Context) error {
+	_, err := s.step(ctx)
+	return err
+}
+
+// step says whether there is more to do at once.
+func (s *Sender) step(ctx context.Context) (more bool, err error) {
 	now := s.Clock()
 	events, err := s.Queue.Events(ctx, now, s.Lease, batch)
 	if err != nil {
-		return fmt.Errorf("read events: %w", err)
+		return false, fmt.Errorf("read events: %w", err)
 	}
+	more = len(events) == batch
 	var failed error // what one event or message fails by does not hold up the others
 	for _, e := range events {
 		if err := safely(func() error { return s.address(ctx, e, now) }); err != nil {
@@ -135,21 +145,22 @@ func (s *Sender) Step(ctx context.Context) error {
 	}
 	limit := s.budget(now)
 	if limit == 0 {
-		return failed
+		return more, failed
 	}
 	jobs, err := s.Queue.Jobs(ctx, now, s.Lease, limit)
 	if err != nil {
-		return fmt.Errorf("read messages to send: %w", err)
+		return false, fmt.Errorf("read messages to send: %w", err)
 	}
+	more = more || len(jobs) == limit
 	for _, group := range grouped(jobs) {
 		if err := safely(func() error { return s.deliver(ctx, group) }); err != nil {
 			failed = errors.Join(failed, err)
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 	}
-	return failed
+	return more, failed
 }
 
 // safely makes an error of a panic: telling people is not worth the server.
