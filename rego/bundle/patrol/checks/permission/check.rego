@@ -29,10 +29,11 @@ token_allows if {
 	lib.implied(grant.permissions, input.route.permission)
 }
 
-# Where an approval is asked for, what was approved bounds what was granted.
+# Where an approval is asked for, what was approved bounds what was granted. No
+# else: without the fact what was granted must not take its place.
 usable := input.authorization.effective if lib.approval_asked
 
-else := input.authorization.current
+usable := input.authorization.current if not lib.approval_asked
 
 covers(entity) if {
 	entity.type in {"organization", "user"}
