@@ -33,15 +33,16 @@ type function struct {
 
 // compiler makes the closures of one function or plan.
 type compiler struct {
-	p     *Program
-	fn    *function
-	src   *ir.Func // nil for a plan
-	facts facts    // about src
-	reads map[ir.Local]int
-	where map[ir.Local]int // the registers of locals
-	body  bool             // inside the body of a rule
-	begun bool             // a statement was compiled
-	scans int              // depth of scans
+	p         *Program
+	fn        *function
+	src       *ir.Func // nil for a plan
+	facts     facts    // about src
+	reads     map[ir.Local]int
+	where     map[ir.Local]int // the registers of locals
+	body      bool             // inside the body of a rule
+	begun     bool             // a statement was compiled
+	scans     int              // depth of scans
+	negations int              // how many negations are around the statement
 }
 
 // refuse stops compiling: the program is not for this package.

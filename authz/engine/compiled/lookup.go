@@ -1,5 +1,7 @@
 package compiled
 
+import "github.com/open-policy-agent/opa/v1/ast"
+
 // get looks one step into a value: the member of an object, the element of an
 // array, a set's own element. Undefined where there is none.
 func get(v, k Value) Value {
@@ -28,12 +30,18 @@ func get(v, k Value) Value {
 	return Value{}
 }
 
-// position reads an array's index. OPA takes an integer's canonical text only.
+// position reads an array's index. Some texts that are not canonical are
+// indices to OPA, too: 1.0 and -0, and not 1e0.
 func position(k Value) (int64, bool) {
-	if k.Kind() != Int {
-		return 0, false
+	n := int64(-1)
+	switch k.Kind() {
+	case Int:
+		n = k.Int()
+	case Num:
+		if other, ok := ast.Number(k.Str()).Int64(); ok {
+			n = other
+		}
 	}
-	n := k.Int()
 	return n, n >= 0
 }
 

@@ -46,6 +46,15 @@ func TestProgramsThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestANegatedReferenceToRulesByAVariableNameIsRefused: OPA plans it wrongly.
+func TestANegatedReferenceToRulesByAVariableNameIsRefused(t *testing.T) {
+	compiler := ast.MustCompileModules(map[string]string{"p.rego": "package p\n\nq.a := {1}\n\nq.b if input.none\n\nr if not data.p.q[input.x].b\n"})
+	_, err := compiled.New(t.Context(), compiled.Options{Compiler: compiler, Entrypoint: ast.MustParseRef("data.p.r")})
+	if refusal := (*compiled.Refusal)(nil); !errors.As(err, &refusal) || !strings.Contains(refusal.Why, "negates a reference") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestAKeyThatTheBaseDocumentDoesNotHave is a question for OPA: it reads base
 // documents by paths of texts.
 func TestAKeyThatTheBaseDocumentDoesNotHave(t *testing.T) {
@@ -67,6 +76,22 @@ func TestAKeyThatTheBaseDocumentDoesNotHave(t *testing.T) {
 		_, err := answer(t.Context(), p, compiled.Call{}, in)
 		if asked := err != nil && !errors.Is(err, compiled.ErrUndefined); asked != asks {
 			t.Errorf("%s: %v", rego, err)
+		}
+	}
+}
+
+// TestAnIndexMayBeWrittenOtherwise: OPA takes 1.0 and -0 for indices, and not
+// 1e0.
+func TestAnIndexMayBeWrittenOtherwise(t *testing.T) {
+	p := programOf(t, compiled.Options{}, `r := ["zero", "one"][input]`)
+	for in, want := range map[string]string{"1": `"one"`, "1.0": `"one"`, "0.00": `"zero"`, "-0": `"zero"`, "1e0": "", "1.5": "", "-1": "", "2": "", `"1"`: ""} {
+		got, err := answer(t.Context(), p, compiled.Call{}, in)
+		if want == "" {
+			if !errors.Is(err, compiled.ErrUndefined) {
+				t.Errorf("%s: %v, %v", in, got, err)
+			}
+		} else if err != nil || got != want {
+			t.Errorf("%s: %v, %v", in, got, err)
 		}
 	}
 }

@@ -49,7 +49,9 @@ func (c *compiler) returnLocal(s *ir.ReturnLocalStmt) op {
 
 // not swaps undefined and defined.
 func (c *compiler) not(s *ir.NotStmt) op {
+	c.negations++
 	body := c.block(s.Block)
+	c.negations--
 	return func(m *Machine, f []Value) int {
 		switch r := body(m, f); {
 		case r == next:
