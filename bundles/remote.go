@@ -68,6 +68,11 @@ func (r *Remote) services(section json.RawMessage) error {
 		return nil
 	}
 	if json.Unmarshal(section, &r.Services) == nil {
+		for name, s := range r.Services {
+			if err := checkService(s); err != nil {
+				return fmt.Errorf("opa.services.%s: %w", name, err)
+			}
+		}
 		return nil
 	}
 	var list []json.RawMessage
@@ -79,9 +84,19 @@ func (r *Remote) services(section json.RawMessage) error {
 		if err := json.Unmarshal(s, &named); err != nil || named.Name == "" {
 			return fmt.Errorf("opa.services[%d].name: is missing", i)
 		}
+		if err := checkService(s); err != nil {
+			return fmt.Errorf("opa.services[%d]: %w", i, err)
+		}
 		r.Services[named.Name] = s
 	}
 	return nil
+}
+
+// checkService looks for keys that OPA does not know, and would not look at.
+func checkService(s json.RawMessage) error {
+	dec := json.NewDecoder(bytes.NewReader(s))
+	dec.DisallowUnknownFields()
+	return dec.Decode(&rest.Config{})
 }
 
 func (r *Remote) bundle(name string, b map[string]any) (*RemoteBundle, error) {

@@ -91,16 +91,29 @@ func listenUnix(path string, o ListenOptions) (net.Listener, error) {
 	}
 }
 
+// CheckGroup says whether the system has a group; an empty name is none.
+func CheckGroup(name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := groupID(name)
+	return err
+}
+
+func groupID(name string) (int, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, fmt.Errorf("the system has no group %q", name)
+	}
+	return strconv.Atoi(g.Gid)
+}
+
 func own(path string, o ListenOptions) error {
 	if o.Mode == 0 {
 		o.Mode = 0o660
 	}
 	if o.Group != "" {
-		g, err := user.LookupGroup(o.Group)
-		if err != nil {
-			return err
-		}
-		gid, err := strconv.Atoi(g.Gid)
+		gid, err := groupID(o.Group)
 		if err != nil {
 			return err
 		}

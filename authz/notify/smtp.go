@@ -57,11 +57,11 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("mail.ca_file: %w", err)
+			return nil, fmt.Errorf("mail.smtp.ca_file: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("mail.ca_file: %s holds no certificate", o.CAFile)
+			return nil, fmt.Errorf("mail.smtp.ca_file: %s holds no certificate", o.CAFile)
 		}
 	}
 	port := o.Port
@@ -76,13 +76,13 @@ func NewSMTP(o SMTPOptions) (*SMTP, error) {
 		s.client = append(s.client, mail.WithTLSPolicy(mail.NoTLS))
 		port = orPort(port, 25)
 	default:
-		return nil, fmt.Errorf("mail.tls: %q is none of starttls, tls, none", o.TLS)
+		return nil, fmt.Errorf("mail.smtp.tls: %q is none of starttls, tls, none", o.TLS)
 	}
 	s.client = append(s.client, mail.WithPort(port))
 	if o.Username != "" {
 		s.client = append(s.client, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(o.Username))
 		if o.PasswordFile == "" {
-			return nil, errors.New("mail.password_file: is missing, and mail.username is given")
+			return nil, errors.New("mail.smtp.password_file: is missing, and mail.smtp.username is given")
 		}
 	}
 	_, err := mail.NewClient(o.Host, s.client...)
@@ -114,7 +114,7 @@ func (s *SMTP) Send(ctx context.Context, m *Message) error {
 		// Read each time: a password that was changed needs no restart.
 		password, err := os.ReadFile(s.options.PasswordFile)
 		if err != nil {
-			return fmt.Errorf("mail.password_file: %w", err)
+			return fmt.Errorf("mail.smtp.password_file: %w", err)
 		}
 		client.SetPassword(trimLine(password))
 	}

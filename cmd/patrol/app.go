@@ -237,7 +237,7 @@ func (a *App) answerOptions() answer.Options {
 }
 
 func (a *App) listen() error {
-	mode, err := a.Config.socketMode()
+	mode, err := a.Config.ExtAuthz.socketMode()
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
 
-	"github.com/patrol-authz/patrol/authz/dropin"
-	"github.com/patrol-authz/patrol/authz/engine"
-	"github.com/patrol-authz/patrol/authz/inventory"
-	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
-	"github.com/patrol-authz/patrol/authz/routing"
 	"github.com/patrol-authz/patrol/bundles"
 )
 
@@ -112,10 +108,12 @@ type LogConfig struct {
 type duration time.Duration
 
 // UnmarshalYAML reads "60s".
-func (d *duration) UnmarshalYAML(b []byte) error {
-	parsed, err := time.ParseDuration(strings.Trim(strings.TrimSpace(string(b)), `"'`))
+func (d *duration) UnmarshalYAML(n ast.Node) error {
+	text := strings.Trim(strings.TrimSpace(n.String()), `"'`)
+	parsed, err := time.ParseDuration(text)
 	if err != nil || parsed <= 0 {
-		return fmt.Errorf("%q is no time span: write for example 60s", strings.TrimSpace(string(b)))
+		at := n.GetToken().Position
+		return fmt.Errorf("[%d:%d] %s: %q is no time span: write for example 60s", at.Line, at.Column, strings.TrimPrefix(n.GetPath(), "$."), text)
 	}
 	*d = duration(parsed)
 	return nil
@@ -156,53 +154,6 @@ func expand(text string) string {
 	return variable.ReplaceAllStringFunc(text, func(v string) string { return os.Getenv(v[2 : len(v)-1]) })
 }
 
-func (c *Config) check() error {
-	if err := routing.CheckExtensions(c.Policy.ContextExtensions); err != nil {
-		return fmt.Errorf("policy.context_extensions: %w", err)
-	}
-	if _, err := c.socketMode(); err != nil {
-		return err
-	}
-	switch c.Log.Level {
-	case "", "debug", "info", "warn", "error":
-	default:
-		return fmt.Errorf("log.level: %q is none of debug, info, warn, error", c.Log.Level)
-	}
-	switch c.Log.Format {
-	case "", "text", "json":
-	default:
-		return fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format)
-	}
-	if c.Policy.TrustedHops < 0 || c.Policy.TrustedHops > 10 {
-		return fmt.Errorf("policy.trusted_hops: %d is not from 0 to 10", c.Policy.TrustedHops)
-	}
-	for i, name := range c.Admin.SystemOwners {
-		if inventory.Fold(name) != name || name == "" {
-			return fmt.Errorf("admin.system_owners[%d]: %q is no user's name: write it in lower case", i, name)
-		}
-	}
-	section, err := c.dropIn()
-	if err == nil && section != nil {
-		_, err = dropin.ParseConfig(section)
-	}
-	if err != nil {
-		return err
-	}
-	switch c.Policy.Evaluator {
-	case "", engine.ModeAuto, engine.ModeTopdown, engine.ModeCompiled:
-	default:
-		return fmt.Errorf("policy.evaluator: %q is none of auto, topdown, compiled", c.Policy.Evaluator)
-	}
-	if c.Policy.CompareEvery < 0 {
-		return fmt.Errorf("policy.compare_every: %d is below 0", c.Policy.CompareEvery)
-	}
-	if err := c.Inventory.check(); err != nil {
-		return err
-	}
-	_, err = c.remote()
-	return err
-}
-
 // postgres is the URL of the inventory's database; empty for SQLite.
 func (c *InventoryConfig) postgres() string {
 	if c.Database == "sqlite" {
@@ -211,27 +162,13 @@ func (c *InventoryConfig) postgres() string {
 	return c.Database
 }
 
-func (c *InventoryConfig) check() error {
-	url := c.postgres()
-	if url == "" {
-		if c.DatabasePasswordFile != "" {
-			return errors.New("inventory.database_password_file: belongs to a database that is a URL")
-		}
-		return nil
-	}
-	if _, err := sqlstore.ParsePostgres(url); err != nil {
-		return fmt.Errorf("inventory.database: %w", err)
-	}
-	return nil
-}
-
-func (c *Config) socketMode() (fs.FileMode, error) {
-	if c.ExtAuthz.Mode == "" {
+func (c *ExtAuthzConfig) socketMode() (fs.FileMode, error) {
+	if c.Mode == "" {
 		return 0, nil
 	}
-	mode, err := strconv.ParseUint(c.ExtAuthz.Mode, 8, 9)
+	mode, err := strconv.ParseUint(c.Mode, 8, 9)
 	if err != nil {
-		return 0, fmt.Errorf("ext_authz.mode: %q is no mode: write it in octal and in quotes, \"0660\"", c.ExtAuthz.Mode)
+		return 0, fmt.Errorf("ext_authz.mode: %q is no mode: write it in octal and in quotes, \"0660\"", c.Mode)
 	}
 	return fs.FileMode(mode), nil
 }

@@ -20,6 +20,13 @@ func decodeError(err error) string {
 	if errors.As(err, &wrong) && wrong.Token != nil {
 		return fmt.Sprintf("[%d:%d] %s must be %s", wrong.Token.Position.Line, wrong.Token.Position.Column, keyBefore(wrong.Token), kindOfValue(wrong.DstType))
 	}
+	var other *yaml.UnexpectedNodeTypeError
+	if errors.As(err, &other) && other.Token != nil {
+		kind := map[ast.NodeType]string{ast.SequenceType: "a list", ast.MappingType: "a section of keys"}[other.Expected]
+		if kind != "" {
+			return fmt.Sprintf("[%d:%d] %s must be %s", other.Token.Position.Line, other.Token.Position.Column, keyBefore(other.Token), kind)
+		}
+	}
 	return strings.TrimSpace(yaml.FormatError(err, false, true))
 }
 
@@ -50,6 +57,19 @@ func kindOfValue(t reflect.Type) string {
 
 var keyed = regexp.MustCompile(`^([a-z_]+(?:\.[A-Za-z0-9_-]+|\[\d+\])*): `)
 
+// unknownField is what encoding/json says of a key that is none.
+var unknownField = regexp.MustCompile(`json: unknown field "([^"]*)"`)
+
+// keyBelow is where a key stands in a section, or below it.
+func keyBelow(section ast.Node, key string) *token.Position {
+	for _, n := range ast.Filter(ast.MappingValueType, section) {
+		if v, ok := n.(*ast.MappingValueNode); ok && v.Key.String() == key {
+			return v.Key.GetToken().Position
+		}
+	}
+	return nil
+}
+
 // located puts line and column of the key that an error begins with before it.
 func located(text []byte, err error) error {
 	match := keyed.FindStringSubmatch(err.Error())
@@ -67,7 +87,12 @@ func located(text []byte, err error) error {
 			continue
 		}
 		at := node.GetToken().Position
-		if _, section := node.(*ast.MappingNode); section {
+		if unknown := unknownField.FindStringSubmatch(err.Error()); unknown != nil {
+			if below := keyBelow(node, unknown[1]); below != nil {
+				return fmt.Errorf("[%d:%d] %w", below.Line, below.Column, err)
+			}
+		}
+		if _, section := node.(*ast.MappingNode); section && !strings.HasSuffix(key, "]") {
 			return fmt.Errorf("[%d] %w", at.Line-1, err) // its key stands on the line before
 		}
 		return fmt.Errorf("[%d:%d] %w", at.Line, at.Column, err)

@@ -39,9 +39,9 @@ type GroupConfig struct {
 
 // newConsole makes the pages.
 func (a *App) newConsole() (*console.Console, error) {
-	provider, err := a.provider()
+	provider, err := a.Config.provider()
 	if err != nil {
-		return nil, fmt.Errorf("login: %w", err)
+		return nil, err
 	}
 	return console.New(console.Options{
 		Commands: &commands{a}, Queries: a.Store, Policy: consolePolicy{a}, Sessions: sessions{a.Store}, Judge: consoleJudge{a},
@@ -50,30 +50,35 @@ func (a *App) newConsole() (*console.Console, error) {
 	})
 }
 
-func (a *App) provider() (*console.Provider, error) {
-	c := a.Config.Login
-	if c.Issuer == "" {
+// provider logs people in; nil where none is configured.
+func (c *Config) provider() (*console.Provider, error) {
+	l := c.Login
+	if l.Issuer == "" {
 		return nil, nil
 	}
-	if a.Config.Answer.PublicURL == "" {
-		return nil, errors.New("needs answer.public_url, to which the provider sends people back")
+	if c.Answer.PublicURL == "" {
+		return nil, errors.New("login.issuer: needs answer.public_url, to which the provider sends people back")
 	}
 	secret := ""
-	if c.ClientSecretFile != "" {
-		b, err := os.ReadFile(c.ClientSecretFile)
+	if l.ClientSecretFile != "" {
+		b, err := os.ReadFile(l.ClientSecretFile)
 		if err != nil {
-			return nil, fmt.Errorf("client_secret_file: %w", err)
+			return nil, fmt.Errorf("login.client_secret_file: %w", err)
 		}
 		secret = strings.TrimSpace(string(b))
 	}
-	groups := make([]console.GroupRole, len(c.Groups))
-	for i, g := range c.Groups {
+	groups := make([]console.GroupRole, len(l.Groups))
+	for i, g := range l.Groups {
 		groups[i] = console.GroupRole(g)
 	}
-	return console.NewProvider(console.ProviderOptions{
-		Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: secret, Scopes: c.Scopes, UserClaim: c.UserClaim, GroupsClaim: c.GroupsClaim,
-		RedirectURL: strings.TrimRight(a.Config.Answer.PublicURL, "/") + "/login/callback", Groups: groups, SystemOwners: a.Config.Admin.SystemOwners,
+	p, err := console.NewProvider(console.ProviderOptions{
+		Issuer: l.Issuer, ClientID: l.ClientID, ClientSecret: secret, Scopes: l.Scopes, UserClaim: l.UserClaim, GroupsClaim: l.GroupsClaim,
+		RedirectURL: strings.TrimRight(c.Answer.PublicURL, "/") + "/login/callback", Groups: groups, SystemOwners: c.Admin.SystemOwners,
 	})
+	if err != nil {
+		return nil, fmt.Errorf("login.%w", err)
+	}
+	return p, nil
 }
 
 // withConsole serves the API below /api/, and the pages elsewhere.

@@ -57,11 +57,11 @@ func (a *App) startNotify(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mail: %w", err)
 	}
-	transport, err := a.mailTransport()
+	transport, err := a.Config.mailTransport()
 	if err != nil {
 		return err
 	}
-	hooks, err := a.hooks()
+	hooks, err := a.Config.hooks()
 	if err != nil {
 		return err
 	}
@@ -99,8 +99,9 @@ func (a *App) plan(ctx context.Context, p *notify.Planner) {
 	}
 }
 
-func (a *App) mailTransport() (notify.Transport, error) {
-	m := &a.Config.Mail
+// mailTransport hands mails over; it sets the sender where none is configured.
+func (c *Config) mailTransport() (notify.Transport, error) {
+	m := &c.Mail
 	if m.From == "" {
 		m.From = "patrol <patrol@localhost>"
 		if m.SMTP.Host != "" {
@@ -110,7 +111,7 @@ func (a *App) mailTransport() (notify.Transport, error) {
 	if m.SMTP.Host == "" {
 		folder := m.Folder
 		if folder == "" {
-			folder = filepath.Join(a.Config.DataDir, "mail")
+			folder = filepath.Join(c.DataDir, "mail")
 		}
 		return &notify.Folder{Path: folder, From: m.From}, nil
 	}
@@ -120,9 +121,9 @@ func (a *App) mailTransport() (notify.Transport, error) {
 	})
 }
 
-func (a *App) hooks() ([]notify.Hook, error) {
+func (c *Config) hooks() ([]notify.Hook, error) {
 	var out []notify.Hook
-	for i, w := range a.Config.Webhooks {
+	for i, w := range c.Webhooks {
 		field := fmt.Sprintf("webhooks[%d]", i)
 		if w.Name == "" {
 			return nil, fmt.Errorf("%s.name: is missing", field)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -180,5 +181,48 @@ func TestWithoutAGoodBundleEverythingIsDenied(t *testing.T) {
 	}
 	if s := w.Bundles.Status()[1]; !strings.Contains(s.Error, "a.rego:3") {
 		t.Errorf("bundle status does not name file and line: %q", s.Error)
+	}
+}
+
+// TestADataDirectoryThatCannotBeWrittenIsSaidSo, and nothing is changed. (Root
+// may write anywhere; so the binary runs as nobody where the test is root.)
+func TestADataDirectoryThatCannotBeWrittenIsSaidSo(t *testing.T) {
+	dir, err := os.MkdirTemp("", "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	binary, data := filepath.Join(dir, "patrol"), filepath.Join(dir, "data")
+	build(t, "cmd/patrol", binary)
+	mkdir(t, data)
+	key(t, data)
+	nobody := &syscall.SysProcAttr{}
+	if os.Getuid() == 0 {
+		nobody.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
+		if err := os.Chown(filepath.Join(data, "digest.key"), 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, mode := range map[string]fs.FileMode{dir: 0o755, binary: 0o755, data: 0o555} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := contents(t, data)
+	for name, path := range map[string]string{"a directory that is there": data, "one that cannot be made": filepath.Join(data, "below")} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, binary, "serve", "--data-dir", path, "--ext-authz", "127.0.0.1:0", "--diagnostics", "off", "--admin", "127.0.0.1:0")
+			cmd.SysProcAttr, cmd.Dir = nobody, "/"
+			out, err := cmd.CombinedOutput()
+			text := strings.TrimSpace(string(out))
+			if err == nil || cmd.ProcessState.ExitCode() != 1 || strings.Contains(text, "\n") || !strings.Contains(text, path) || !strings.Contains(text, "permission denied") {
+				t.Errorf("exit %d:\n%s", cmd.ProcessState.ExitCode(), text)
+			}
+		})
+	}
+	if !maps.Equal(contents(t, data), before) {
+		t.Error("the data directory was changed")
 	}
 }

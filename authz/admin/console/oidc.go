@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,8 +51,14 @@ type Provider struct {
 
 // NewProvider checks the options; it does not connect.
 func NewProvider(o ProviderOptions) (*Provider, error) {
-	if o.Issuer == "" || o.ClientID == "" || o.RedirectURL == "" {
-		return nil, errors.New("issuer, client_id and public_url are required for a login by OpenID Connect")
+	if u, err := url.Parse(o.Issuer); err != nil || u.Host == "" {
+		return nil, fmt.Errorf("issuer: %q is no address", o.Issuer)
+	}
+	if o.ClientID == "" {
+		return nil, errors.New("client_id: is missing")
+	}
+	if o.RedirectURL == "" {
+		return nil, errors.New("redirect_url: is missing")
 	}
 	if len(o.Scopes) == 0 {
 		o.Scopes = []string{oidc.ScopeOpenID, "profile", "email"}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/patrol-authz/patrol/authz/dropin"
+	"github.com/patrol-authz/patrol/authz/engine"
+	"github.com/patrol-authz/patrol/authz/extauthz"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	"github.com/patrol-authz/patrol/authz/notify"
+	"github.com/patrol-authz/patrol/authz/routing"
+)
+
+// check says what is wrong, before anything is opened or made. Its error
+// begins with the key.
+func (c *Config) check() error {
+	for _, check := range []func() error{
+		c.ExtAuthz.check, c.Admin.check, c.Policy.check, c.Inventory.check, c.Answer.check, c.Log.check, c.checkLogin, c.checkNotify, c.checkOPA,
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *ExtAuthzConfig) check() error {
+	if _, err := c.socketMode(); err != nil {
+		return err
+	}
+	if err := extauthz.CheckGroup(c.Group); err != nil {
+		return fmt.Errorf("ext_authz.group: %w", err)
+	}
+	return nil
+}
+
+func (c *AdminConfig) check() error {
+	for i, name := range c.SystemOwners {
+		if inventory.Fold(name) != name || name == "" {
+			return fmt.Errorf("admin.system_owners[%d]: %q is no user's name: write it in lower case", i, name)
+		}
+	}
+	return nil
+}
+
+func (c *PolicyConfig) check() error {
+	if err := routing.CheckExtensions(c.ContextExtensions); err != nil {
+		return fmt.Errorf("policy.context_extensions: %w", err)
+	}
+	for i, name := range c.CredentialHeaders {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("policy.credential_headers[%d]: %q is no name of a header", i, name)
+		}
+	}
+	if c.TrustedHops < 0 || c.TrustedHops > 10 {
+		return fmt.Errorf("policy.trusted_hops: %d is not from 0 to 10", c.TrustedHops)
+	}
+	if !slices.Contains([]string{"", engine.ModeAuto, engine.ModeTopdown, engine.ModeCompiled}, c.Evaluator) {
+		return fmt.Errorf("policy.evaluator: %q is none of auto, topdown, compiled", c.Evaluator)
+	}
+	if c.CompareEvery < 0 {
+		return fmt.Errorf("policy.compare_every: %d is below 0", c.CompareEvery)
+	}
+	return nil
+}
+
+func (c *AnswerConfig) check() error {
+	if c.PublicURL == "" {
+		return nil
+	}
+	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("answer.public_url: %q is no address: write for example https://patrol.example.com", c.PublicURL)
+	}
+	return nil
+}
+
+func (c *LogConfig) check() error {
+	if !slices.Contains([]string{"", "debug", "info", "warn", "error"}, c.Level) {
+		return fmt.Errorf("log.level: %q is none of debug, info, warn, error", c.Level)
+	}
+	if !slices.Contains([]string{"", "text", "json"}, c.Format) {
+		return fmt.Errorf("log.format: %q is neither text nor json", c.Format)
+	}
+	if c.Denials < 0 {
+		return fmt.Errorf("log.denials_per_second: %d is below 0", c.Denials)
+	}
+	return nil
+}
+
+func (c *Config) checkLogin() error {
+	_, err := c.provider()
+	return err
+}
+
+func (c *Config) checkNotify() error {
+	if _, err := notify.LoadTemplates(c.Mail.Templates); err != nil {
+		return fmt.Errorf("mail.templates: %w", err)
+	}
+	if c.Mail.PerMinute < 0 {
+		return fmt.Errorf("mail.per_minute: %d is below 0", c.Mail.PerMinute)
+	}
+	if _, err := c.mailTransport(); err != nil {
+		return err
+	}
+	_, err := c.hooks()
+	return err
+}
+
+// checkOPA looks at what OPA itself would ignore in its section, too.
+func (c *Config) checkOPA() error {
+	section, err := c.dropIn()
+	if err != nil {
+		return err
+	}
+	if section != nil {
+		if _, err := dropin.ParseConfig(section); err != nil {
+			return fmt.Errorf("opa.%w", err)
+		}
+	}
+	_, err = c.remote()
+	return err
+}
+
+func (c *InventoryConfig) check() error {
+	if c.postgres() == "" {
+		if c.DatabasePasswordFile != "" {
+			return errors.New("inventory.database_password_file: belongs to a database that is a URL")
+		}
+		return nil
+	}
+	if _, err := sqlstore.ParsePostgres(c.postgres()); err != nil {
+		return fmt.Errorf("inventory.database: %w", err)
+	}
+	return nil
+}
