@@ -23,6 +23,7 @@ import (
 // server is the real binary, as a process of its own.
 type server struct {
 	cmd  *exec.Cmd
+	data string
 	api  *client.Client
 	addr string
 	log  *strings.Builder
@@ -36,7 +37,7 @@ func startServer(t testing.TB, binary, dataDir string, more ...string) *server {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	s := &server{addr: addr, log: &strings.Builder{}}
+	s := &server{addr: addr, data: dataDir, log: &strings.Builder{}}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--data-dir", dataDir, "--ext-authz", addr, "--diagnostics", "off"}, more...)...)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
@@ -57,6 +58,13 @@ func startServer(t testing.TB, binary, dataDir string, more ...string) *server {
 			t.Fatalf("the server did not answer:\n%s", s.log)
 		}
 	}
+}
+
+// command is another command of the binary, of this server.
+func (s *server) command(binary string, args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append(os.Environ(), "PATROL_DATA_DIR="+s.data)
+	return cmd
 }
 
 func (s *server) kill() {
