@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 const dir = ".run"
 
 func main() {
+	runtime.LockOSThread() // patrol ends with the thread that started it
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil && ctx.Err() == nil {
@@ -31,12 +33,11 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	if err := os.RemoveAll(dir); err != nil {
+	lock, err := takeFolder()
+	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
-		return err
-	}
+	defer lock.Close()
 	if err := writeRule(nobody); err != nil {
 		return err
 	}
@@ -76,6 +77,34 @@ func run(ctx context.Context) error {
 	}
 }
 
+// takeFolder empties the folder, unless another demo runs in it.
+func takeFolder() (lock *os.File, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if lock, err = os.Open(dir); err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another demo runs in %s: end it with Ctrl-C first", dir)
+	}
+	left, err := os.ReadDir(dir)
+	for _, e := range left {
+		if err == nil {
+			err = os.RemoveAll(filepath.Join(dir, e.Name()))
+		}
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(dir, "data"), 0o700)
+	}
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return lock, nil
+}
+
 // patrolProcess is a running patrol.
 type patrolProcess struct {
 	cmd                   *exec.Cmd
@@ -100,7 +129,7 @@ func startPatrol(ctx context.Context) (*patrolProcess, error) {
 	p.cmd = exec.Command("bin/patrol", "serve", "--data-dir", filepath.Join(dir, "data"), "--bundle", policyDir,
 		"--ext-authz", p.extAuthz, "--diagnostics", p.diagnostics)
 	p.cmd.Stderr, p.cmd.Stdout = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C reaches it through us
+	p.cmd.SysProcAttr = envoy.Child() // a Ctrl-C reaches it through us
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start bin/patrol: %w (make build makes it)", err)
 	}

@@ -235,6 +235,7 @@ It stays up. In another terminal, in this folder, try:
   source %[1]s; export EDGE=%[2]s PATROL_DATA_DIR=%[3]s
   curl -i -H "Authorization: Bearer $BOB_WRITE" $EDGE/api/models/acme/model
   bin/patrol token list acme
+  bin/patrol login                               # the console, in a browser
   bin/patrol token suspend acme %[4]s --comment "leaked?"
   bin/patrol check GET /api/models/acme/model --token-stdin <<< $BOB_FINE
   bin/patrol org policy acme only_fine_grained_tokens --enforce-at 30d

@@ -123,9 +123,7 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	}
 	p.cmd = exec.Command(o.Binary, "-c", file, "--admin-address-path", adminFile, "--disable-hot-restart",
 		"--concurrency", strconv.Itoa(o.Workers), "-l", o.LogLevel, "--file-flush-interval-msec", "20")
-	// Of its own process group, so that a Ctrl-C in a terminal reaches only the
-	// parent, which stops Envoy in its own time.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = Child()
 	started := make(chan error, 1)
 	go p.run(started)
 	if err := <-started; err != nil {
@@ -138,9 +136,9 @@ func Start(ctx context.Context, o Options) (*Process, error) {
 	return p, nil
 }
 
-// run starts Envoy and waits for its end on one thread that stays. An Envoy with
-// hot restart gets SIGTERM when the thread that started it ends; ours is without,
-// and doesn't depend on it either way.
+// run starts Envoy and waits for its end on one thread that stays: Envoy is told
+// to end when the thread that started it does ([Child], and Envoy itself with
+// hot restart).
 func (p *Process) run(started chan<- error) {
 	defer close(p.done)
 	runtime.LockOSThread()
