@@ -23,6 +23,9 @@ func doubtful(o *Options) string {
 			if unifiesWithItself(e) {
 				why = "a variable stands on both sides of a ="
 			}
+			if takesItsOwnResult(e) {
+				why = "a built-in's result is one of its arguments"
+			}
 			return why != ""
 		})
 	}
@@ -49,6 +52,27 @@ func unifiesWithItself(e *ast.Expr) bool {
 	}
 	left, right := variables(e.Operand(0)), variables(e.Operand(1))
 	return len(left.Intersect(right)) > 0
+}
+
+// takesItsOwnResult says whether a call of a built-in has a variable as its
+// result that its arguments have too, as in min({x, 1}, x). OPA's interpreter
+// may fail there, which a plan does not.
+func takesItsOwnResult(e *ast.Expr) bool {
+	if !e.IsCall() || e.IsEquality() {
+		return false
+	}
+	b := ast.BuiltinMap[e.Operator().String()]
+	operands := e.Operands()
+	if b == nil || len(operands) != b.Decl.Arity()+1 {
+		return false
+	}
+	result := variables(operands[len(operands)-1])
+	for _, o := range operands[:len(operands)-1] {
+		if len(result.Intersect(variables(o))) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func variables(t *ast.Term) ast.VarSet {

@@ -22,6 +22,7 @@ func TestProgramsThatAreRefused(t *testing.T) {
 			"v.x.a := 1 if input.none\nv.y.a := 1 if input.ys\nr := \"wrong\" if not { some k, x in v }", "", "not {",
 		},
 		"a unification of a variable with itself": {"r if { [1, x, 3] = [1, x, x] }", "", "both sides"},
+		"a result among the arguments":            {"r := x if { min({x, 2}, x) }", "", "one of its arguments"},
 		"a hidden document":                       {"r := data.system", `{"system": 1}`, "data.system"},
 	} {
 		t.Run(name, func(t *testing.T) {
