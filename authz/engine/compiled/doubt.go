@@ -26,6 +26,15 @@ func doubtful(o *Options) string {
 			if takesItsOwnResult(e) {
 				why = "a built-in's result is one of its arguments"
 			}
+			if mocksAndReplaces(o.Compiler, e) {
+				why = "one expression replaces a function and a document"
+			}
+			return why != ""
+		})
+		ast.WalkBodies(x, func(b ast.Body) bool {
+			if sharesEvery(b) {
+				why = "what every counts by is used outside of it"
+			}
 			return why != ""
 		})
 	}
@@ -69,6 +78,64 @@ func takesItsOwnResult(e *ast.Expr) bool {
 	result := variables(operands[len(operands)-1])
 	for _, o := range operands[:len(operands)-1] {
 		if len(result.Intersect(variables(o))) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// mocksAndReplaces says whether an expression has a with for a function beside
+// one for a document. The planner takes their targets for each other.
+func mocksAndReplaces(c *ast.Compiler, e *ast.Expr) bool {
+	mocks, documents := false, false
+	for _, w := range e.With {
+		if ref, ok := w.Target.Value.(ast.Ref); ok && isFunction(c, ref) {
+			mocks = true
+		} else {
+			documents = true
+		}
+	}
+	return mocks && documents
+}
+
+func isFunction(c *ast.Compiler, ref ast.Ref) bool {
+	if ref.HasPrefix(ast.InputRootRef) {
+		return false
+	}
+	if !ref.HasPrefix(ast.DefaultRootRef) {
+		return true // a built-in
+	}
+	for _, r := range c.GetRulesExact(ref) {
+		if len(r.Head.Args) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// sharesEvery says whether a variable that an every counts by is used in the
+// body around it, as in every x in input[x]: OPA's interpreter and a plan differ
+// in whether it is bound there.
+func sharesEvery(b ast.Body) bool {
+	for i, e := range b {
+		every, ok := e.Terms.(*ast.Every)
+		if !ok {
+			continue
+		}
+		own := ast.NewVarSet()
+		for _, t := range []*ast.Term{every.Key, every.Value} {
+			if t != nil {
+				own.Update(variables(t))
+			}
+		}
+		for j, other := range b {
+			v := ast.NewVarVisitor()
+			v.Walk(other)
+			if j != i && len(own.Intersect(v.Vars())) > 0 {
+				return true
+			}
+		}
+		if len(own.Intersect(variables(every.Domain))) > 0 {
 			return true
 		}
 	}

@@ -21,9 +21,11 @@ func TestProgramsThatAreRefused(t *testing.T) {
 		"one that could let something pass": {
 			"v.x.a := 1 if input.none\nv.y.a := 1 if input.ys\nr := \"wrong\" if not { some k, x in v }", "", "not {",
 		},
-		"a unification of a variable with itself": {"r if { [1, x, 3] = [1, x, x] }", "", "both sides"},
-		"a result among the arguments":            {"r := x if { min({x, 2}, x) }", "", "one of its arguments"},
-		"a hidden document":                       {"r := data.system", `{"system": 1}`, "data.system"},
+		"a unification of a variable with itself":    {"r if { [1, x, 3] = [1, x, x] }", "", "both sides"},
+		"a function and a document replaced at once": {"f(x) := x\nq := f(input.a)\nr if { q with f as 1 with input.a as 2 }", "", "replaces a function"},
+		"an every that counts by what it is in":      {"r if { every x in input[x] { x > 1 } }", "", "every counts by"},
+		"a result among the arguments":               {"r := x if { min({x, 2}, x) }", "", "one of its arguments"},
+		"a hidden document":                          {"r := data.system", `{"system": 1}`, "data.system"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := ast.ParseModuleWithOpts("p.rego", "package p\n"+c.module, ast.ParserOptions{FutureKeywords: []string{"not"}})
