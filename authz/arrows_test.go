@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"authz/record":              {"authz"},
 	"authz/hygiene":             {"authz"},
 	"authz/admin":               {"authz", "authz/credential", "authz/inventory", "authz/inventory/auditlog", "authz/record", "authz/usage", "authz/hygiene"},
-	"authz/admin/console":       {"authz", "authz/inventory"},
+	"authz/admin/console":       {"authz", "authz/hygiene", "authz/inventory", "authz/usage"},
 	"authz/admin/client":        {"authz", "authz/credential", "authz/inventory", "authz/inventory/auditlog", "authz/record", "authz/usage", "authz/hygiene", "authz/admin"},
 	"bundles":                   {"authz"},
 	"rego":                      {},

@@ -46,6 +46,7 @@ var accesses = map[string]access{
 	"get-organization":            {Scope: scopeOrganization, Permission: orgRead},
 	"get-token-policy":            {Scope: scopeOrganization, Permission: orgRead},
 	"set-token-policy":            {Scope: scopeOrganization, Permission: orgWrite},
+	"get-organization-usage":      {Scope: scopeOrganization, Permission: tokensRead},
 	"list-members":                {Scope: scopeOrganization, Permission: tokensRead},
 	"set-member":                  {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember, InBody: true},
 	"remove-member":               {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},

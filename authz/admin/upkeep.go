@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/auditlog"
 )
 
@@ -20,6 +21,8 @@ type Upkeep interface {
 	AuditEntries(ctx context.Context, after int64, limit int) ([]auditlog.Entry, error)
 	// SignAudit signs how far the log goes; nil where it is empty.
 	SignAudit(context.Context) (*auditlog.Head, error)
+	// Replicas are the patrols that serve from the database.
+	Replicas(context.Context) ([]inventory.ReplicaRow, error)
 	// Backup makes a copy of the database in one state, and returns it with
 	// what puts it away.
 	Backup(context.Context) (copied io.Reader, done func(), err error)
@@ -38,6 +41,13 @@ func (s *service) upkeep() {
 			return nil, err
 		}
 		return &body[auditlog.State]{*state}, nil
+	})
+	register(s, "list-replicas", "GET", "/api/replicas", "List the patrols that serve from this inventory, as they last said", func(ctx context.Context, _ *struct{}) (*body[[]inventory.ReplicaRow], error) {
+		rows, err := s.Upkeep.Replicas(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &body[[]inventory.ReplicaRow]{rows}, nil
 	})
 	register(s, "sign-audit", "POST", "/api/audit/heads", "Sign how far the audit log goes", func(ctx context.Context, _ *struct{}) (*body[*auditlog.Head], error) {
 		head, err := s.Upkeep.SignAudit(ctx)

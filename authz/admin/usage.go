@@ -12,6 +12,7 @@ import (
 // organization, or everywhere where that is empty.
 type Usage interface {
 	TokenUsage(ctx context.Context, organization, id string, days int) (*usage.Report, error)
+	OrganizationUsage(ctx context.Context, organization string, days int) (*usage.Overview, error)
 	Timeline(ctx context.Context, organization, id string, days int) ([]usage.Event, error)
 	Findings(ctx context.Context, organization string, f hygiene.Filter, p inventory.Page) (rows []hygiene.Row, next string, err error)
 	Discovered(ctx context.Context, organization string, p inventory.Page) (rows []usage.Discovered, next string, err error)
@@ -50,6 +51,17 @@ func (s *service) usage() {
 	},
 	) (*body[[]usage.Event], error) {
 		return s.timeline(ctx, "", in.ID, in.Days.Days)
+	})
+	register(s, "get-organization-usage", "GET", "/api/organizations/{organization}/settings/usage", "How the tokens of an organization were used, all together, by day and reason", func(ctx context.Context, in *struct {
+		OrganizationPath
+		Days
+	},
+	) (*body[usage.Overview], error) {
+		r, err := s.Usage.OrganizationUsage(ctx, in.Organization, in.Days.Days)
+		if err != nil {
+			return nil, err
+		}
+		return &body[usage.Overview]{*r}, nil
 	})
 	register(s, "list-findings", "GET", "/api/organizations/{organization}/settings/findings", "List what the hygiene rules found; what is about the organization comes first", func(ctx context.Context, in *struct {
 		OrganizationPath

@@ -18,5 +18,6 @@ type Filter struct{ Finding, Severity string }
 // Count is how many tokens have a finding.
 type Count struct {
 	Finding, Severity string
+	Title             string // where it is of one organization
 	Tokens            int64
 }

@@ -176,3 +176,16 @@ type TokenFilter struct {
 	// Finding is the name of a finding; at an organization only.
 	Finding string
 }
+
+// ReplicaRow is a patrol that serves from the same database, as it last said.
+type ReplicaRow struct {
+	ID        string    `json:"id"`
+	Host      string    `json:"host"`
+	Version   string    `json:"version"`
+	Revision  string    `json:"revision,omitempty"`  // of the active policy
+	Evaluator string    `json:"evaluator,omitempty"` // compiled or topdown
+	Problem   string    `json:"problem,omitempty"`   // why it is not ready
+	Change    int64     `json:"change"`              // the last change of the inventory that is in force there
+	StartedAt time.Time `json:"started_at"`
+	SeenAt    time.Time `json:"seen_at"`
+}

@@ -48,6 +48,23 @@ type ReasonUse struct {
 	LastAt   time.Time `json:"last_at"`
 }
 
+// Overview is how an organization's tokens were used, all together. Requests
+// with unknown tokens, and without one, are not in it.
+type Overview struct {
+	// Since is from when on usage is shown: from when it is known, or asked for.
+	Since time.Time `json:"since"`
+	// Days are all days since, those without requests too.
+	Days []OverviewDay `json:"days"`
+	// Reasons are those of all days, the most frequent first.
+	Reasons []ReasonUse `json:"reasons"`
+}
+
+// OverviewDay counts the requests of a day; Reasons are those of refusals.
+type OverviewDay struct {
+	DayUse
+	Reasons map[string]int64 `json:"reasons,omitempty"`
+}
+
 // Event is an entry of a token's timeline.
 type Event struct {
 	Time time.Time `json:"time"`

@@ -76,6 +76,7 @@ var matrix = map[string]row{
 		return map[string]any{"owner": owner, "display_name": "x", "kind": "fine-grained", "grants": grantsOn([]string{"org.read"}, o)}
 	}},
 	"get-organization-token-usage": {let: ofReaders}, "get-organization-token-timeline": {let: ofReaders}, "get-organization-refusal": {let: ofReaders},
+	"get-organization-usage": {let: ofReaders}, "list-replicas": {let: both(operators)},
 	"list-findings": {let: ofReaders}, "list-discovered-tokens": {let: ofReaders},
 	"get-token-usage": {let: both([]string{"operator", "member", "pending", "observed"})}, "get-token-timeline": {let: both([]string{"operator", "member", "pending", "observed"})},
 	"check": {let: ofReaders, body: func(_ *bureau, o string) any {

@@ -107,6 +107,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	go a.tend(background)
 	go a.keepSigning(background)
 	a.wait.Go(func() { a.reuses.run(background) })
+	a.wait.Go(func() { a.sayHere(background) })
 	return nil
 }
 
@@ -281,6 +282,10 @@ func (a *App) listenAdmin() error {
 	if l := a.taken(a.Config.Admin.Listen); l != nil {
 		c.Listen = l.Addr().String()
 		a.admin = append(a.admin, admin.NewServer(l, withConsole(api, pages)))
+	}
+	if l := a.taken(a.Config.People.Listen); l != nil {
+		a.Config.People.Listen = l.Addr().String()
+		a.admin = append(a.admin, admin.NewServer(l, pages))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/auditlog"
 )
 
@@ -72,6 +73,10 @@ func (u upkeep) AuditState(ctx context.Context) (*auditlog.State, error) {
 
 func (u upkeep) AuditEntries(ctx context.Context, after int64, limit int) ([]auditlog.Entry, error) {
 	return u.Store.AuditEntries(ctx, after, limit)
+}
+
+func (u upkeep) Replicas(ctx context.Context) ([]inventory.ReplicaRow, error) {
+	return u.Store.Replicas(ctx)
 }
 
 func (u upkeep) SignAudit(ctx context.Context) (*auditlog.Head, error) { return u.signAudit(ctx) }

@@ -43,6 +43,11 @@ func (a *App) bind() error {
 	if err := a.bindConsole(); err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
+	if c.People.Listen != "" {
+		if err := a.take(c.People.Listen, c.People.Insecure); err != nil {
+			return fmt.Errorf("people: %w", err)
+		}
+	}
 	if c.Diagnostics.Listen != "off" {
 		if err := a.take(c.Diagnostics.Listen, true); err != nil {
 			return fmt.Errorf("diagnostics: %w", err)

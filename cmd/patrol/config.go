@@ -26,6 +26,7 @@ type Config struct {
 	DataDir     string          `yaml:"data_dir"`
 	ExtAuthz    ExtAuthzConfig  `yaml:"ext_authz"`
 	Admin       AdminConfig     `yaml:"admin"`
+	People      PeopleConfig    `yaml:"people"`
 	Diagnostics ListenConfig    `yaml:"diagnostics"`
 	Policy      PolicyConfig    `yaml:"policy"`
 	Inventory   InventoryConfig `yaml:"inventory"`
@@ -53,6 +54,13 @@ type AdminConfig struct {
 	Listen       string   `yaml:"listen"`
 	Insecure     bool     `yaml:"insecure"`
 	SystemOwners []string `yaml:"system_owners"`
+}
+
+// PeopleConfig says where people reach the console's pages, and nothing else:
+// login, review, and an owner's own tokens.
+type PeopleConfig struct {
+	Listen   string `yaml:"listen"`
+	Insecure bool   `yaml:"insecure"`
 }
 
 // ListenConfig is an address.

@@ -21,7 +21,7 @@ import (
 // begins with the key.
 func (c *Config) check() error {
 	for _, check := range []func() error{
-		c.ExtAuthz.check, c.Admin.check, c.Policy.check, c.Inventory.check, c.Answer.check, c.Log.check, c.checkLogin, c.checkNotify, c.checkOPA,
+		c.ExtAuthz.check, c.Admin.check, c.Policy.check, c.Inventory.check, c.Answer.check, c.checkPeople, c.Log.check, c.checkLogin, c.checkNotify, c.checkOPA,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -89,6 +89,13 @@ func (c *LogConfig) check() error {
 	}
 	if c.Denials < 0 {
 		return fmt.Errorf("log.denials_per_second: %d is below 0", c.Denials)
+	}
+	return nil
+}
+
+func (c *Config) checkPeople() error {
+	if c.People.Listen != "" && c.Answer.PublicURL == "" {
+		return errors.New("people.listen: needs answer.public_url, under which people reach it")
 	}
 	return nil
 }

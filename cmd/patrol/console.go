@@ -14,6 +14,7 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/console"
+	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 )
@@ -44,10 +45,16 @@ func (a *App) newConsole() (*console.Console, error) {
 		return nil, err
 	}
 	return console.New(console.Options{
-		Commands: &commands{a}, Queries: a.Store, Policy: consolePolicy{a}, Sessions: sessions{a.Store}, Judge: consoleJudge{a},
+		Commands: &commands{a}, Queries: a.Store, Reports: a.Store, Secret: a.newSecret, Policy: consolePolicy{a}, Sessions: sessions{a.Store}, Judge: consoleJudge{a},
 		PublicURL: a.Config.Answer.PublicURL, Provider: provider, SessionFor: time.Duration(a.Config.Login.SessionFor), Version: version,
 		Clock: a.Clock, Log: a.Log,
 	})
+}
+
+// newSecret makes a secret for a token that its owner rotates.
+func (a *App) newSecret() console.NewSecret {
+	secret := credential.Generate()
+	return console.NewSecret{Digest: a.digester.Secret(secret), Last4: secret.Last4(), Shown: secret.Reveal()}
 }
 
 // provider logs people in; nil where none is configured.

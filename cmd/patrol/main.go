@@ -41,6 +41,7 @@ type CLI struct {
 	Export     ExportCmd     `cmd:"" help:"Write organizations, policies and members as a file for apply."`
 	Policy     PolicyCmd     `cmd:"" help:"Token policies: list, test, check."`
 	Route      RouteCmd      `cmd:"" help:"The route table: list, test."`
+	Replica    ReplicaCmd    `cmd:"" help:"The patrols that serve from the same inventory: list."`
 	Bundle     BundleCmd     `cmd:"" help:"Policy bundles: status."`
 	Audit      AuditCmd      `cmd:"" help:"The audit log."`
 	Backup     BackupCmd     `cmd:"" help:"Copy the inventory while the server runs (SQLite)."`

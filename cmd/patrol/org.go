@@ -17,6 +17,7 @@ type OrgCmd struct {
 	List   OrgListCmd   `cmd:"" help:"List organizations."`
 	Show   OrgShowCmd   `cmd:"" help:"Show an organization."`
 	Policy OrgPolicyCmd `cmd:"" help:"Change the token policy, now or at a date."`
+	Usage  OrgUsageCmd  `cmd:"" help:"Show how its tokens are used, all together."`
 	Set    OrgSetCmd    `cmd:"" help:"Change settings."`
 	Rename OrgRenameCmd `cmd:"" help:"Give an organization another name."`
 	Delete OrgDeleteCmd `cmd:"" help:"Delete an organization that has no members."`

@@ -74,6 +74,12 @@ func (b *Tab) Click(selector string) {
 	}
 }
 
+// Tick clicks on what leads to no other page: a box, a summary.
+func (b *Tab) Tick(selector string) {
+	b.t.Helper()
+	run(b, "tick "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
 // Type types a text into a field.
 func (b *Tab) Type(selector, text string) {
 	b.t.Helper()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 // Policies lists the token policies of the active bundle.
@@ -25,6 +26,15 @@ func (c *Client) Routes(ctx context.Context, out any) error {
 // Bundles reads the bundles' status into out, a pointer to a slice of it.
 func (c *Client) Bundles(ctx context.Context, out any) error {
 	return c.Do(ctx, http.MethodGet, "/api/bundles", nil, out)
+}
+
+// Replicas lists the patrols that serve from the server's inventory.
+func (c *Client) Replicas(ctx context.Context) ([]inventory.ReplicaRow, error) {
+	rows, err := send[[]inventory.ReplicaRow](ctx, c, http.MethodGet, "/api/replicas", nil)
+	if err != nil {
+		return nil, err
+	}
+	return *rows, nil
 }
 
 // Check asks how a request would be decided. Nothing is opened or counted.

@@ -16,6 +16,12 @@ func (c *Client) TokenUsage(ctx context.Context, organization, id string, days i
 	return send[usage.Report](ctx, c, http.MethodGet, tokenPath(organization, id)+"/usage?days="+strconv.Itoa(days), nil)
 }
 
+// OrganizationUsage reports how an organization's tokens were used in the last
+// days, today included.
+func (c *Client) OrganizationUsage(ctx context.Context, organization string, days int) (*usage.Overview, error) {
+	return send[usage.Overview](ctx, c, http.MethodGet, organizationPath(organization)+"/settings/usage?days="+strconv.Itoa(days), nil)
+}
+
 // Timeline tells what happened to a token in the last days, the latest first.
 func (c *Client) Timeline(ctx context.Context, organization, id string, days int) ([]usage.Event, error) {
 	out, err := send[[]usage.Event](ctx, c, http.MethodGet, tokenPath(organization, id)+"/timeline?days="+strconv.Itoa(days), nil)

@@ -49,14 +49,17 @@ type BundleSource struct {
 	Warnings                                       []string
 }
 
-// Options of the console. Commands, Queries, Policy, Sessions and Judge are
-// required.
+// Options of the console. Commands, Queries, Reports, Policy, Sessions and Judge
+// are required.
 type Options struct {
 	Commands Commands
 	Queries  Queries
+	Reports  Reports
 	Policy   Policy
 	Sessions Sessions
 	Judge    Judge
+	// Secret makes the secret of a token that is rotated.
+	Secret func() NewSecret
 	// PublicURL is where people reach the console; "" for loopback alone.
 	PublicURL string
 	// Provider logs people in by OpenID Connect; nil: only by patrol login.
@@ -126,16 +129,21 @@ func (c *Console) routes() {
 	c.post("/organizations/{organization}/tokens/confirm", changeTokens, c.confirm)
 	c.post("/organizations/{organization}/tokens/act", changeTokens, c.act)
 	c.get("/organizations/{organization}/review", reviewTokens, c.review)
+	c.post("/organizations/{organization}/review/group", reviewTokens, c.reviewGroup)
+	c.post("/organizations/{organization}/review/group/decide", reviewTokens, c.decideGroup)
 	c.get("/organizations/{organization}/review/{id}", reviewTokens, c.reviewOne)
 	c.post("/organizations/{organization}/review/{id}", reviewTokens, c.decide)
 	c.post("/organizations/{organization}/review/{id}/talk", reviewTokens, c.talk)
 	c.get("/organizations/{organization}/policy", seeTokens, c.policy)
 	c.post("/organizations/{organization}/policy", changePolicy, c.setPolicy)
+	c.get("/organizations/{organization}/settings", seeTokens, c.settings)
+	c.post("/organizations/{organization}/settings", changePolicy, c.setSettings)
 	c.get("/organizations/{organization}/members", seeTokens, c.members)
 	c.get("/organizations/{organization}/audit", seeTokens, c.audit)
 	c.get("/bundles", operate, c.bundles)
 	c.get("/tokens/{id}", "", c.owned)
 	c.post("/tokens/{id}/ask", "", c.askAgain)
+	c.post("/tokens/{id}/rotate", "", c.rotate)
 	c.get("/me", "", c.mine)
 }
 
@@ -201,6 +209,7 @@ func (c *Console) explain(err error) *failure {
 		missing  *inventory.NotFound
 		invalid  *inventory.Invalid
 		conflict *inventory.Conflict
+		stale    *inventory.Stale
 	)
 	switch {
 	case errors.As(err, &f):
@@ -211,6 +220,8 @@ func (c *Console) explain(err error) *failure {
 		return &failure{http.StatusUnprocessableEntity, "That cannot be", invalid.Field + " " + invalid.Problem + ". Nothing was changed."}
 	case errors.As(err, &conflict):
 		return &failure{http.StatusConflict, "It has changed", conflict.Problem + ". Nothing was changed; look again."}
+	case errors.As(err, &stale):
+		return &failure{http.StatusConflict, "It has changed", "It has changed since the page was opened. Nothing was changed; look again."}
 	}
 	c.Log.Error("the console failed", "error", err)
 	return &failure{http.StatusInternalServerError, "A mistake of ours", "The server could not do it; its log tells more. Nothing was changed."}

@@ -78,6 +78,14 @@ func (c *Console) overview(w http.ResponseWriter, a *ask) error {
 	if r := c.Policy.Ruleset(); r != nil {
 		body["Revision"] = r.Revision
 	}
+	used, err := c.Reports.OrganizationUsage(a.Context(), o.Name, reportDays)
+	if err != nil {
+		return err
+	}
+	body["Usage"], body["Chart"], body["Refusals"] = used, overall(used), refusals(used)
+	if body["Findings"], err = c.Reports.CountFindingsOf(a.Context(), o.Name); err != nil {
+		return err
+	}
 	c.show(w, a.Request, a, http.StatusOK, "overview", o.Name, body)
 	return nil
 }

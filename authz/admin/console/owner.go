@@ -4,8 +4,11 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
@@ -74,6 +77,52 @@ func (c *Console) showOwned(w http.ResponseWriter, a *ask, status int, organizat
 	}
 	c.show(w, a.Request, a, status, "owned", whole.DisplayName, body)
 	return nil
+}
+
+// NewSecret is a secret for a token: its digest, its end, and itself, to be
+// shown once.
+type NewSecret struct {
+	Digest authz.Digest
+	Last4  string
+	Shown  string
+}
+
+// overlaps are how long an old secret may go on.
+var overlaps = map[string]time.Duration{"none": 0, "1h": time.Hour, "24h": 24 * time.Hour, "7d": 7 * 24 * time.Hour}
+
+// rotate gives the caller's own token another secret, and shows it: once, and
+// to its owner alone.
+func (c *Console) rotate(w http.ResponseWriter, a *ask) error {
+	if err := a.ParseForm(); err != nil {
+		return &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
+	}
+	whole, err := c.Queries.Token(a.Context(), "", a.PathValue("id"))
+	if err != nil || whole.Owner != a.caller.Name {
+		return noToken
+	}
+	overlap, ok := overlaps[a.PostForm.Get("overlap")]
+	version, err := strconv.ParseInt(a.PostForm.Get("version"), 10, 64)
+	if !ok || err != nil || version <= 0 {
+		return &failure{http.StatusUnprocessableEntity, "That cannot be", "Choose how long the old secret goes on. Nothing was changed."}
+	}
+	secret := c.Secret()
+	// Sent again, by a reload, it has another version: it is not rotated twice.
+	r, err := c.Commands.Do(a.Context(), a.caller.actor(""), inventory.IfVersion{
+		Version: version, Command: inventory.RotateToken{Token: whole.ID, Digest: secret.Digest, Last4: secret.Last4, Overlap: overlap},
+	})
+	if err != nil {
+		return err
+	}
+	c.show(w, a.Request, a, http.StatusOK, "rotated", whole.DisplayName, map[string]any{"Token": r.Token, "Secret": secret.Shown, "Until": until(c.Clock(), overlap)})
+	return nil
+}
+
+// until is when the old secret ends; zero where it has ended.
+func until(now time.Time, overlap time.Duration) time.Time {
+	if overlap == 0 {
+		return time.Time{}
+	}
+	return now.Add(overlap)
 }
 
 // helpers are the names of the administrators of an organization.

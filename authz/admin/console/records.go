@@ -40,6 +40,11 @@ func (c *Console) bundles(w http.ResponseWriter, a *ask) error {
 	if r := c.Policy.Ruleset(); r != nil {
 		body["Active"] = r
 	}
+	replicas, err := c.Reports.Replicas(a.Context())
+	if err != nil {
+		return err
+	}
+	body["Replicas"] = replicas
 	c.show(w, a.Request, a, http.StatusOK, "bundles", "Bundles", body)
 	return nil
 }

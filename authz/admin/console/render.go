@@ -48,24 +48,20 @@ func parsePages() (map[string]page, error) {
 }
 
 var functions = template.FuncMap{
-	"date":   func(t any) string { return shown(t, time.DateOnly) },
-	"moment": func(t any) string { return shown(t, "2006-01-02 15:04 UTC") },
-	"iso":    func(t any) string { return shown(t, time.RFC3339) },
-	"words":  statusWords,
-	"tone":   statusTone,
-	"kind":   kindWords,
-	"grant":  grantWords,
-	"join":   strings.Join,
-	"word":   permissionWord,
-	"label":  func(status string) string { return strings.ReplaceAll(status, "_", " ") },
-	"list":   func(all ...string) []string { return all },
-	"sub1":   func(n int) int { return n - 1 },
-	"plural": func(n int, one, many string) string {
-		if n == 1 {
-			return "1 " + one
-		}
-		return fmt.Sprint(n) + " " + many
-	},
+	"date":     func(t any) string { return shown(t, time.DateOnly) },
+	"moment":   func(t any) string { return shown(t, "2006-01-02 15:04 UTC") },
+	"iso":      func(t any) string { return shown(t, time.RFC3339) },
+	"words":    statusWords,
+	"tone":     statusTone,
+	"kind":     kindWords,
+	"grant":    grantWords,
+	"join":     strings.Join,
+	"word":     permissionWord,
+	"label":    func(status string) string { return strings.ReplaceAll(status, "_", " ") },
+	"list":     func(all ...string) []string { return all },
+	"sub1":     func(n int) int { return n - 1 },
+	"plural":   func(n int, one, many string) string { return fmt.Sprint(n) + " " + plural(n, one, many) },
+	"plural64": func(n int64, one, many string) string { return fmt.Sprint(n) + " " + plural(int(n), one, many) },
 	"dict": func(pairs ...any) map[string]any {
 		m := map[string]any{}
 		for i := 0; i+1 < len(pairs); i += 2 {
@@ -109,7 +105,7 @@ var done = map[string]string{
 	"approved": "Approved. It is in force.", "denied": "Denied. It is in force.", "revoked": "Revoked. It is in force.",
 	"suspended": "Suspended. It is in force.", "resumed": "Resumed. It is in force.", "policy": "The token policy is changed.",
 	"last": "Decided. Nothing else waits.", "asked": "The owner is asked.", "assigned": "Assigned.", "saved": "Saved.",
-	"told": "The administrators see it.",
+	"told": "The administrators see it.", "settings": "The settings are changed.",
 }
 
 func (c *Console) show(w http.ResponseWriter, r *http.Request, a *ask, status int, name, title string, body any) {

@@ -19,7 +19,7 @@ var statuses = []string{"pending", "pending_frozen", "approved", "approval_ended
 // ones are behind the switch.
 func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	q := a.URL.Query()
-	f := inventory.TokenFilter{Status: q.Get("status"), Kind: q.Get("kind"), Owner: q.Get("owner"), Query: q.Get("q")}
+	f := inventory.TokenFilter{Status: q.Get("status"), Kind: q.Get("kind"), Owner: q.Get("owner"), Query: q.Get("q"), Finding: q.Get("finding")}
 	if f.Status == "" && q.Get("revoked") == "on" {
 		f.Status = "all"
 	}
@@ -58,11 +58,41 @@ func (c *Console) token(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	c.show(w, a.Request, a, http.StatusOK, "token", row.DisplayName, map[string]any{
-		"Token": row, "Asked": compare(row),
-	})
+	body := map[string]any{"Token": row, "Asked": compare(row)}
+	if err := c.report(a, row.ID, body); err != nil {
+		return err
+	}
+	c.show(w, a.Request, a, http.StatusOK, "token", row.DisplayName, body)
 	return nil
 }
+
+// report adds how a token is used, what was found of it, and what happened.
+func (c *Console) report(a *ask, id string, body map[string]any) error {
+	used, err := c.Reports.TokenUsage(a.Context(), a.organization, id, reportDays)
+	if err != nil {
+		return err
+	}
+	rows, err := c.Reports.TokenFindings(a.Context(), a.organization, id)
+	if err != nil {
+		return err
+	}
+	events, err := c.Reports.Timeline(a.Context(), a.organization, id, reportDays)
+	if err != nil {
+		return err
+	}
+	findings := make([]found, len(rows))
+	for i := range rows {
+		findings[i] = found{rows[i], narrower(&rows[i])}
+	}
+	timeline := told(events)
+	more := max(0, len(timeline)-mostEvents)
+	body["Usage"], body["Chart"], body["Findings"] = used, draw(used.Days), findings
+	body["Timeline"], body["More"] = timeline[:len(timeline)-more], more
+	return nil
+}
+
+// mostEvents is how many entries of a timeline a page shows.
+const mostEvents = 50
 
 // act is something that an administrator does with tokens.
 type action struct {

@@ -56,7 +56,15 @@ func (s *state) addCounts(b *usage.Batch) error {
 	for i, u := range b.Uses {
 		uses[i] = db.AddTokenUseParams{TokenID: u.Token, OrganizationID: u.Organization, UsedAt: millis(u.Allowed), RefusedAt: millis(u.Refused)}
 	}
-	return s.AddTokenUses(s.ctx, uses)
+	if err := s.AddTokenUses(s.ctx, uses); err != nil {
+		return err
+	}
+	for _, sum := range sumDays(b) {
+		if err := s.AddOrganizationUse(s.ctx, sum); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // addUnknown writes unknown tokens: new ones while their organization has not
@@ -105,6 +113,9 @@ func discoveredRow(u *usage.Unknown) db.AddDiscoveredParams {
 func (s *Store) ForgetUsage(ctx context.Context, before usage.Day) error {
 	q := db.New(s.writeDB)
 	if err := q.ForgetUsage(ctx, int64(before)); err != nil {
+		return fmt.Errorf("delete old usage: %w", err)
+	}
+	if err := q.ForgetOrganizationUse(ctx, int64(before)); err != nil {
 		return fmt.Errorf("delete old usage: %w", err)
 	}
 	if err := q.ForgetDiscovered(ctx, millis(before.Time())); err != nil {

@@ -80,6 +80,15 @@ type Organization struct {
 	Aliases         string `db:"aliases"`
 }
 
+type OrganizationUse struct {
+	OrganizationID string `db:"organization_id"`
+	Day            int64  `db:"day"`
+	Reason         string `db:"reason"`
+	Allowed        bool   `db:"allowed"`
+	Requests       int64  `db:"requests"`
+	LastAt         int64  `db:"last_at"`
+}
+
 type Outbox struct {
 	ID             int64  `db:"id"`
 	DedupeKey      string `db:"dedupe_key"`
@@ -112,6 +121,18 @@ type Replay struct {
 	ContentType string `db:"content_type"`
 	Body        string `db:"body"`
 	CreatedAt   int64  `db:"created_at"`
+}
+
+type Replica struct {
+	ID        string `db:"id"`
+	Host      string `db:"host"`
+	Version   string `db:"version"`
+	Revision  string `db:"revision"`
+	Evaluator string `db:"evaluator"`
+	Problem   string `db:"problem"`
+	Change    int64  `db:"change"`
+	StartedAt int64  `db:"started_at"`
+	SeenAt    int64  `db:"seen_at"`
 }
 
 type Request struct {

@@ -1,0 +1,193 @@
+package sqlstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz/hygiene"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+	"github.com/patrol-authz/patrol/authz/usage"
+)
+
+// OrganizationUsage reports how the tokens of an organization were used in the
+// last days, today included. It reads the sums of days: its cost does not grow
+// with tokens.
+func (s *Store) OrganizationUsage(ctx context.Context, organization string, days int) (out *usage.Overview, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		o, err := named(st, organization)
+		if err != nil {
+			return err
+		}
+		known, err := st.usageKnown()
+		if err != nil {
+			return err
+		}
+		today := usage.DayOf(s.Clock())
+		first := today - usage.Day(days-1)
+		if known.IsZero() {
+			known = s.Clock().UTC().Truncate(time.Second)
+		}
+		out = &usage.Overview{Since: known, Reasons: []usage.ReasonUse{}}
+		if known.Before(first.Time()) {
+			out.Since = first.Time()
+		}
+		for d := first; d <= today; d++ {
+			out.Days = append(out.Days, usage.OverviewDay{DayUse: usage.DayUse{Day: d.Time().Format(time.DateOnly)}})
+		}
+		rows, err := st.OrganizationUse(ctx, db.OrganizationUseParams{OrganizationID: o.ID, Since: int64(first)})
+		for i := range rows {
+			if r := &rows[i]; r.Day <= int64(today) {
+				addDay(out, r, int(r.Day-int64(first)))
+			}
+		}
+		slices.SortFunc(out.Reasons, func(a, b usage.ReasonUse) int {
+			return cmp.Or(cmp.Compare(b.Requests, a.Requests), strings.Compare(a.Reason, b.Reason))
+		})
+		return err
+	})
+	return out, err
+}
+
+func addDay(out *usage.Overview, r *db.OrganizationUse, day int) {
+	d := &out.Days[day]
+	if r.Allowed {
+		d.Allowed += r.Requests
+	} else {
+		d.Refused += r.Requests
+		if d.Reasons == nil {
+			d.Reasons = map[string]int64{}
+		}
+		d.Reasons[r.Reason] += r.Requests
+	}
+	i := slices.IndexFunc(out.Reasons, func(u usage.ReasonUse) bool { return u.Reason == r.Reason && u.Allowed == r.Allowed })
+	if i < 0 {
+		i = len(out.Reasons)
+		out.Reasons = append(out.Reasons, usage.ReasonUse{Reason: r.Reason, Allowed: r.Allowed})
+	}
+	u := &out.Reasons[i]
+	u.Requests += r.Requests
+	if at := fromMillis(r.LastAt); at.After(u.LastAt) {
+		u.LastAt = at
+	}
+}
+
+// sumDays adds a batch up by organization, day and outcome, in a fixed order.
+func sumDays(b *usage.Batch) []db.AddOrganizationUseParams {
+	type key struct {
+		organization, reason string
+		day                  usage.Day
+		allowed              bool
+	}
+	sums := map[key]*db.AddOrganizationUseParams{}
+	var out []*db.AddOrganizationUseParams
+	for i := range b.Counts {
+		c := &b.Counts[i]
+		if c.Organization == "" {
+			continue
+		}
+		k := key{c.Organization, c.Reason, c.Day, c.Allowed}
+		sum := sums[k]
+		if sum == nil {
+			sum = &db.AddOrganizationUseParams{OrganizationID: c.Organization, Day: int64(c.Day), Reason: c.Reason, Allowed: c.Allowed}
+			sums[k] = sum
+			out = append(out, sum)
+		}
+		sum.Requests += c.Count
+		sum.LastAt = max(sum.LastAt, millis(c.Last))
+	}
+	slices.SortFunc(out, func(x, y *db.AddOrganizationUseParams) int {
+		return cmp.Or(strings.Compare(x.OrganizationID, y.OrganizationID), cmp.Compare(x.Day, y.Day), strings.Compare(x.Reason, y.Reason), compareBool(x.Allowed, y.Allowed))
+	})
+	list := make([]db.AddOrganizationUseParams, len(out))
+	for i := range out {
+		list[i] = *out[i]
+	}
+	return list
+}
+
+func compareBool(x, y bool) int {
+	switch {
+	case x == y:
+		return 0
+	case y:
+		return -1
+	}
+	return 1
+}
+
+// TokenFindings are the findings of a token at an organization, the gravest
+// first.
+func (s *Store) TokenFindings(ctx context.Context, organization, id string) (out []hygiene.Row, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		o, err := named(st, organization)
+		if err != nil {
+			return err
+		}
+		rows, err := st.FindingsOfToken(ctx, db.FindingsOfTokenParams{OrganizationID: o.ID, TokenID: id})
+		for i := range rows {
+			r := &rows[i]
+			row := hygiene.Row{
+				Finding: hygiene.Finding{Name: r.Finding, Severity: r.Severity, Title: r.Title, Message: r.Message, Do: r.Todo},
+				Token:   r.TokenID, FirstAt: fromMillis(r.FirstAt),
+			}
+			if err == nil {
+				err = decode("details", r.Details, &row.Details)
+			}
+			out = append(out, row)
+		}
+		return err
+	})
+	return out, err
+}
+
+// CountFindingsOf counts the findings of an organization, the gravest first.
+func (s *Store) CountFindingsOf(ctx context.Context, organization string) (out []hygiene.Count, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		o, err := named(st, organization)
+		if err != nil {
+			return err
+		}
+		rows, err := st.CountFindingsOf(ctx, o.ID)
+		for _, r := range rows {
+			out = append(out, hygiene.Count{Finding: r.Finding, Severity: r.Severity, Title: r.Title, Tokens: r.Tokens})
+		}
+		return err
+	})
+	return out, err
+}
+
+// PutReplica notes that a patrol serves from this database, and forgets those
+// that were not heard of since a time.
+func (s *Store) PutReplica(ctx context.Context, r *inventory.ReplicaRow, forget time.Time) error {
+	q := db.New(s.writeDB)
+	err := q.PutReplica(ctx, db.PutReplicaParams{
+		ID: r.ID, Host: r.Host, Version: r.Version, Revision: r.Revision, Evaluator: r.Evaluator, Problem: r.Problem, Change: r.Change,
+		StartedAt: millis(r.StartedAt), SeenAt: millis(r.SeenAt),
+	})
+	if err != nil {
+		return err
+	}
+	return q.ForgetReplicas(ctx, millis(forget))
+}
+
+// ForgetReplica notes that a patrol has ended.
+func (s *Store) ForgetReplica(ctx context.Context, id string) error {
+	return db.New(s.writeDB).ForgetReplica(ctx, id)
+}
+
+// Replicas lists the patrols that serve from this database, as they last said.
+func (s *Store) Replicas(ctx context.Context) ([]inventory.ReplicaRow, error) {
+	rows, err := db.New(s.readDB).Replicas(ctx)
+	out := make([]inventory.ReplicaRow, len(rows))
+	for i, r := range rows {
+		out[i] = inventory.ReplicaRow{
+			ID: r.ID, Host: r.Host, Version: r.Version, Revision: r.Revision, Evaluator: r.Evaluator, Problem: r.Problem, Change: r.Change,
+			StartedAt: fromMillis(r.StartedAt), SeenAt: fromMillis(r.SeenAt),
+		}
+	}
+	return out, err
+}
