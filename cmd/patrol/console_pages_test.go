@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -245,4 +248,56 @@ func TestThePeoplesAddressHasPagesAndNoAPI(t *testing.T) {
 func hashOfSession(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
+}
+
+// TestTheQueueComesUpToDateByItself, and not under somebody's hands.
+func TestTheQueueComesUpToDateByItself(t *testing.T) {
+	w, _ := consoleWorld(t)
+	tab := browser.Start(t)
+	tab.Open(w.loginLink(t))
+	tab.Click("main button")
+	tab.Open("http://" + w.Config.Admin.Listen + "/organizations/acme/review")
+	refresh := func() { browser.Evaluate[any](tab, "htmx.trigger('#queue', 'refresh'); 0") }
+	queue := func() string { return tab.Text("#queue") }
+	if text := queue(); !strings.Contains(text, "3 tokens wait") {
+		t.Fatalf("the queue:\n%s", text)
+	}
+	w.issueFor(t, "fourth")
+	refresh()
+	waitFor(t, "the fourth is shown", func() bool { return strings.Contains(queue(), "4 tokens wait") })
+	// Somebody has opened a group: it stays open.
+	tab.Tick("summary")
+	w.issueFor(t, "fifth")
+	refresh()
+	time.Sleep(time.Second)
+	if text := queue(); !strings.Contains(text, "4 tokens wait") {
+		t.Errorf("it changed under somebody's hands:\n%s", text)
+	}
+	tab.Tick("summary")
+	browser.Evaluate[any](tab, "document.activeElement.blur(); 0")
+	refresh()
+	waitFor(t, "the fifth is shown", func() bool { return strings.Contains(queue(), "5 tokens wait") })
+	// The session has ended: the page to log in on comes, whole.
+	db, err := sql.Open("sqlite", filepath.Join(w.Config.DataDir, databaseFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "DELETE FROM sessions"); err != nil {
+		t.Fatal(err)
+	}
+	refresh()
+	waitFor(t, "the login", func() bool { return strings.Contains(tab.Address(), "/login?next=") })
+}
+
+// TestTheConsolesHtmxIsThePublishedOne.
+func TestTheConsolesHtmxIsThePublishedOne(t *testing.T) {
+	published, err := os.ReadFile("../../tools/node/node_modules/htmx.org/dist/htmx.min.js")
+	if err != nil {
+		t.Fatalf("htmx is missing (run make parts): %v", err)
+	}
+	ours, err := os.ReadFile("../../authz/admin/console/static/htmx.min.js")
+	if err != nil || string(ours) != string(published) {
+		t.Errorf("the console's htmx.min.js is not that of tools/node/package.json: %v", err)
+	}
 }

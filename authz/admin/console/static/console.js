@@ -48,6 +48,18 @@
     }
     before = key;
   });
+  // What changes by itself does not change under somebody's hands.
+  document.addEventListener("htmx:beforeRequest", (e) => {
+    if (e.target.contains(document.activeElement) || e.target.querySelector(".at, details[open]")) e.preventDefault();
+  });
+  // And an answer that is not this page, such as that to log in again, is not put into it.
+  document.addEventListener("htmx:beforeSwap", (e) => {
+    const xhr = e.detail.xhr;
+    if (xhr.status !== 200 || new URL(xhr.responseURL).pathname !== location.pathname) {
+      e.preventDefault();
+      if (xhr.status === 200) location.reload();
+    }
+  });
   document.querySelector("[data-all]")?.addEventListener("change", (e) => {
     for (const box of document.querySelectorAll("input[name=token]")) box.checked = e.target.checked;
   });
