@@ -36,6 +36,8 @@ type access struct {
 	// InBody: what is asked stands in the body, so the operation's handler asks
 	// the judge (service.judge), once it has read it.
 	InBody bool `json:"in_body"`
+	// Reads: it changes nothing, though its method is not GET.
+	Reads bool `json:"-"`
 }
 
 // accesses of the operations by their id. What is not listed is the operator's
@@ -47,6 +49,7 @@ var accesses = map[string]access{
 	"get-token-policy":            {Scope: scopeOrganization, Permission: orgRead},
 	"set-token-policy":            {Scope: scopeOrganization, Permission: orgWrite},
 	"get-organization-usage":      {Scope: scopeOrganization, Permission: tokensRead},
+	"preview-token-policy":        {Scope: scopeOrganization, Permission: tokensRead, Reads: true},
 	"list-members":                {Scope: scopeOrganization, Permission: tokensRead},
 	"set-member":                  {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember, InBody: true},
 	"remove-member":               {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},

@@ -83,6 +83,7 @@ type Options struct {
 	Refusals  Refusals
 	Usage     Usage
 	Decider   Decider
+	Previews  Previews
 	Digester  Digester
 	// Notifications are what people are told.
 	Notifications Notifications
@@ -124,6 +125,7 @@ func Handler(o Options) http.Handler {
 	api.review()
 	api.rotation()
 	api.settings()
+	api.previews()
 	api.audit()
 	api.upkeep()
 	api.policies()
@@ -200,9 +202,7 @@ func listing[T any](ctx context.Context, rows []T, next string) *page[T] {
 	}
 	out := &page[T]{Body: rows}
 	if u := requestOf(ctx).url; u != nil && next != "" {
-		query := u.Query()
-		query.Set("cursor", next)
-		out.Link = "<" + u.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
+		out.Link = linkTo(u, next)
 	}
 	return out
 }

@@ -141,8 +141,9 @@ func (s *service) admit(ctx huma.Context) (context.Context, *Problem) {
 		return ctx.Context(), nil
 	}
 	id := ctx.Operation().OperationID
+	asks := accessOf(id)
 	q := &question{
-		Operation:    askedOperation{ID: id, access: accessOf(id), Changes: ctx.Method() != http.MethodGet && ctx.Method() != http.MethodHead},
+		Operation:    askedOperation{ID: id, access: asks, Changes: ctx.Method() != http.MethodGet && ctx.Method() != http.MethodHead && !asks.Reads},
 		Organization: inventory.Fold(ctx.Param("organization")), Member: inventory.Fold(ctx.Param("user")),
 	}
 	inner := context.WithValue(ctx.Context(), questionKey{}, q)

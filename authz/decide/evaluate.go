@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -72,7 +73,22 @@ func (j *judged) absorb(other *judged) {
 }
 
 func (r *run) judge(ctx context.Context, f *authz.Facts) (judged, error) {
-	d, err := r.rules.Evaluator.Evaluate(ctx, f)
+	return judge(ctx, r.rules, f)
+}
+
+// Judge decides on facts that somebody put together, as the pipeline decides on
+// those of a request: Rego, its catalogue, and the safety net. It opens, counts
+// and records nothing. An error is no allow.
+func Judge(ctx context.Context, rules *authz.Ruleset, f *authz.Facts) (authz.Decision, error) {
+	if rules == nil || rules.Evaluator == nil {
+		return authz.Decision{}, errors.New("no policy bundle is active")
+	}
+	j, err := judge(ctx, rules, f)
+	return j.decision, err
+}
+
+func judge(ctx context.Context, rules *authz.Ruleset, f *authz.Facts) (judged, error) {
+	d, err := rules.Evaluator.Evaluate(ctx, f)
 	if err != nil {
 		return judged{}, fmt.Errorf("evaluate the policy: %w", err)
 	}
@@ -83,7 +99,7 @@ func (r *run) judge(ctx context.Context, f *authz.Facts) (judged, error) {
 			d.Reason = "allowed"
 		}
 	}
-	entry := r.rules.Catalogue.Get(d.Reason)
+	entry := rules.Catalogue.Get(d.Reason)
 	if entry == nil || authz.BuiltinReasons[d.Reason] != nil {
 		return judged{}, fmt.Errorf("the policy gave the reason %q, which its catalogue does not declare", d.Reason)
 	}

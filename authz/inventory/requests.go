@@ -1,8 +1,6 @@
 package inventory
 
 import (
-	"time"
-
 	"github.com/patrol-authz/patrol/authz"
 )
 
@@ -234,74 +232,4 @@ func (r *rules) openForMember(o *Organization, userID, by string) (opened int, e
 		}
 	}
 	return len(r.change.Records.Requests) - before, nil
-}
-
-// existing decides on the tokens that an approval policy meets.
-func (r *rules) existing(o *Organization, c *ExistingTokens) (map[string]any, error) {
-	switch {
-	case c.Mode != "ask" && c.Mode != "approve_used_within":
-		return nil, &Invalid{"existing_tokens.mode", "must be ask or approve_used_within"}
-	case !r.asks(o):
-		return nil, &Invalid{"existing_tokens", "belong to a policy that asks for an approval"}
-	}
-	if c.Mode == "approve_used_within" {
-		switch {
-		case o.FourEyes():
-			return nil, &Forbidden{o.Name + " asks for two people on each approval: existing tokens are not approved by one command"}
-		case c.Days < 1 || c.Days > 365:
-			return nil, &Invalid{"existing_tokens.days", "must be 1 to 365"}
-		case !c.Until.After(r.now):
-			return nil, &Invalid{"existing_tokens.until", "must be given, and lie ahead"}
-		}
-	}
-	tokens, err := r.TokensOn(o.ID)
-	if err != nil {
-		return nil, err
-	}
-	approved := 0
-	for _, t := range tokens {
-		if t.Deleted {
-			continue
-		}
-		if c.Mode == "ask" {
-			if _, err := r.open(o, t, "policy", false); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		yes, err := r.approveUsed(o, t, c)
-		if err != nil {
-			return nil, err
-		}
-		if yes {
-			approved++
-		}
-	}
-	details := map[string]any{"mode": c.Mode}
-	if c.Mode == "ask" {
-		details["asked"] = len(r.change.Records.Requests)
-	} else {
-		details["approved"], details["days"], details["until"] = approved, c.Days, c.Until.UTC().Format(time.RFC3339)
-	}
-	return details, nil
-}
-
-// approveUsed approves a token that nobody has decided on, for a time, if it
-// was used of late.
-func (r *rules) approveUsed(o *Organization, t *Token, c *ExistingTokens) (bool, error) {
-	needed, err := r.needsApproval(o, t, false)
-	if err != nil || !needed {
-		return false, err
-	}
-	a, err := r.authorization(t.ID, o.ID)
-	if err != nil || a != nil && (a.State != authz.StateNone || a.Suspended) {
-		return false, err
-	}
-	used, err := r.LastUsed(t.ID, o.ID)
-	if err != nil || used.IsZero() || r.now.Sub(used) > time.Duration(c.Days)*24*time.Hour {
-		return false, err
-	}
-	a = &Authorization{TokenID: t.ID, OrganizationID: o.ID}
-	err = r.settle(a, authz.StateApproved, t.On(o.ID), wholeSeconds(c.Until), "in use when the policy came to ask for approvals", r.actor.Name)
-	return err == nil, err
 }

@@ -53,9 +53,11 @@ var matrix = map[string]row{
 	"bundle-status":      {let: both(operators)},
 	"list-organizations": {let: both(operators)}, "create-organization": {let: both(operators)}, "delete-organization": {let: both(operators)},
 	"get-organization": {let: ofMembers}, "get-token-policy": {let: ofMembers},
-	"set-token-policy": {let: both(none)},
-	"list-members":     {let: ofReaders},
-	"set-member":       {let: ofWriters, body: func(*bureau, string) any { return map[string]any{"role": "read"} }}, "remove-member": {let: ofWriters},
+	"set-token-policy": {let: both(none)}, "preview-token-policy": {let: ofReaders, body: func(*bureau, string) any {
+		return map[string]any{"token_policy": "only_fine_grained_tokens"}
+	}},
+	"list-members": {let: ofReaders},
+	"set-member":   {let: ofWriters, body: func(*bureau, string) any { return map[string]any{"role": "read"} }}, "remove-member": {let: ofWriters},
 	"list-audit": {let: both(operators)}, "list-organization-audit": {let: ofReaders},
 	"list-approvals": {let: ofReaders}, "approve-token": {let: ofReviewers}, "deny-token": {let: ofReviewers},
 	"list-approval-groups": {let: ofReaders}, "comment-request": {let: ofReviewers}, "question-request": {let: ofReviewers}, "assign-request": {let: ofReviewers},

@@ -28,6 +28,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/authz/notify"
+	"github.com/patrol-authz/patrol/authz/preview"
 	"github.com/patrol-authz/patrol/authz/record"
 	"github.com/patrol-authz/patrol/authz/telemetry"
 	uses "github.com/patrol-authz/patrol/authz/usage"
@@ -53,6 +54,7 @@ type App struct {
 	Hygiene  *hygiene.Job
 	Server   *extauthz.Server
 	Notify   *notify.Sender
+	Preview  *preview.Previewer
 
 	admin       []*admin.Server
 	diagnostics *http.Server
@@ -224,6 +226,7 @@ func (a *App) decisions(responder extauthz.Responder) {
 		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
 		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
 	})
+	a.Preview = a.previewer()
 	a.Server = extauthz.New(extauthz.Options{
 		Decider: a.Pipeline, Responder: responder, Answer: a.answerOptions(), Log: a.Log,
 		Attributes: func(c *authv3.AttributeContext) (map[string]any, error) { return protodoc.Of(c) },
@@ -293,7 +296,8 @@ func (a *App) listenAdmin() error {
 func (a *App) adminHandler(logins admin.Logins) http.Handler {
 	return admin.Handler(admin.Options{
 		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a),
-		Refusals: a.Records, Usage: a.Store, Replays: a.Store, Digester: a.digester, Logins: logins, Notifications: notifications{a}, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
+		Refusals: a.Records, Usage: a.Store, Replays: a.Store, Previews: a.Preview, Digester: a.digester, Logins: logins,
+		Notifications: notifications{a}, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/input"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
+	"github.com/patrol-authz/patrol/authz/preview"
 	"github.com/patrol-authz/patrol/authz/routing"
 	"github.com/patrol-authz/patrol/authz/telemetry"
 )
@@ -133,6 +134,19 @@ func routes(r *authz.Ruleset) any {
 		return table.Entries()
 	}
 	return []routing.Entry{}
+}
+
+// previewer says whom a change of policy would break.
+func (a *App) previewer() *preview.Previewer {
+	return preview.New(preview.Options{
+		Store: a.Store, Rules: a.Bundles.Ruleset, Judge: decide.Judge, Freeze: input.FreezeOrganization, Clock: a.Clock,
+		Snapshot: func() preview.Snapshot {
+			if s := a.Follower.Snapshot(); s != nil {
+				return s
+			}
+			return nil
+		},
+	})
 }
 
 // inventoryMetrics is what the metrics ask of the inventory.

@@ -53,6 +53,21 @@ func (s *Snapshot) Token(d authz.Digest, t *authz.Token) bool {
 	}
 }
 
+// TokenByID fills in a token by its id, and says whether there is one that is
+// not deleted.
+func (s *Snapshot) TokenByID(id string, t *authz.Token) bool {
+	n := s.tokenNumber(&authz.Token{ID: id})
+	if n == 0 {
+		return false
+	}
+	row := s.tokens.at(n)
+	if row.flags&tokenGone != 0 {
+		return false
+	}
+	s.fill(n, row, t)
+	return true
+}
+
 func (s *Snapshot) fill(n uint32, row *tokenRow, t *authz.Token) {
 	page := s.tokens.page[n/pageRows]
 	*t = authz.Token{

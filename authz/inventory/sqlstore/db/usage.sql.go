@@ -181,6 +181,30 @@ func (q *Queries) CountDiscovered(ctx context.Context, organizationID string) (i
 	return count, err
 }
 
+const countUnknown = `-- name: CountUnknown :one
+SELECT count(*) AS tokens, CAST(coalesce(sum(d.requests), 0) AS BIGINT) AS requests FROM discovered d
+WHERE d.organization_id = $1 AND d.last_at >= $2
+AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest = d.digest)
+`
+
+type CountUnknownParams struct {
+	OrganizationID string `db:"organization_id"`
+	Since          int64  `db:"since"`
+}
+
+type CountUnknownRow struct {
+	Tokens   int64 `db:"tokens"`
+	Requests int64 `db:"requests"`
+}
+
+// Unknown tokens that were seen since, and not imported meanwhile.
+func (q *Queries) CountUnknown(ctx context.Context, arg CountUnknownParams) (CountUnknownRow, error) {
+	row := q.db.QueryRowContext(ctx, countUnknown, arg.OrganizationID, arg.Since)
+	var i CountUnknownRow
+	err := row.Scan(&i.Tokens, &i.Requests)
+	return i, err
+}
+
 const discoveredPage = `-- name: DiscoveredPage :many
 SELECT organization_id, digest, host, network, permission, requests, first_at, last_at FROM discovered d WHERE d.organization_id = $1
 AND (d.last_at < $2 OR d.last_at = $2 AND d.digest < $3)

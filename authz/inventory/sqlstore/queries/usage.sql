@@ -80,3 +80,9 @@ AND a.time >= sqlc.arg(since) ORDER BY a.seq DESC LIMIT sqlc.arg(size);
 -- name: RequestsOfToken :many
 SELECT * FROM requests q WHERE q.token_id = sqlc.arg(token_id) AND (CAST(sqlc.arg(everywhere) AS BIGINT) = 1 OR q.organization_id = sqlc.arg(organization_id))
 ORDER BY q.opened_at DESC LIMIT sqlc.arg(size);
+
+-- name: CountUnknown :one
+-- Unknown tokens that were seen since, and not imported meanwhile.
+SELECT count(*) AS tokens, CAST(coalesce(sum(d.requests), 0) AS BIGINT) AS requests FROM discovered d
+WHERE d.organization_id = sqlc.arg(organization_id) AND d.last_at >= sqlc.arg(since)
+AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest = d.digest);
