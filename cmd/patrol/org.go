@@ -113,11 +113,14 @@ type OrgPolicyCmd struct {
 	Existing      string `help:"What becomes of the tokens that are there, with a policy that asks for approvals: ask (a request for each, now) or approve_used_within. By default each asks at its next use." placeholder:"MODE"`
 	UsedWithin    string `help:"With --existing approve_used_within: how long ago they may last have been used." placeholder:"SPAN"`
 	ExistingUntil string `help:"With --existing approve_used_within: until when they are approved." placeholder:"END"`
+
+	PreviewFlags
 }
 
 // Help gives examples.
 func (*OrgPolicyCmd) Help() string {
 	return example(
+		"patrol org policy acme require_administrator_approval --preview",
 		"patrol org policy acme require_administrator_approval --enforce-at 30d",
 		"patrol org policy acme require_administrator_approval --existing approve_used_within --used-within 30d --existing-until 90d",
 		"patrol org policy acme --observe",
@@ -140,6 +143,12 @@ func (c *OrgPolicyCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	if in.ExistingTokens, err = c.existing(); err != nil {
 		return err
+	}
+	if c.Preview {
+		return c.preview(ctx, cli, in)
+	}
+	if c.PreviewFlags.given() {
+		return usagef("--set, --days and --outcome go with --preview")
 	}
 	if in == (admin.PolicyChange{}) {
 		return usagef("there is nothing to change: name a POLICY, --observe, --enforce or --clear-next")

@@ -25,17 +25,9 @@ func (*OrgSetCmd) Help() string {
 
 // Run changes them.
 func (c *OrgSetCmd) Run(ctx context.Context, cli *CLI) error {
-	settings := map[string]any{}
-	for _, text := range c.Settings {
-		name, value, ok := strings.Cut(text, "=")
-		if !ok || name == "" {
-			return usagef("%q: write NAME=VALUE, for example four_eyes=true", text)
-		}
-		var v any
-		if json.Unmarshal([]byte(value), &v) != nil {
-			v = value
-		}
-		settings[name] = v
+	settings, err := settingsOf(c.Settings)
+	if err != nil {
+		return err
 	}
 	cl, err := cli.client()
 	if err != nil {
@@ -43,6 +35,26 @@ func (c *OrgSetCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	row, err := cl.ChangeSettings(ctx, c.Name, settings, c.Version)
 	return show(cli, row, err, showOrganization)
+}
+
+// settingsOf reads settings as NAME=VALUE; nil where there are none.
+func settingsOf(texts []string) (map[string]any, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	settings := map[string]any{}
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, usagef("%q: write NAME=VALUE, for example four_eyes=true", text)
+		}
+		var v any
+		if json.Unmarshal([]byte(value), &v) != nil {
+			v = value
+		}
+		settings[name] = v
+	}
+	return settings, nil
 }
 
 // OrgRenameCmd renames an organization.
