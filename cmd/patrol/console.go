@@ -45,7 +45,8 @@ func (a *App) newConsole() (*console.Console, error) {
 		return nil, err
 	}
 	return console.New(console.Options{
-		Commands: &commands{a}, Queries: a.Store, Reports: a.Store, Secret: a.newSecret, Policy: consolePolicy{a}, Sessions: sessions{a.Store}, Judge: consoleJudge{a},
+		Commands: &commands{a}, Queries: a.Store, Reports: a.Store, Secret: a.newSecret, Policy: consolePolicy{a}, Previews: a.Preview,
+		Sessions: sessions{a.Store}, Judge: consoleJudge{a},
 		PublicURL: a.Config.Answer.PublicURL, Provider: provider, SessionFor: time.Duration(a.Config.Login.SessionFor), Version: version,
 		Clock: a.Clock, Log: a.Log,
 	})

@@ -49,13 +49,14 @@ type BundleSource struct {
 	Warnings                                       []string
 }
 
-// Options of the console. Commands, Queries, Reports, Policy, Sessions and Judge
+// Options of the console. Commands, Queries, Reports, Policy, Previews, Sessions and Judge
 // are required.
 type Options struct {
 	Commands Commands
 	Queries  Queries
 	Reports  Reports
 	Policy   Policy
+	Previews Previews
 	Sessions Sessions
 	Judge    Judge
 	// Secret makes the secret of a token that is rotated.
