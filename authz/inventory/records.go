@@ -221,6 +221,10 @@ type Event struct {
 	Request      string // id
 	// Key makes an event unique: the same one is told once.
 	Key string
+	// Owner is the name of whom the event is about, where it is no single token;
+	// At is the moment that it is about, where there is one.
+	Owner string
+	At    time.Time
 }
 
 // AuditEntry is what the audit log keeps of a command.

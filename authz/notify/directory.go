@@ -17,6 +17,12 @@ type Subject struct {
 	// Token and its Owner; nil where the event is about none.
 	Token *Token
 	Owner Person
+	// Tokens are what the event is about where it is several; More are those that
+	// are not listed.
+	Tokens []Token
+	More   int
+	// Stops says what a dated change of policy will stop.
+	Stops *Stops
 	// Findings of a digest, the worst first.
 	Findings []Finding
 }
@@ -49,12 +55,26 @@ type Token struct {
 	// Request is the state of the approval request: open, decided, withdrawn.
 	Request string
 	AskedAt time.Time
+	// Why it will stop, in words, and whether an approval can be asked for.
+	Why  string
+	Asks bool
 	// Assignee is who is to decide; Votes are those who have approved already.
 	Assignee string
 	Votes    []string
 	// Recommendation of the review rules, with its reasons in words.
 	Recommendation string
 	Link           string // filled in by the sender
+}
+
+// Stops says what a dated change of policy will stop, as things stand.
+type Stops struct {
+	Tokens, Owners int
+	// Used of the tokens were used in the last Days.
+	Used, Days int
+	// Since is from when on usage is known; zero: none is.
+	Since time.Time
+	// Unknown tokens were seen in traffic and are in no inventory.
+	Unknown int
 }
 
 // Finding is a hygiene problem.

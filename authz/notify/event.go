@@ -25,6 +25,7 @@ const (
 	TokenReused       = "token_reused"
 	TokenExpires      = "token_expires"
 	PolicyDated       = "policy_dated"
+	PolicyComing      = "policy_coming"
 	HygieneDigest     = "hygiene_digest"
 	Test              = "test"
 )
@@ -59,6 +60,7 @@ var audiences = map[string][]string{
 	TokenReused:       {Administrators, Owner},
 	TokenExpires:      {Owner},
 	PolicyDated:       {Owner},
+	PolicyComing:      {Administrators},
 	HygieneDigest:     {Administrators},
 	Test:              {Operators},
 }
@@ -92,6 +94,11 @@ type Event struct {
 	// Key makes an event unique: one that is there already is not added again.
 	Key     string
 	Created time.Time
+	// Owner is the name of whom the event is about, where it is no single token.
+	Owner string
+	// At is the moment that the event is about, where it may be moved: what was
+	// to be told of another one is not told.
+	At time.Time
 }
 
 // Channels on which messages go.

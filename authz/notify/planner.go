@@ -2,7 +2,10 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -15,9 +18,12 @@ type Calendar interface {
 	ApprovalsEnding(ctx context.Context, from, before time.Time) ([]Dated, error)
 	// TokensExpiring does so for tokens, with each organization that they reach.
 	TokensExpiring(ctx context.Context, from, before time.Time) ([]Dated, error)
-	// Stopped returns the tokens that a dated change of policy will refuse, as
-	// present facts have it; At is when.
-	Stopped(ctx context.Context) ([]Dated, error)
+	// Policies returns the organizations whose policy changes at a time before
+	// another; At is when.
+	Policies(ctx context.Context, before time.Time) ([]Dated, error)
+	// Stopped returns, by name, the owners of the tokens that an organization's
+	// dated change will stop, as present facts have it.
+	Stopped(ctx context.Context, organization string) ([]string, error)
 	// Organizations returns the ids of those with findings.
 	Findings(ctx context.Context) ([]string, error)
 }
@@ -36,6 +42,9 @@ type Planner struct {
 	// Before are the times before an end at which the owner is told; default 7
 	// days and 1 day.
 	Before []time.Duration
+	// PolicyBefore are the times before a dated change of policy at which owners
+	// and administrators are told what it will stop; default 14, 3 and 1 days.
+	PolicyBefore []time.Duration
 	// Remind is after how long administrators are reminded of a request, and how
 	// often from then on; default 3 days.
 	Remind time.Duration
@@ -43,30 +52,42 @@ type Planner struct {
 	Escalate time.Duration
 	// Digest is the day of the week on which findings are told; default Monday.
 	Digest time.Weekday
+
+	// looked at are the changes of policy of which it was found out what they
+	// will stop: that takes a while, and is done once for each time before.
+	looked map[string]bool
 }
 
 // NewPlanner makes a planner with defaults.
 func NewPlanner(q Queue, c Calendar) *Planner {
 	const day = 24 * time.Hour
-	return &Planner{Queue: q, Calendar: c, Before: []time.Duration{7 * day, day}, Remind: 3 * day, Escalate: 14 * day, Digest: time.Monday}
+	return &Planner{PolicyBefore: []time.Duration{14 * day, 3 * day, day}, Queue: q, Calendar: c, Before: []time.Duration{7 * day, day}, Remind: 3 * day, Escalate: 14 * day, Digest: time.Monday}
 }
 
-// Plan adds what is due at a time.
+// Plan adds what is due at a time. What cannot be found out does not hold up the
+// rest.
 func (p *Planner) Plan(ctx context.Context, now time.Time) error {
 	var events []Event
+	var failed error
+	looked := maps.Clone(p.looked)
 	for what, f := range map[string]func(context.Context, time.Time) ([]Event, error){
 		"requests": p.requests, "ends": p.ends, "policies": p.policies, "digests": p.digests,
 	} {
 		more, err := f(ctx, now)
 		if err != nil {
-			return fmt.Errorf("plan %s: %w", what, err)
+			failed = errors.Join(failed, fmt.Errorf("plan %s: %w", what, err))
+			continue
 		}
 		events = append(events, more...)
 	}
 	if len(events) == 0 {
-		return nil
+		return failed
 	}
-	return p.Queue.Add(ctx, events, now)
+	if err := p.Queue.Add(ctx, events, now); err != nil {
+		p.looked = looked
+		return errors.Join(failed, err)
+	}
+	return failed
 }
 
 func (p *Planner) requests(ctx context.Context, now time.Time) ([]Event, error) {
@@ -115,15 +136,48 @@ func (p *Planner) ends(ctx context.Context, now time.Time) ([]Event, error) {
 	return out, err
 }
 
+// policies tells what the changes of policy that come near will stop: owners of
+// their tokens, each once for a date and a time before, and administrators.
 func (p *Planner) policies(ctx context.Context, now time.Time) ([]Event, error) {
-	stopped, err := p.Calendar.Stopped(ctx)
+	if len(p.PolicyBefore) == 0 {
+		return nil, nil
+	}
+	coming, err := p.Calendar.Policies(ctx, now.Add(slices.Max(p.PolicyBefore)))
+	if err != nil {
+		return nil, err
+	}
 	var out []Event
-	for _, d := range stopped {
-		if d.At.After(now) {
-			out = append(out, d.event(PolicyDated, ""))
+	found := map[string]bool{}
+	for _, d := range coming {
+		if !d.At.After(now) {
+			continue
+		}
+		key := d.Organization + "/" + d.At.UTC().Format(time.RFC3339) + "/" + nearest(p.PolicyBefore, d.At.Sub(now)).String()
+		if found[key] = true; p.looked[key] {
+			continue
+		}
+		owners, err := p.Calendar.Stopped(ctx, d.Organization)
+		if err != nil {
+			return nil, err // looked at again, all of them
+		}
+		out = append(out, Event{Kind: PolicyComing, Organization: d.Organization, At: d.At, Key: PolicyComing + "/" + key})
+		for _, owner := range owners {
+			out = append(out, Event{Kind: PolicyDated, Organization: d.Organization, Owner: owner, At: d.At, Key: PolicyDated + "/" + key + "/" + owner})
 		}
 	}
-	return out, err
+	p.looked = found
+	return out, nil
+}
+
+// nearest is the least of some spans that is not less than what is left.
+func nearest(spans []time.Duration, left time.Duration) time.Duration {
+	best := slices.Max(spans)
+	for _, s := range spans {
+		if s >= left && s < best {
+			best = s
+		}
+	}
+	return best
 }
 
 func (p *Planner) digests(ctx context.Context, now time.Time) ([]Event, error) {

@@ -34,9 +34,14 @@ func (calendar) TokensExpiring(_ context.Context, from, before time.Time) ([]not
 	return ending("expiring", from, before)
 }
 
-func (calendar) Stopped(context.Context) ([]notify.Dated, error) {
-	return []notify.Dated{{Organization: "acme", Token: "stopped", At: start.Add(20 * day)}}, nil
+func (calendar) Policies(_ context.Context, before time.Time) ([]notify.Dated, error) {
+	if at := start.Add(20 * day); at.Before(before) {
+		return []notify.Dated{{Organization: "acme", At: at}}, nil
+	}
+	return nil, nil
 }
+
+func (calendar) Stopped(context.Context, string) ([]string, error) { return []string{"bob"}, nil }
 
 func (calendar) Findings(context.Context) ([]string, error) { return []string{"acme"}, nil }
 
@@ -60,7 +65,8 @@ func TestWhatTimeBringsIsToldOnce(t *testing.T) {
 		notify.ApprovalEnds:      {3, 9},
 		notify.ApprovalEnded:     {10},
 		notify.TokenExpires:      {3, 9},
-		notify.PolicyDated:       {0},
+		notify.PolicyDated:       {6, 17, 19},
+		notify.PolicyComing:      {6, 17, 19},
 		notify.HygieneDigest:     {5, 12, 19}, // Mondays, at midnight
 	}
 	for kind, days := range want {

@@ -136,7 +136,7 @@ func (t *Templates) try() error {
 	token := Token{ID: "0", Name: "sample", Last4: "abcd", Kind: "fine-grained", Owner: "bob", Grants: []string{"repo.write on organization acme"}, AskedAt: now, Until: now, Expires: now, Comment: "sample"}
 	for _, kind := range Kinds() {
 		for _, audience := range audiences[kind] {
-			v := View{Kind: kind, Audience: audience, Organization: Organization{Name: "acme", EnforceAt: now}, Token: token, Tokens: []Token{token}, Now: now}
+			v := View{Stops: &Stops{Tokens: 2, Owners: 1, Days: 30, Since: now, Unknown: 1}, Kind: kind, Audience: audience, Organization: Organization{Name: "acme", EnforceAt: now}, Token: token, Tokens: []Token{token}, Now: now}
 			for _, many := range []bool{false, true} {
 				v.Many = many
 				m, err := t.Render(v)
@@ -224,6 +224,7 @@ func (t Token) rows(audience string) [][2]string {
 		add("Owner", t.Owner)
 	}
 	add("Kind", t.Kind)
+	add("Why", t.Why)
 	for _, g := range t.Grants {
 		add("May", g)
 	}

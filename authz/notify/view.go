@@ -16,10 +16,15 @@ type View struct {
 	Token  Token
 	Tokens []Token
 	// Many says that several tokens were gathered.
-	Many     bool
+	Many bool
+	// More are those that are not listed.
+	More int
+	// Stops says what a dated change of policy will stop; nil in other messages.
+	Stops    *Stops
 	Findings []Finding
-	// Queue is the page of all open requests; "" without a public URL.
-	Queue string
+	// Queue is the page of all open requests, and Policy that of the policy; ""
+	// without a public URL.
+	Queue, Policy string
 	// Now is when the message was made.
 	Now time.Time
 }
@@ -42,6 +47,10 @@ func (l links) queue(organization string) string {
 	return l.at("/organizations/" + url.PathEscape(organization) + "/review")
 }
 
+func (l links) policy(organization string) string {
+	return l.at("/organizations/" + url.PathEscape(organization) + "/policy")
+}
+
 func (l links) token(organization, token string) string {
 	return l.at("/tokens/" + url.PathEscape(token) + "?organization=" + url.QueryEscape(organization))
 }
@@ -53,6 +62,14 @@ func (l links) view(job Job, subjects []*Subject, now time.Time) View {
 	for _, s := range subjects {
 		v.Organization = s.Organization
 		v.Findings = append(v.Findings, s.Findings...)
+		v.More += s.More
+		if s.Stops != nil {
+			v.Stops = s.Stops
+		}
+		for _, t := range s.Tokens {
+			t.Link = l.token(s.Organization.Name, t.ID)
+			v.Tokens = append(v.Tokens, t)
+		}
 		if s.Token == nil {
 			continue
 		}
@@ -64,7 +81,7 @@ func (l links) view(job Job, subjects []*Subject, now time.Time) View {
 		v.Tokens = append(v.Tokens, t)
 	}
 	if v.Organization.Name != "" {
-		v.Queue = l.queue(v.Organization.Name)
+		v.Queue, v.Policy = l.queue(v.Organization.Name), l.policy(v.Organization.Name)
 	}
 	v.Many = len(v.Tokens) > 1
 	if len(v.Tokens) > 0 {

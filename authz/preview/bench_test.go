@@ -33,7 +33,7 @@ func BenchmarkPreview(b *testing.B) {
 	}
 	var batch usage.Batch
 	for after := ""; ; {
-		list, err := l.store.Reached(b.Context(), l.acme, after, l.now, 5000)
+		list, err := l.store.Reached(b.Context(), l.acme, "", after, l.now, 5000)
 		l.check(err)
 		if len(list) == 0 {
 			break

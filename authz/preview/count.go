@@ -155,7 +155,7 @@ func (r *run) finish() *whole {
 	r.existing()
 	slices.SortFunc(r.tokens, before)
 	p.Elapsed = time.Since(r.started).Milliseconds()
-	return &whole{*p, r.tokens}
+	return &whole{*p, r.tokens, slices.Sorted(maps.Keys(r.owners))}
 }
 
 func (r *run) existing() {

@@ -25,6 +25,8 @@ type Change struct {
 	Settings map[string]any // nil takes one back
 	// Days is how far back usage is looked at; 0: [DefaultDays].
 	Days int
+	// Owner is the name of whose tokens alone are judged; "": all.
+	Owner string
 }
 
 // Query narrows the list of tokens; the counts are whole.
@@ -51,8 +53,8 @@ type Store interface {
 	// Would returns an organization as it is and as a change would leave it.
 	Would(ctx context.Context, set inventory.SetPolicy, settings map[string]any) (before, after *inventory.Organization, err error)
 	// Reached returns the tokens that reach an organization after one, by their
-	// ids, with how they were used since a time.
-	Reached(ctx context.Context, organization, after string, since time.Time, size int) ([]Reached, error)
+	// ids, with how they were used since a time; of one owner, by name, or of all.
+	Reached(ctx context.Context, organization, owner, after string, since time.Time, size int) ([]Reached, error)
 	// Known says since when usage is known (zero: none is), and how many tokens
 	// in no inventory were seen since a time, with how many requests.
 	Known(ctx context.Context, organization string, since time.Time) (usage time.Time, unknown int, requests int64, err error)

@@ -43,6 +43,7 @@ func place(cursor string) (TokenOutcome, error) {
 type whole struct {
 	report Preview
 	tokens []TokenOutcome
+	owners []string // of all that break, sorted
 }
 
 // page is the report with a page of the tokens that are asked for.
@@ -95,7 +96,7 @@ const (
 // and the bundle.
 func keyOf(r *run, before, after *inventory.Organization) string {
 	text, err := json.Marshal([]any{
-		before, after, r.change.Days, r.change.Policy.Existing, r.change.still(), r.change.Policy.EnforceAt, r.snapshot.Change(), r.rules.Revision,
+		before, after, r.change.Days, r.change.Owner, r.change.Policy.Existing, r.change.still(), r.change.Policy.EnforceAt, r.snapshot.Change(), r.rules.Revision,
 	})
 	if err != nil {
 		return "" // what can't be told apart is not kept

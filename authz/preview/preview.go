@@ -19,14 +19,32 @@ const batch = 1000
 // ([*inventory.Invalid], [*inventory.NotFound], [*inventory.Forbidden]), or
 // say why it could not be judged.
 func (p *Previewer) Preview(ctx context.Context, c Change, q Query) (*Preview, error) {
+	if err := q.check(); err != nil {
+		return nil, err
+	}
+	whole, err := p.whole(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return whole.page(q)
+}
+
+// Stopped returns the owners, by name, of all tokens that a change would break.
+func (p *Previewer) Stopped(ctx context.Context, c Change) ([]string, error) {
+	whole, err := p.whole(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return whole.owners, nil
+}
+
+// whole judges all tokens, or finds what came of it a moment ago.
+func (p *Previewer) whole(ctx context.Context, c Change) (*whole, error) {
 	if c.Days == 0 {
 		c.Days = DefaultDays
 	}
 	if c.Days < 1 || c.Days > MaxDays {
 		return nil, &inventory.Invalid{Field: "days", Problem: "must be 1 to 90"}
-	}
-	if err := q.check(); err != nil {
-		return nil, err
 	}
 	select {
 	case p.turn <- struct{}{}:
@@ -46,7 +64,7 @@ func (p *Previewer) Preview(ctx context.Context, c Change, q Query) (*Preview, e
 		whole = r.finish()
 		p.kept.keep(r, whole)
 	}
-	return whole.page(q)
+	return whole, nil
 }
 
 // run is one preview under way.
@@ -170,7 +188,7 @@ func (r *run) judgeAll(ctx context.Context) error {
 		r.report.Coverage.Since = &since
 	}
 	for after := ""; ; {
-		list, err := r.Store.Reached(ctx, r.before.ID, after, r.since, batch)
+		list, err := r.Store.Reached(ctx, r.before.ID, r.change.Owner, after, r.since, batch)
 		if err != nil {
 			return fmt.Errorf("read the tokens of %s: %w", r.before.Name, err)
 		}

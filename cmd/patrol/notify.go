@@ -28,6 +28,8 @@ type MailConfig struct {
 	Fallback  []string   `yaml:"fallback"`
 	Templates string     `yaml:"templates"`
 	PerMinute int        `yaml:"per_minute"`
+	// PolicyDays are how many days before a dated change of policy people are told.
+	PolicyDays []int `yaml:"policy_days"`
 }
 
 // SMTPConfig is a mail server.
@@ -67,10 +69,14 @@ func (a *App) startNotify(ctx context.Context) error {
 	}
 	m := a.Config.Mail
 	a.Notify = notify.New(notify.Options{
-		Queue: outbox{a.Store}, Directory: directory{a.Store}, Templates: templates, Mail: transport, Hooks: hooks, From: m.From,
+		Queue: outbox{a.Store}, Directory: directory{a}, Templates: templates, Mail: transport, Hooks: hooks, From: m.From,
 		PublicURL: a.Config.Answer.PublicURL, Operators: m.Operators, Fallback: m.Fallback, PerMinute: m.PerMinute, Clock: a.Clock, Log: a.Log,
 		Observe: a.Metrics.Notified,
 	})
+	planner, err := a.planner()
+	if err != nil {
+		return err
+	}
 	a.wait.Add(2)
 	go func() {
 		defer a.wait.Done()
@@ -78,9 +84,23 @@ func (a *App) startNotify(ctx context.Context) error {
 	}()
 	go func() {
 		defer a.wait.Done()
-		a.plan(ctx, notify.NewPlanner(outbox{a.Store}, calendar{a}))
+		a.plan(ctx, planner)
 	}()
 	return nil
+}
+
+func (a *App) planner() (*notify.Planner, error) {
+	p := notify.NewPlanner(outbox{a.Store}, calendar{a})
+	if days := a.Config.Mail.PolicyDays; days != nil {
+		p.PolicyBefore = nil // [] tells nobody
+		for _, n := range days {
+			if n < 1 || n > 90 {
+				return nil, fmt.Errorf("mail.policy_days: %d is not from 1 to 90", n)
+			}
+			p.PolicyBefore = append(p.PolicyBefore, time.Duration(n)*24*time.Hour)
+		}
+	}
+	return p, nil
 }
 
 // plan looks at the calendar now and each quarter of an hour.
@@ -192,28 +212,27 @@ func (o outbox) Again(ctx context.Context, ids []int64, problem string, next tim
 func (o outbox) Add(ctx context.Context, events []notify.Event, now time.Time) error {
 	list := make([]inventory.Event, len(events))
 	for i, e := range events {
-		list[i] = inventory.Event{Kind: e.Kind, Organization: e.Organization, Token: e.Token, Request: e.Request, Key: e.Key}
+		list[i] = inventory.Event{Kind: e.Kind, Organization: e.Organization, Token: e.Token, Request: e.Request, Key: e.Key, Owner: e.Owner, At: e.At}
 	}
 	return o.store.AddEvents(ctx, list, now)
 }
 
 // directory is the store as the sender reads it.
-type directory struct{ store *sqlstore.Store }
+type directory struct{ *App }
 
 func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject, error) {
 	if e.Kind == notify.Test {
 		return &notify.Subject{}, nil
 	}
-	c, err := d.store.Concerned(ctx, e.Organization, e.Token)
+	if e.Kind == notify.PolicyDated || e.Kind == notify.PolicyComing {
+		return d.stopped(ctx, e)
+	}
+	c, err := d.Store.Concerned(ctx, e.Organization, e.Token)
 	if err != nil || c == nil {
 		return nil, err
 	}
 	o := c.Organization
-	gather, _ := o.Settings["notify_gather"].(string)
-	s := &notify.Subject{
-		Organization: notify.Organization{ID: o.ID, Name: o.Name, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy, EnforceAt: o.EnforceAt, Gather: gather},
-		Owner:        notify.Person(c.Owner),
-	}
+	s := &notify.Subject{Organization: shownOrganization(o), Owner: notify.Person(c.Owner)}
 	if c.Token != nil {
 		s.Token = told(c.Token)
 	}
@@ -228,8 +247,13 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 	return s, nil
 }
 
+func shownOrganization(o *inventory.Organization) notify.Organization {
+	gather, _ := o.Settings["notify_gather"].(string)
+	return notify.Organization{ID: o.ID, Name: o.Name, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy, EnforceAt: o.EnforceAt, Gather: gather}
+}
+
 func (d directory) Administrators(ctx context.Context, organizationID string) ([]notify.Person, error) {
-	rows, err := d.store.ReachableAdministrators(ctx, organizationID)
+	rows, err := d.Store.ReachableAdministrators(ctx, organizationID)
 	out := make([]notify.Person, len(rows))
 	for i, r := range rows {
 		out[i] = notify.Person(r)
@@ -322,10 +346,6 @@ func (c calendar) TokensExpiring(ctx context.Context, from, before time.Time) ([
 	return dated(c.Store.TokensExpiring(ctx, from, before))
 }
 
-// Stopped is empty: which tokens a policy that is to come will refuse, nobody
-// can be asked yet.
-func (c calendar) Stopped(context.Context) ([]notify.Dated, error) { return nil, nil }
-
 // Findings are the organizations with something found on their tokens.
 func (c calendar) Findings(ctx context.Context) (out []string, err error) {
 	for cursor := ""; ; {
@@ -353,7 +373,7 @@ const maxDigest = 30
 
 // digest is the gravest of what was found on an organization's tokens.
 func (d directory) digest(ctx context.Context, organization string) ([]notify.Finding, error) {
-	rows, _, err := d.store.Findings(ctx, organization, hygiene.Filter{}, inventory.Page{Limit: 1000})
+	rows, _, err := d.Store.Findings(ctx, organization, hygiene.Filter{}, inventory.Page{Limit: 1000})
 	grave := map[string]int{"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 	slices.SortStableFunc(rows, func(a, b hygiene.Row) int { return grave[a.Severity] - grave[b.Severity] })
 	var out []notify.Finding

@@ -53,6 +53,19 @@ func (s *Store) TokensExpiring(ctx context.Context, from, before time.Time) (out
 	return out, err
 }
 
+// PoliciesComing returns the organizations whose dated change of policy lies
+// ahead, and before a time.
+func (s *Store) PoliciesComing(ctx context.Context, before time.Time) (out []Dated, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		rows, err := st.Queries.PoliciesComing(ctx, db.PoliciesComingParams{Before: millis(before), Now: millis(s.Clock())})
+		for _, r := range rows {
+			out = append(out, Dated{Organization: r.ID, At: fromMillis(r.EnforceAt)})
+		}
+		return err
+	})
+	return out, err
+}
+
 // Address is how somebody is reached.
 type Address struct{ Name, Email string }
 
@@ -74,6 +87,28 @@ type Concerned struct {
 	Organization *inventory.Organization
 	Token        *inventory.TokenRow // as the organization sees it; nil where the event is about none
 	Owner        Address
+}
+
+// ConcernedOwner is an organization and somebody who has tokens there, by name;
+// nil where one of them is gone.
+func (s *Store) ConcernedOwner(ctx context.Context, organizationID, owner string) (out *Concerned, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		o, err := st.OrganizationByID(organizationID)
+		if err != nil || o == nil || o.Deleted {
+			return err
+		}
+		c := &Concerned{Organization: o}
+		if owner != "" {
+			u, err := st.UserByName(owner)
+			if err != nil || u == nil {
+				return err
+			}
+			c.Owner = Address{u.Name, u.Email}
+		}
+		out = c
+		return nil
+	})
+	return out, err
 }
 
 // Concerned reads what an event is about as it stands now; nil where it is gone.

@@ -15,6 +15,10 @@ type OutboxEvent struct {
 	ID                                      int64
 	Kind, Organization, Token, Request, Key string
 	Created                                 time.Time
+	// Owner is whom the event is about, where it is no single token; At is the
+	// moment that it is about, where there is one.
+	Owner string
+	At    time.Time
 }
 
 // Delivery is a message to one recipient.
@@ -29,7 +33,7 @@ type Delivery struct {
 }
 
 func eventOf(o *db.Outbox) OutboxEvent {
-	return OutboxEvent{ID: o.ID, Kind: o.Kind, Organization: o.OrganizationID, Token: o.TokenID, Request: o.RequestID, Key: o.DedupeKey, Created: fromMillis(o.CreatedAt)}
+	return OutboxEvent{ID: o.ID, Kind: o.Kind, Organization: o.OrganizationID, Token: o.TokenID, Request: o.RequestID, Key: o.DedupeKey, Created: fromMillis(o.CreatedAt), Owner: o.Owner, At: fromMillis(o.At)}
 }
 
 func deliveryOf(d *db.Delivery, o *db.Outbox) Delivery {

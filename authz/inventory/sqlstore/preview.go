@@ -36,15 +36,25 @@ type usedRow struct {
 }
 
 // Reached returns the tokens that reach an organization after one, by their ids,
-// with how they were used since a time.
-func (s *Store) Reached(ctx context.Context, organization, after string, since time.Time, size int) (out []preview.Reached, err error) {
+// with how they were used since a time; of one owner, by name, or of all.
+func (s *Store) Reached(ctx context.Context, organization, owner, after string, since time.Time, size int) (out []preview.Reached, err error) {
 	err = s.reading(ctx, func(st *state) error {
 		out = make([]preview.Reached, 0, size)
 		used := map[string]int{}
-		query := fmt.Sprintf(`SELECT n.token_id, coalesce(u.used_at, 0), coalesce(u.refused_at, 0) FROM token_namespaces n
-LEFT JOIN token_uses u ON u.token_id = n.token_id AND u.organization_id = n.organization_id
-WHERE n.organization_id = $1 AND n.token_id > $2 ORDER BY n.token_id LIMIT %d`, size)
-		err := db.Each(ctx, st.session, query, []any{organization, after}, func(r *reachedRow) error {
+		const uses = " LEFT JOIN token_uses u ON u.token_id = n.token_id AND u.organization_id = n.organization_id"
+		q, id := &question{from: "token_namespaces n" + uses}, "n.token_id"
+		if owner != "" {
+			who, err := st.UserByName(inventory.Fold(owner))
+			if err != nil || who == nil {
+				return err
+			}
+			id, q.from = "t.id", "tokens t JOIN token_namespaces n ON n.token_id = t.id"+uses
+			q.where("t.owner_id = ?", who.ID)
+		}
+		q.where("n.organization_id = ?", organization)
+		q.where(id+" > ?", after)
+		query := fmt.Sprintf("SELECT %s, coalesce(u.used_at, 0), coalesce(u.refused_at, 0) %s ORDER BY %s LIMIT %d", id, q, id, size)
+		err := db.Each(ctx, st.session, query, q.args, func(r *reachedRow) error {
 			at := fromMillis(r.UsedAt)
 			if !at.Before(since) {
 				used[r.TokenID] = len(out)

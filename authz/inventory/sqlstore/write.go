@@ -124,7 +124,7 @@ func (w *writer) events(list []inventory.Event, now time.Time) {
 		rows[i] = db.InsertEventParams{
 			// Tokens come in the order of their ids: so do the keys.
 			DedupeKey: e.Token + "/" + e.Key, Kind: e.Kind, OrganizationID: e.Organization, TokenID: e.Token, RequestID: e.Request,
-			NextAt: millis(now), CreatedAt: millis(now),
+			NextAt: millis(now), CreatedAt: millis(now), Owner: e.Owner, At: millis(e.At),
 		}
 	}
 	w.then(func() error { return w.InsertEvents(w.ctx, rows) })

@@ -427,8 +427,8 @@ func (q *Queries) InsertChange(ctx context.Context, arg InsertChangeParams) erro
 }
 
 const insertEvent = `-- name: InsertEvent :exec
-INSERT INTO outbox (dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at)
-VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, '', $7) ON CONFLICT (dedupe_key) DO NOTHING
+INSERT INTO outbox (dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at, owner, at)
+VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, '', $7, $8, $9) ON CONFLICT (dedupe_key) DO NOTHING
 `
 
 type InsertEventParams struct {
@@ -439,6 +439,8 @@ type InsertEventParams struct {
 	RequestID      string `db:"request_id"`
 	NextAt         int64  `db:"next_at"`
 	CreatedAt      int64  `db:"created_at"`
+	Owner          string `db:"owner"`
+	At             int64  `db:"at"`
 }
 
 func (q *Queries) InsertEvent(ctx context.Context, arg InsertEventParams) error {
@@ -450,6 +452,8 @@ func (q *Queries) InsertEvent(ctx context.Context, arg InsertEventParams) error 
 		arg.RequestID,
 		arg.NextAt,
 		arg.CreatedAt,
+		arg.Owner,
+		arg.At,
 	)
 	return err
 }

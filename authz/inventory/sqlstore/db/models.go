@@ -102,6 +102,8 @@ type Outbox struct {
 	LastError      string `db:"last_error"`
 	CreatedAt      int64  `db:"created_at"`
 	LeasedUntil    int64  `db:"leased_until"`
+	Owner          string `db:"owner"`
+	At             int64  `db:"at"`
 }
 
 type Period struct {

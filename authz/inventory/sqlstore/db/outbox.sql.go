@@ -92,7 +92,7 @@ func (q *Queries) CountEventsWaiting(ctx context.Context) (int64, error) {
 }
 
 const deliveriesPage = `-- name: DeliveriesPage :many
-SELECT d.id, d.event_id, d.channel, d.audience, d.recipient, d.state, d.attempts, d.next_at, d.leased_until, d.last_error, d.ended_at, o.id, o.dedupe_key, o.kind, o.organization_id, o.token_id, o.request_id, o.state, o.attempts, o.next_at, o.last_error, o.created_at, o.leased_until FROM deliveries d JOIN outbox o ON o.id = d.event_id
+SELECT d.id, d.event_id, d.channel, d.audience, d.recipient, d.state, d.attempts, d.next_at, d.leased_until, d.last_error, d.ended_at, o.id, o.dedupe_key, o.kind, o.organization_id, o.token_id, o.request_id, o.state, o.attempts, o.next_at, o.last_error, o.created_at, o.leased_until, o.owner, o.at FROM deliveries d JOIN outbox o ON o.id = d.event_id
 WHERE d.state = $1 AND d.id < $2 ORDER BY d.id DESC LIMIT $3
 `
 
@@ -140,6 +140,8 @@ func (q *Queries) DeliveriesPage(ctx context.Context, arg DeliveriesPageParams) 
 			&i.Outbox.LastError,
 			&i.Outbox.CreatedAt,
 			&i.Outbox.LeasedUntil,
+			&i.Outbox.Owner,
+			&i.Outbox.At,
 		); err != nil {
 			return nil, err
 		}
@@ -155,7 +157,7 @@ func (q *Queries) DeliveriesPage(ctx context.Context, arg DeliveriesPageParams) 
 }
 
 const deliveriesWaiting = `-- name: DeliveriesWaiting :many
-SELECT d.id, d.event_id, d.channel, d.audience, d.recipient, d.state, d.attempts, d.next_at, d.leased_until, d.last_error, d.ended_at, o.id, o.dedupe_key, o.kind, o.organization_id, o.token_id, o.request_id, o.state, o.attempts, o.next_at, o.last_error, o.created_at, o.leased_until FROM deliveries d JOIN outbox o ON o.id = d.event_id
+SELECT d.id, d.event_id, d.channel, d.audience, d.recipient, d.state, d.attempts, d.next_at, d.leased_until, d.last_error, d.ended_at, o.id, o.dedupe_key, o.kind, o.organization_id, o.token_id, o.request_id, o.state, o.attempts, o.next_at, o.last_error, o.created_at, o.leased_until, o.owner, o.at FROM deliveries d JOIN outbox o ON o.id = d.event_id
 WHERE d.state = 'waiting' AND d.next_at <= $1 AND d.leased_until <= $1 ORDER BY d.next_at, d.id LIMIT $2
 `
 
@@ -202,6 +204,8 @@ func (q *Queries) DeliveriesWaiting(ctx context.Context, arg DeliveriesWaitingPa
 			&i.Outbox.LastError,
 			&i.Outbox.CreatedAt,
 			&i.Outbox.LeasedUntil,
+			&i.Outbox.Owner,
+			&i.Outbox.At,
 		); err != nil {
 			return nil, err
 		}
@@ -250,7 +254,7 @@ func (q *Queries) EndEvent(ctx context.Context, id int64) (int64, error) {
 }
 
 const eventsWaiting = `-- name: EventsWaiting :many
-SELECT id, dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at, leased_until FROM outbox WHERE state = 'waiting' AND next_at <= $1 AND leased_until <= $1 ORDER BY id LIMIT $2
+SELECT id, dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at, leased_until, owner, at FROM outbox WHERE state = 'waiting' AND next_at <= $1 AND leased_until <= $1 ORDER BY id LIMIT $2
 `
 
 type EventsWaitingParams struct {
@@ -280,6 +284,8 @@ func (q *Queries) EventsWaiting(ctx context.Context, arg EventsWaitingParams) ([
 			&i.LastError,
 			&i.CreatedAt,
 			&i.LeasedUntil,
+			&i.Owner,
+			&i.At,
 		); err != nil {
 			return nil, err
 		}
@@ -353,6 +359,43 @@ type LeaseEventParams struct {
 func (q *Queries) LeaseEvent(ctx context.Context, arg LeaseEventParams) error {
 	_, err := q.db.ExecContext(ctx, leaseEvent, arg.LeasedUntil, arg.ID)
 	return err
+}
+
+const policiesComing = `-- name: PoliciesComing :many
+SELECT id, enforce_at FROM organizations WHERE NOT deleted AND next_token_policy <> '' AND enforce_at < $1 AND enforce_at > $2 ORDER BY enforce_at, id
+`
+
+type PoliciesComingParams struct {
+	Before int64 `db:"before"`
+	Now    int64 `db:"now"`
+}
+
+type PoliciesComingRow struct {
+	ID        string `db:"id"`
+	EnforceAt int64  `db:"enforce_at"`
+}
+
+func (q *Queries) PoliciesComing(ctx context.Context, arg PoliciesComingParams) ([]PoliciesComingRow, error) {
+	rows, err := q.db.QueryContext(ctx, policiesComing, arg.Before, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PoliciesComingRow
+	for rows.Next() {
+		var i PoliciesComingRow
+		if err := rows.Scan(&i.ID, &i.EnforceAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const putBackDelivery = `-- name: PutBackDelivery :exec

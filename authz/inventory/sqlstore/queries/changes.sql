@@ -15,8 +15,8 @@ INSERT INTO changes (change, part, kind, key1, key2, time) VALUES ($1, $2, $3, $
 DELETE FROM changes WHERE changes.change < (SELECT min(c.change) + 200 FROM changes c) AND changes.time < sqlc.arg(before);
 
 -- name: InsertEvent :exec
-INSERT INTO outbox (dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at)
-VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, '', $7) ON CONFLICT (dedupe_key) DO NOTHING;
+INSERT INTO outbox (dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at, owner, at)
+VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, '', $7, $8, $9) ON CONFLICT (dedupe_key) DO NOTHING;
 
 -- name: ChangesAfter :one
 -- whole is 1 where one of them is too much to list.

@@ -55,3 +55,6 @@ WHERE state = 'approved' AND expires_at >= sqlc.arg(since) AND expires_at < sqlc
 -- name: TokensExpiring :many
 SELECT t.id, n.organization_id, t.expires_at FROM tokens t JOIN token_namespaces n ON n.token_id = t.id JOIN organizations o ON o.id = n.organization_id
 WHERE NOT t.deleted AND o.type = 'organization' AND t.expires_at >= sqlc.arg(since) AND t.expires_at < sqlc.arg(before) AND t.expires_at > 0 ORDER BY t.expires_at LIMIT 10000;
+
+-- name: PoliciesComing :many
+SELECT id, enforce_at FROM organizations WHERE NOT deleted AND next_token_policy <> '' AND enforce_at < sqlc.arg(before) AND enforce_at > sqlc.arg(now) ORDER BY enforce_at, id;
