@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/patrol-authz/patrol/deploy/envoy"
 )
@@ -90,5 +91,70 @@ func TestTheTableIsWrittenBetweenItsMarkers(t *testing.T) {
 	}
 	if r.write(dir) == nil {
 		t.Error("a page without markers was written")
+	}
+}
+
+func TestVariantsThatAnswerDifferentlyAreNotCompared(t *testing.T) {
+	yes, no := verdict{true, "allowed"}, verdict{false, "no_grant"}
+	for _, c := range []struct {
+		want, got []verdict
+		same      bool
+	}{
+		{[]verdict{yes, no}, []verdict{yes, no}, true},
+		{[]verdict{yes, no}, []verdict{yes, yes}, false},
+		{[]verdict{no}, []verdict{{false, "owner_not_member"}}, false},
+		{[]verdict{{false, "policy_error"}}, []verdict{{false, "policy_error"}}, false}, // alike, and none of them decides
+		{[]verdict{{true, ""}}, []verdict{{true, ""}}, false},
+	} {
+		if err := sameVerdicts("a", c.want, "b", c.got); (err == nil) != c.same {
+			t.Errorf("%v and %v: %v", c.want, c.got, err)
+		}
+	}
+}
+
+func TestAnAnswerUnderLoadThatDiffersIsAnError(t *testing.T) {
+	q := &questions{want: []verdict{{true, "allowed"}}}
+	for _, c := range []struct {
+		got verdict
+		ok  bool
+	}{
+		{verdict{true, "allowed"}, true},
+		{verdict{allowed: true}, true}, // through Envoy no reason is told
+		{verdict{false, "overloaded"}, false},
+		{verdict{allowed: false}, false},
+		{verdict{true, "grace_period"}, false},
+	} {
+		if err := q.check(0, c.got); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c.got, err)
+		}
+	}
+	if err := (&questions{}).check(0, verdict{}); err != nil {
+		t.Errorf("of another server nothing is wanted: %v", err)
+	}
+}
+
+func TestAShortTurnIsSampledToo(t *testing.T) {
+	addresses := []string{filepath.Join(t.TempDir(), "s"), "127.0.0.1:0", "127.0.0.1:0"}
+	go serveFloor("default", addresses)
+	for { // until it listens
+		if _, err := os.Stat(addresses[0]); err == nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	s := &server{unix: addresses[0]}
+	conns, closeAll, err := dial(s, "unix", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll()
+	var all tally
+	var answer []byte
+	q := &questions{messages: world{tokens: 1, organizations: 1}.messages(1)}
+	for all.sampled == 0 && err == nil {
+		err = all.ask(conns[0], q, 0, &answer, time.Now())
+	}
+	if err != nil || len(all.times) != 1 || all.allowed != 1 {
+		t.Errorf("%+v, %v", all, err)
 	}
 }

@@ -6,11 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/proto"
 )
 
 const checkMethod = "/envoy.service.auth.v3.Authorization/Check"
@@ -48,33 +46,36 @@ func dial(s *server, transport string, n int) (conns []*grpc.ClientConn, closeAl
 	return conns, closeAll, nil
 }
 
-// sampleEvery of how many answers one is looked at.
+// sampleEvery of how many answers of a stream one is looked at, the first one
+// among them.
 const sampleEvery = 61
 
-// ask sends one message and notes the answer.
-func (t *tally) ask(c *grpc.ClientConn, message *[]byte, answer *[]byte, since time.Time) error {
-	if err := c.Invoke(context.Background(), checkMethod, message, answer); err != nil {
+// ask sends one of the messages and notes the answer.
+func (t *tally) ask(c *grpc.ClientConn, q *questions, at int, answer *[]byte, since time.Time) error {
+	at %= len(q.messages)
+	if err := c.Invoke(context.Background(), checkMethod, &q.messages[at], answer); err != nil {
 		return err
 	}
 	t.times = append(t.times, time.Since(since).Nanoseconds())
-	if len(t.times)%sampleEvery == 0 {
-		var r authv3.CheckResponse
-		t.sampled++
-		if proto.Unmarshal(*answer, &r) == nil && r.GetStatus().GetCode() == 0 {
-			t.allowed++
-		}
+	if len(t.times)%sampleEvery != 1 {
+		return nil
 	}
-	return nil
+	v, err := read(*answer)
+	if err != nil {
+		return err
+	}
+	t.sample(v.allowed)
+	return q.check(at, v)
 }
 
 // closedLoop asks over and over: as many requests are under way as there are
 // streams, each sent when the one before was answered.
-func closedLoop(conns []*grpc.ClientConn, streams int, length time.Duration, messages [][]byte) (*tally, error) {
+func closedLoop(conns []*grpc.ClientConn, streams int, length time.Duration, q *questions) (*tally, error) {
 	end := time.Now().Add(length)
 	return together(streams, func(i int, own *tally) error {
 		var answer []byte
 		for at := i * 7919; time.Now().Before(end); at++ {
-			if err := own.ask(conns[i%len(conns)], &messages[at%len(messages)], &answer, time.Now()); err != nil {
+			if err := own.ask(conns[i%len(conns)], q, at, &answer, time.Now()); err != nil {
 				return err
 			}
 		}
@@ -85,7 +86,7 @@ func closedLoop(conns []*grpc.ClientConn, streams int, length time.Duration, mes
 // openLoop sends at a rate, whether or not earlier requests were answered; as
 // many as there are streams may be under way. Time is counted from when a
 // request should have been sent: one that waited for a stream has waited.
-func openLoop(conns []*grpc.ClientConn, streams int, rate float64, length time.Duration, messages [][]byte) (*tally, error) {
+func openLoop(conns []*grpc.ClientConn, streams int, rate float64, length time.Duration, q *questions) (*tally, error) {
 	var next atomic.Int64
 	started := time.Now()
 	return together(streams, func(i int, own *tally) error {
@@ -99,7 +100,7 @@ func openLoop(conns []*grpc.ClientConn, streams int, rate float64, length time.D
 			if wait := due - time.Since(started); wait > 0 {
 				time.Sleep(wait)
 			}
-			if err := own.ask(conns[i%len(conns)], &messages[int(n)%len(messages)], &answer, started.Add(due)); err != nil {
+			if err := own.ask(conns[i%len(conns)], q, int(n), &answer, started.Add(due)); err != nil {
 				return err
 			}
 		}
@@ -128,21 +129,4 @@ func together(n int, work func(i int, own *tally) error) (*tally, error) {
 	}
 	wait.Wait()
 	return &all, failed
-}
-
-// warm lets each server see every message once.
-func (f *fleet) warm(messages [][]byte) {
-	for _, s := range f.servers {
-		conns, closeAll, err := dial(s, "unix", 1)
-		if err == nil {
-			var all tally
-			var answer []byte
-			for i := range messages {
-				if all.ask(conns[0], &messages[i], &answer, time.Now()) != nil {
-					break
-				}
-			}
-		}
-		closeAll()
-	}
 }

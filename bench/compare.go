@@ -57,14 +57,14 @@ type result struct {
 }
 
 // compare runs a load on each server in turn, another one first in each round.
-func (f *fleet) compare(l load, rounds int, length time.Duration, messages [][]byte) (*result, error) {
+func (f *fleet) compare(l load, rounds int, length time.Duration, q *questions) (*result, error) {
 	r := &result{load: l, turns: map[string][]turn{}}
 	for _, s := range f.servers {
 		r.names = append(r.names, s.name)
 	}
 	rate := 0.0
 	if l.share > 0 {
-		t, err := f.servers[0].run(load{transport: l.transport, streams: l.streams, connections: l.connections}, length, messages, 0)
+		t, err := f.servers[0].run(load{transport: l.transport, streams: l.streams, connections: l.connections}, length, q, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +73,7 @@ func (f *fleet) compare(l load, rounds int, length time.Duration, messages [][]b
 	for round := range rounds {
 		for i := range f.servers {
 			s := f.servers[(i+round)%len(f.servers)]
-			t, err := s.run(l, length, messages, rate)
+			t, err := s.run(l, length, q, rate)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -85,32 +85,31 @@ func (f *fleet) compare(l load, rounds int, length time.Duration, messages [][]b
 }
 
 // run is one turn, behind a little of the same to warm up.
-func (s *server) run(l load, length time.Duration, messages [][]byte, rate float64) (turn, error) {
+func (s *server) run(l load, length time.Duration, q *questions, rate float64) (turn, error) {
+	if s.data == "" {
+		q = &questions{messages: q.messages, http: q.http}
+	}
 	if l.transport == "edge" {
-		requests := edgeRequests
-		if _, err := httpLoop(s.edge, l.connections, length/5, requests); err != nil {
+		if _, err := httpLoop(s.edge, l.connections, length/5, q); err != nil {
 			return turn{}, err
 		}
-		return measured(s, func() (*tally, error) { return httpLoop(s.edge, l.connections, length, requests) })
+		return measured(s, func() (*tally, error) { return httpLoop(s.edge, l.connections, length, q) })
 	}
 	conns, closeAll, err := dial(s, l.transport, l.connections)
 	defer closeAll()
 	if err != nil {
 		return turn{}, err
 	}
-	if _, err := closedLoop(conns, l.streams, length/5, messages); err != nil {
+	if _, err := closedLoop(conns, l.streams, length/5, q); err != nil {
 		return turn{}, err
 	}
 	return measured(s, func() (*tally, error) {
 		if rate > 0 {
-			return openLoop(conns, l.streams, rate, length, messages)
+			return openLoop(conns, l.streams, rate, length, q)
 		}
-		return closedLoop(conns, l.streams, length, messages)
+		return closedLoop(conns, l.streams, length, q)
 	})
 }
-
-// edgeRequests are what is sent to Envoy.
-var edgeRequests [][]byte
 
 // spread is a median with the quartiles around it.
 type spread struct{ low, median, high float64 }

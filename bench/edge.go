@@ -38,7 +38,7 @@ func edgeConfig(servers []*server) (string, error) {
 
 // httpLoop asks Envoy over and over on connections of its own, each request
 // when the one before was answered.
-func httpLoop(address string, connections int, length time.Duration, requests [][]byte) (*tally, error) {
+func httpLoop(address string, connections int, length time.Duration, q *questions) (*tally, error) {
 	end := time.Now().Add(length)
 	return together(connections, func(i int, own *tally) error {
 		c, err := net.Dial("tcp", address)
@@ -48,8 +48,8 @@ func httpLoop(address string, connections int, length time.Duration, requests []
 		defer c.Close()
 		in := bufio.NewReaderSize(c, 32<<10)
 		for at := i * 7919; time.Now().Before(end); at++ {
-			started := time.Now()
-			if _, err := c.Write(requests[at%len(requests)]); err != nil {
+			started, n := time.Now(), at%len(q.http)
+			if _, err := c.Write(q.http[n]); err != nil {
 				return err
 			}
 			status, err := readAnswer(in)
@@ -57,12 +57,12 @@ func httpLoop(address string, connections int, length time.Duration, requests []
 				return err
 			}
 			own.times = append(own.times, time.Since(started).Nanoseconds())
-			own.sampled++
-			switch {
-			case status == 200:
-				own.allowed++
-			case status >= 500:
+			own.sample(status == 200)
+			if status >= 500 {
 				return fmt.Errorf("envoy answered %d", status)
+			}
+			if err := q.check(n, verdict{allowed: status == 200}); err != nil {
+				return err
 			}
 		}
 		return nil

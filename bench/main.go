@@ -142,12 +142,13 @@ func compareLoads(o *options, dir string, r *report) error {
 	defer f.stop()
 	r.ready, r.idle = f.ready, f.memory()
 	w := world{tokens: o.tokens, organizations: o.orgs}
-	messages := w.messages(2000)
-	edgeRequests = w.httpRequests(2000)
-	f.warm(messages)
+	q := &questions{messages: w.messages(2000), http: w.httpRequests(2000)}
+	if err := f.agree(q); err != nil {
+		return err
+	}
 	for _, l := range loads {
 		fmt.Fprintf(os.Stderr, "%s ", l.name)
-		result, err := f.compare(l, o.rounds, o.turn, messages)
+		result, err := f.compare(l, o.rounds, o.turn, q)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}

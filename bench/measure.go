@@ -33,10 +33,10 @@ func measured(s *server, load func() (*tally, error)) (turn, error) {
 	}
 	elapsed, spent := time.Since(started), cpuTime(s.pid())-used
 	n := float64(len(all.times))
-	if n == 0 {
+	if all.sampled == 0 {
 		return turn{}, fmt.Errorf("%s answered nothing", s.name)
 	}
-	t := turn{rate: n / elapsed.Seconds(), cpu: spent.Seconds() / n * 1e6, allowed: float64(all.allowed) / max(1, float64(all.sampled))}
+	t := turn{rate: n / elapsed.Seconds(), cpu: spent.Seconds() / n * 1e6, allowed: float64(all.allowed) / float64(all.sampled)}
 	slices.Sort(all.times)
 	at := func(share float64) float64 { return float64(all.times[int(share*(n-1))]) / 1000 }
 	t.p50, t.p99, t.p999 = at(0.5), at(0.99), at(0.999)
@@ -51,6 +51,13 @@ func measured(s *server, load func() (*tally, error)) (turn, error) {
 type tally struct {
 	times            []int64
 	sampled, allowed int
+}
+
+func (t *tally) sample(allowed bool) {
+	t.sampled++
+	if allowed {
+		t.allowed++
+	}
 }
 
 func (t *tally) add(other *tally) {

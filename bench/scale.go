@@ -81,9 +81,11 @@ func (c *curve) measure(o *options, dir string, s step) error {
 		return err
 	}
 	defer f.stop()
-	messages := s.world.messages(20_000)
-	f.warm(messages)
-	result, err := f.compare(load{transport: "unix", streams: 64, connections: 1}, o.rounds, o.turn, messages)
+	q := &questions{messages: s.world.messages(20_000)}
+	if err := f.agree(q); err != nil {
+		return err
+	}
+	result, err := f.compare(load{transport: "unix", streams: 64, connections: 1}, o.rounds, o.turn, q)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type server struct {
 	edge string // the address of Envoy's listener in front of it
 	cmd  *exec.Cmd
 	log  bytes.Buffer
-	data string // patrol's data directory
+	data string // patrol's data directory; "" where the server is none
 }
 
 // fleet are all servers of a comparison; the first is the floor.
@@ -91,7 +91,7 @@ func newServer(dir, name string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{name: name, unix: filepath.Join(own, "authz.sock"), data: filepath.Join(own, "data")}
+	s := &server{name: name, unix: filepath.Join(own, "authz.sock")}
 	for _, address := range []*string{&s.tcp, &s.http} {
 		if *address, err = freeAddress(); err != nil {
 			return nil, err
@@ -116,6 +116,7 @@ func (f *fleet) addPatrol(o *options, dir, name, yaml string, fo fleetOptions) e
 	if err != nil {
 		return err
 	}
+	s.data = filepath.Join(filepath.Dir(s.unix), "data")
 	f.servers = append(f.servers, s)
 	config := filepath.Join(filepath.Dir(s.unix), "patrol.yaml")
 	text := fmt.Sprintf("data_dir: %s\next_authz: {listen: ['unix:%s', '%s']}\ndiagnostics: {listen: '%s'}\n%s\n", s.data, s.unix, s.tcp, s.http, yaml)
