@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patrol-authz/patrol/deploy/envoy"
 )
 
@@ -64,8 +66,12 @@ func startFleet(o *options, dir string, fo fleetOptions) (f *fleet, err error) {
 			return f, err
 		}
 	}
+	data, err := fill(o, dir, fo)
+	if err != nil {
+		return f, err
+	}
 	for _, v := range fo.variants {
-		if err := f.addPatrol(o, dir, v.name, v.yaml, fo); err != nil {
+		if err := f.addPatrol(o, dir, v.name, v.yaml, data, fo); err != nil {
 			return f, err
 		}
 	}
@@ -109,45 +115,76 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// addPatrol starts patrol, fills its inventory, and starts it once more to see
-// how soon it is ready with it.
-func (f *fleet) addPatrol(o *options, dir, name, yaml string, fo fleetOptions) error {
+// fill makes an inventory, and returns the data directory that holds it, at
+// rest: each variant gets a copy.
+func fill(o *options, dir string, fo fleetOptions) (data string, err error) {
+	s, err := newServer(dir, "the server that is filled")
+	if err != nil {
+		return "", err
+	}
+	args, err := s.configure("", "")
+	if err != nil {
+		return "", err
+	}
+	if err := s.start(o.binary, args...); err != nil {
+		return "", err
+	}
+	defer s.stop()
+	w := world{tokens: fo.tokens, organizations: fo.organizations}
+	if err := w.populate(filepath.Join(s.data, "admin.sock")); err != nil {
+		return "", fmt.Errorf("fill the inventory: %w", err)
+	}
+	if err := s.settle(); err != nil {
+		return "", err
+	}
+	if err := s.cmd.Process.Signal(unix.SIGTERM); err != nil {
+		return "", err
+	}
+	if err := s.cmd.Wait(); err != nil {
+		return "", fmt.Errorf("end %s: %w\n%s", s.name, err, s.log.String())
+	}
+	return s.data, nil
+}
+
+// configure writes patrol's configuration, and returns its arguments.
+func (s *server) configure(yaml, bundle string) ([]string, error) {
+	s.data = filepath.Join(filepath.Dir(s.unix), "data")
+	config := filepath.Join(filepath.Dir(s.unix), "patrol.yaml")
+	text := fmt.Sprintf("data_dir: %s\next_authz: {listen: ['unix:%s', '%s']}\ndiagnostics: {listen: '%s'}\n%s\n", s.data, s.unix, s.tcp, s.http, yaml)
+	args := []string{"serve", "--config", config}
+	if bundle != "" {
+		args = append(args, "--bundle", bundle)
+	}
+	return args, os.WriteFile(config, []byte(text), 0o600)
+}
+
+// addPatrol starts patrol on a copy of a filled data directory, and notes how
+// soon it is ready.
+func (f *fleet) addPatrol(o *options, dir, name, yaml, data string, fo fleetOptions) error {
 	s, err := newServer(dir, name)
 	if err != nil {
 		return err
 	}
-	s.data = filepath.Join(filepath.Dir(s.unix), "data")
 	f.servers = append(f.servers, s)
-	config := filepath.Join(filepath.Dir(s.unix), "patrol.yaml")
-	text := fmt.Sprintf("data_dir: %s\next_authz: {listen: ['unix:%s', '%s']}\ndiagnostics: {listen: '%s'}\n%s\n", s.data, s.unix, s.tcp, s.http, yaml)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	args, err := s.configure(yaml, fo.bundle)
+	if err != nil {
 		return err
 	}
-	args := []string{"serve", "--config", config}
-	if fo.bundle != "" {
-		args = append(args, "--bundle", fo.bundle)
+	if err := os.CopyFS(s.data, os.DirFS(data)); err != nil {
+		return fmt.Errorf("copy the inventory: %w", err)
 	}
-	if err := s.start(o.binary, args...); err != nil {
-		return err
-	}
-	w := world{tokens: fo.tokens, organizations: fo.organizations}
-	if err := w.populate(filepath.Join(s.data, "admin.sock")); err != nil {
-		return fmt.Errorf("fill %s's inventory: %w", name, err)
-	}
-	s.stop()
 	started := time.Now()
 	if err := s.start(o.binary, args...); err != nil {
 		return err
 	}
 	f.ready[name] = time.Since(started)
-	s.settle()
-	return nil
+	return s.settle()
 }
 
 // settle waits until the server rests: what an import leaves to be done in the
 // background is no part of what an answer costs.
-func (s *server) settle() {
-	for deadline, quiet := time.Now().Add(3*time.Minute), 0; time.Now().Before(deadline); {
+func (s *server) settle() error {
+	for deadline, quiet := time.Now().Add(20*time.Minute), 0; time.Now().Before(deadline); {
 		const span = 500 * time.Millisecond
 		before := cpuTime(s.pid())
 		time.Sleep(span)
@@ -155,10 +192,10 @@ func (s *server) settle() {
 			quiet = 0
 		}
 		if quiet == 8 {
-			return
+			return nil
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%s does not come to rest; it is measured all the same\n", s.name)
+	return fmt.Errorf("%s does not come to rest", s.name)
 }
 
 // start runs the server and returns when it is ready.

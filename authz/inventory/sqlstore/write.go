@@ -52,7 +52,7 @@ func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
 	w := &writer{state: st}
 	w.records(&c.Records)
 	w.events(c.Events, now)
-	w.then(func() error { return w.ForgetChanges(w.ctx, millis(now.Add(-s.Retention))) })
+	w.forget(now.Add(-s.Retention))
 	counter, err := w.Counter(w.ctx)
 	if err != nil {
 		return err
@@ -66,6 +66,17 @@ func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
 		w.then(func() error { return s.dialect.notify(w.ctx, w.session) })
 	}
 	return w.err
+}
+
+// forget drops what nobody who follows needs any more, a part of it.
+func (w *writer) forget(before time.Time) {
+	w.then(func() error {
+		last, err := w.ChangesToForget(w.ctx, millis(before))
+		if err != nil || last == 0 {
+			return err
+		}
+		return w.ForgetChanges(w.ctx, last)
+	})
 }
 
 // audit writes an entry that follows the chain's head, and moves the head on.

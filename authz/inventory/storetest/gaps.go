@@ -37,6 +37,32 @@ func aForgottenChangeIsAGap(t *testing.T, o Open) {
 	}
 }
 
+// A change that lists more rows than are looked at is forgotten whole, and
+// hinders no other one.
+func aLongChangeIsForgottenWhole(t *testing.T, o Open) {
+	var now atomic.Int64
+	now.Store(time.Now().UnixMilli())
+	s := openWith(t, o, Options{Retention: time.Hour, Clock: func() time.Time { return time.UnixMilli(now.Load()) }})
+	acme(t, s)
+	list := make([]inventory.ImportToken, 500)
+	for i := range list {
+		list[i] = inventory.ImportToken{Digest: authz.Digest{6, byte(i), byte(i >> 8)}, Owner: "bob", DisplayName: "token", Kind: authz.KindRead}
+	}
+	do(t, s, inventory.ImportTokens{Tokens: list})
+	long := change(t, s)
+	now.Add(time.Minute.Milliseconds())
+	do(t, s, inventory.CreateOrganization{Name: "young"})
+	now.Add(time.Hour.Milliseconds() - 1000) // the import is too old, and the one behind it is not
+	for _, name := range []string{"one", "two"} {
+		do(t, s, inventory.CreateOrganization{Name: name})
+	}
+	for after, wantGap := range map[int64]bool{0: true, long - 1: true, long: false, long + 1: false} {
+		if _, _, gap, err := s.Changes(context.Background(), after); err != nil || gap != wantGap {
+			t.Errorf("after %d: gap %v, %v", after-long, gap, err)
+		}
+	}
+}
+
 func tooManyChangesAreAGap(t *testing.T, o Open) {
 	s := open(t, o)
 	acme(t, s)

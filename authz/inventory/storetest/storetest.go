@@ -61,6 +61,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"a cancelled write leaves no part":       aCancelledWriteLeavesNoPart,
 		"other writers are told of":              otherWritersAreToldOf,
 		"a forgotten change is a gap":            aForgottenChangeIsAGap,
+		"a long change is forgotten whole":       aLongChangeIsForgottenWhole,
 		"too many changes are a gap":             tooManyChangesAreAGap,
 		"another key is refused":                 anotherKeyIsRefused,
 		"pages hold all, once":                   pagesHoldAllOnce,

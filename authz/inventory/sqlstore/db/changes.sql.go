@@ -374,6 +374,21 @@ func (q *Queries) ChangesAfter(ctx context.Context, after int64) (ChangesAfterRo
 	return i, err
 }
 
+const changesToForget = `-- name: ChangesToForget :one
+SELECT CAST(coalesce(max(oldest.change), 0) AS BIGINT) FROM (SELECT c.change, c.time FROM changes c ORDER BY c.change, c.part LIMIT 200) oldest
+WHERE oldest.time < CAST($1 AS BIGINT)
+`
+
+// The last change of those that are older than the retention, of the first
+// rows. No more is looked at: this is done with each change, and an import
+// leaves changes of thousands of rows.
+func (q *Queries) ChangesToForget(ctx context.Context, before int64) (int64, error) {
+	row := q.db.QueryRowContext(ctx, changesToForget, before)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const counter = `-- name: Counter :one
 SELECT change, audit_seq, audit_head FROM counter
 `
@@ -392,12 +407,12 @@ func (q *Queries) Counter(ctx context.Context) (CounterRow, error) {
 }
 
 const forgetChanges = `-- name: ForgetChanges :exec
-DELETE FROM changes WHERE changes.change < (SELECT min(c.change) + 200 FROM changes c) AND changes.time < $1
+DELETE FROM changes WHERE change <= $1
 `
 
-// A bounded part of what is older than the retention: whole changes only.
-func (q *Queries) ForgetChanges(ctx context.Context, before int64) error {
-	_, err := q.db.ExecContext(ctx, forgetChanges, before)
+// Whole changes only.
+func (q *Queries) ForgetChanges(ctx context.Context, change int64) error {
+	_, err := q.db.ExecContext(ctx, forgetChanges, change)
 	return err
 }
 

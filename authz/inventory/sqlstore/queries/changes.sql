@@ -10,9 +10,16 @@ WHERE change = sqlc.arg(change);
 -- name: InsertChange :exec
 INSERT INTO changes (change, part, kind, key1, key2, time) VALUES ($1, $2, $3, $4, $5, $6);
 
+-- name: ChangesToForget :one
+-- The last change of those that are older than the retention, of the first
+-- rows. No more is looked at: this is done with each change, and an import
+-- leaves changes of thousands of rows.
+SELECT CAST(coalesce(max(oldest.change), 0) AS BIGINT) FROM (SELECT c.change, c.time FROM changes c ORDER BY c.change, c.part LIMIT 200) oldest
+WHERE oldest.time < CAST(sqlc.arg(before) AS BIGINT);
+
 -- name: ForgetChanges :exec
--- A bounded part of what is older than the retention: whole changes only.
-DELETE FROM changes WHERE changes.change < (SELECT min(c.change) + 200 FROM changes c) AND changes.time < sqlc.arg(before);
+-- Whole changes only.
+DELETE FROM changes WHERE change <= $1;
 
 -- name: InsertEvent :exec
 INSERT INTO outbox (dedupe_key, kind, organization_id, token_id, request_id, state, attempts, next_at, last_error, created_at, owner, at)
