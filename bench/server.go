@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -27,7 +28,9 @@ type server struct {
 	edge string // the address of Envoy's listener in front of it
 	cmd  *exec.Cmd
 	log  bytes.Buffer
-	data string // patrol's data directory; "" where the server is none
+	// ended tells how the process ended, and is closed then.
+	ended <-chan error
+	data  string // patrol's data directory; "" where the server is none
 }
 
 // fleet are all servers of a comparison; the first is the floor.
@@ -140,7 +143,7 @@ func fill(o *options, dir string, fo fleetOptions) (data string, err error) {
 	if err := s.cmd.Process.Signal(unix.SIGTERM); err != nil {
 		return "", err
 	}
-	if err := s.cmd.Wait(); err != nil {
+	if err := <-s.ended; err != nil {
 		return "", fmt.Errorf("end %s: %w\n%s", s.name, err, s.log.String())
 	}
 	return s.data, nil
@@ -170,7 +173,7 @@ func (f *fleet) addPatrol(o *options, dir, name, yaml, data string, fo fleetOpti
 	if err != nil {
 		return err
 	}
-	if err := os.CopyFS(s.data, os.DirFS(data)); err != nil {
+	if err := copyAll(s.data, data); err != nil {
 		return fmt.Errorf("copy the inventory: %w", err)
 	}
 	started := time.Now()
@@ -179,6 +182,27 @@ func (f *fleet) addPatrol(o *options, dir, name, yaml, data string, fo fleetOpti
 	}
 	f.ready[name] = time.Since(started)
 	return s.settle()
+}
+
+// copyAll copies a data directory; what it holds is its owner's alone.
+func copyAll(to, from string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, strings.TrimPrefix(path, from))
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		if !d.Type().IsRegular() {
+			return nil // a socket
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, content, 0o600)
+	})
 }
 
 // settle waits until the server rests: what an import leaves to be done in the
@@ -208,9 +232,17 @@ func (s *server) start(binary string, args ...string) error {
 	if err := startPinned(s.cmd, serverCPUs); err != nil {
 		return err
 	}
+	ended := make(chan error, 1)
+	s.ended = ended
+	go func() { ended <- s.cmd.Wait(); close(ended) }()
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if s.isReady() {
 			return nil
+		}
+		select {
+		case err := <-ended:
+			return fmt.Errorf("%s ended: %w\n%s", s.name, err, s.log.String())
+		default:
 		}
 	}
 	s.stop()
@@ -243,7 +275,7 @@ func (s *server) pid() int { return s.cmd.Process.Pid }
 func (s *server) stop() {
 	if s.cmd != nil && s.cmd.Process != nil {
 		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
+		<-s.ended
 	}
 }
 
