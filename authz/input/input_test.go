@@ -1,8 +1,10 @@
 package input_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -224,4 +226,47 @@ func FuzzInput(f *testing.F) {
 			t.Errorf("the document is no JSON: %v", err)
 		}
 	})
+}
+
+// AppendJSON writes what OPA's own way to JSON gives.
+func TestADocumentIsWrittenAsOPAShowsIt(t *testing.T) {
+	odd := ast.MustParseTerm(`{"s": {3, 1, "b\u2028<&>\u0001\"\\é"}, "a": [null, true, 1.50, -1e400], "o": {}, "e": set(), "n": {"é": []}}`).Value
+	facts, err := input.New(input.Options{}).Value(inputtest.Facts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []ast.Value{odd, facts} {
+		plain, err := ast.JSON(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := json.Marshal(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := input.AppendJSON([]byte("x"), v, nil)
+		if err != nil || got[0] != 'x' || !json.Valid(got[1:]) {
+			t.Fatalf("%s, %v", got, err)
+		}
+		if a, b := decoded(t, got[1:]), decoded(t, want); !reflect.DeepEqual(a, b) {
+			t.Errorf("%v\nwant %v", a, b)
+		}
+	}
+	shouted, err := input.AppendJSON(nil, odd, strings.ToUpper)
+	if err != nil || !strings.Contains(string(shouted), "É") || strings.Contains(string(shouted), `"S"`) {
+		t.Errorf("texts, and no keys, go through the function: %s, %v", shouted, err)
+	}
+	if _, err := input.AppendJSON(nil, ast.Var("x"), nil); err == nil {
+		t.Error("a variable is written")
+	}
+}
+
+func decoded(t *testing.T, text []byte) (v any) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +52,11 @@ func (request) Source() authz.Peer                  { return authz.Peer{Address:
 func (request) Destination() authz.Peer             { return authz.Peer{} }
 func (request) Attributes() (map[string]any, error) { return map[string]any{}, nil }
 
+// message is a request that stays as it is.
+type message struct{ request }
+
+func (message) Size() int { return 100 }
+
 const secret = "ThisIsTheSecret/That+NobodyMaySee="
 
 var start = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
@@ -62,8 +69,8 @@ func (c *clock) now() time.Time { return start.Add(time.Duration(c.ns.Add(1))) }
 func open(t *testing.T, o record.Options, c *clock) *record.Recorder {
 	t.Helper()
 	o.Clock = c.now
-	o.Facts = func(f *authz.Facts) (any, error) {
-		return map[string]any{"organization": map[string]any{"name": f.Organization.Name}, "route": []any{f.Route.Pattern}}, nil
+	o.Facts = func(out []byte, f *authz.Facts, text func(string) string) ([]byte, error) {
+		return fmt.Appendf(out, `{"organization":{"name":%q},"route":[%q]}`, text(f.Organization.Name), text(f.Route.Pattern)), nil
 	}
 	o.Sentence = func(*authz.Outcome) string { return "The token ci waits for an approval" }
 	r, err := record.Open(o)
@@ -85,9 +92,9 @@ func shut(t *testing.T, r *record.Recorder) {
 func refusal(id string, at time.Time) *authz.Outcome {
 	return &authz.Outcome{
 		RequestID: id, DecisionID: "d-" + id, Time: at,
-		Request: request{path: "/api/models/acme/m?token=" + secret, headers: map[string]string{
+		Request: message{request{path: "/api/models/acme/m?token=" + secret, headers: map[string]string{
 			"authorization": "Bearer " + secret, "user-agent": "git/2.47", "x-other": secret,
-		}},
+		}}},
 		Facts: &authz.Facts{
 			Token:        &authz.Token{ID: "t1", DisplayName: "ci", Owner: &authz.Owner{Name: "bob"}},
 			Organization: &authz.Organization{ID: "o1", Name: "acme"}, Client: authz.Client{Address: "192.0.2.7", Network: "192.0.2.0/24"},
@@ -153,8 +160,12 @@ func TestNoSecretIsInARecord(t *testing.T) {
 	} {
 		for j, path := range []string{"/" + secret, "/x/" + escaped, "/" + strings.ReplaceAll(secret, "/", "%2F"), "/user-name-that-is-a-token", "/a?" + secret + "=1", "/ptl_known"} {
 			o := refusal(fmt.Sprintf("q%d-%d", i, j), c.now().Add(time.Duration(10*i+j)*time.Second))
+			headers = maps.Clone(headers) // what is there may still wait for its record
 			headers["user-agent"] = "agent " + secret
 			o.Request = request{path: path, headers: headers}
+			if j%2 == 0 {
+				o.Request = message{request{path: path, headers: headers}}
+			}
 			if i != 3 && j == 3 {
 				continue
 			}
@@ -184,6 +195,54 @@ func TestNoSecretIsInARecord(t *testing.T) {
 	}
 	if len(names) != 1 {
 		t.Errorf("%d files were searched", len(names))
+	}
+}
+
+// What takes time is done behind the request: here it waits for a word that
+// comes only when the request is over.
+func TestARecordIsMadeInTheBackground(t *testing.T) {
+	over := make(chan struct{})
+	r, err := record.Open(record.Options{Dir: t.TempDir(), Clock: (&clock{}).now, Facts: func(out []byte, _ *authz.Facts, _ func(string) string) ([]byte, error) {
+		<-over
+		return append(out, "{}"...), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, r)
+	r.Record(refusal("q1", start))
+	close(over)
+	if got := find(t, r, "q1"); got == nil || string(got.Facts) != "{}" {
+		t.Errorf("found %+v", got)
+	}
+}
+
+func TestFactsThatCannotBeShownCostNoMoreThanTheirRecord(t *testing.T) {
+	r, err := record.Open(record.Options{Dir: t.TempDir(), Clock: (&clock{}).now, Facts: func(out []byte, f *authz.Facts, _ func(string) string) ([]byte, error) {
+		switch f.Route.Pattern {
+		case "panics":
+			panic("odd facts")
+		case "fails":
+			return nil, errors.New("odd facts")
+		case "long":
+			return append(out, `"`+strings.Repeat("x", 40_000)+`"`...), nil
+		}
+		return append(out, `"shown"`...), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shut(t, r)
+	for _, pattern := range []string{"panics", "fails", "long", "plain"} {
+		for _, q := range []authz.Request{request{path: "/"}, message{request{path: "/"}}} {
+			o := refusal(fmt.Sprintf("%s-%T", pattern, q), start)
+			o.Facts.Route, o.Request = &authz.Route{Pattern: pattern}, q
+			r.Record(o)
+			got := find(t, r, o.RequestID)
+			if (got == nil) != (pattern == "panics") || got != nil && (len(got.Facts) > 0) != (pattern == "plain") {
+				t.Errorf("%s: %+v", o.RequestID, got)
+			}
+		}
 	}
 }
 

@@ -1,8 +1,11 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"strings"
@@ -29,10 +32,11 @@ type Options struct {
 	// CredentialHeaders may hold a secret beside authorization, proxy-authorization
 	// and cookie. Their words are erased from all texts.
 	CredentialHeaders []string
-	// Facts shows the facts as the policy reads them, without the request's own
-	// part, as plain JSON values of the caller's own. Sentence is what the client was told. Redact erases from a text what
-	// looks like a secret. They may be nil.
-	Facts    func(*authz.Facts) (any, error)
+	// Facts appends the facts as the policy reads them, without the request's own
+	// part, as JSON whose texts went through a function. Sentence is what the
+	// client was told. Redact erases from a text what looks like a secret. They
+	// may be nil.
+	Facts    func(out []byte, f *authz.Facts, text func(string) string) ([]byte, error)
 	Sentence func(*authz.Outcome) string
 	Redact   func(string) string
 	Clock    func() time.Time
@@ -51,6 +55,9 @@ type Recorder struct {
 	done    chan struct{}
 	dropped [3]atomic.Int64
 	written atomic.Int64
+	// held is the size of the requests that wait, in bytes.
+	held atomic.Int64
+	room []byte // the writer's, for a line
 }
 
 // entry is a record on its way to the disk, or somebody who waits for those
@@ -60,6 +67,9 @@ type entry struct {
 	time   time.Time
 	line   []byte
 	waiter chan struct{}
+	// outcome is what is still to be encoded, of a request of some size.
+	outcome *authz.Outcome
+	size    int64
 }
 
 // Why a refusal is not kept.
@@ -71,8 +81,18 @@ const (
 
 var dropNames = [...]string{dropRate: "rate", dropQueue: "queue", dropDisk: "disk"}
 
-// maxLine is the most bytes of a record; facts beyond are left out.
-const maxLine = 32 << 10
+const (
+	// maxLine is the most bytes of a record; facts beyond are left out.
+	maxLine = 32 << 10
+	// maxRequest is the greatest request that waits for its record, and maxHeld
+	// what all that wait may have, in bytes.
+	maxRequest = 32 << 10
+	maxHeld    = 4 << 20
+)
+
+// sized is a request that never changes and is of a known size. It may wait for
+// its record; what is kept of any other one is taken at once.
+type sized interface{ Size() int }
 
 // Open reads what was kept before, and begins to write.
 func Open(o Options) (*Recorder, error) {
@@ -110,8 +130,10 @@ func Open(o Options) (*Recorder, error) {
 	return r, nil
 }
 
-// Record keeps a refusal. It implements the pipeline's Recorder: it never waits
-// for the disk.
+// Record keeps a refusal. It implements the pipeline's Recorder: it waits for
+// nothing, and leaves encoding to the background. What waits holds its request,
+// credential included, until then, in memory and within bounds; a record has
+// none.
 func (r *Recorder) Record(o *authz.Outcome) {
 	if o.Decision.Allowed {
 		return
@@ -120,21 +142,57 @@ func (r *Recorder) Record(o *authz.Outcome) {
 		r.dropped[dropRate].Add(1)
 		return
 	}
-	record := r.record(o)
-	line, err := encode(record)
-	if err == nil && len(line) > maxLine {
-		record.Facts = nil
-		line, err = encode(record)
+	e := entry{outcome: o}
+	if q, ok := o.Request.(sized); o.Request != nil && (!ok || q.Size() > maxRequest) {
+		var err error
+		if e, err = r.encode(nil, o); err != nil {
+			r.dropped[dropDisk].Add(1)
+			return
+		}
+	} else if ok {
+		e.size = int64(q.Size())
 	}
-	if err != nil || len(line) > maxLine {
-		r.dropped[dropDisk].Add(1)
-		return
+	if r.held.Add(e.size) <= maxHeld {
+		select {
+		case r.queue <- e:
+			return
+		default:
+		}
 	}
-	select {
-	case r.queue <- entry{ids: [2]string{record.RequestID, record.DecisionID}, time: record.Time, line: line}:
-	default:
-		r.dropped[dropQueue].Add(1)
+	r.held.Add(-e.size)
+	r.dropped[dropQueue].Add(1)
+}
+
+// encode makes a record's line, in the room given. What fails or panics makes
+// none.
+func (r *Recorder) encode(room []byte, o *authz.Outcome) (e entry, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v", cause)
+		}
+	}()
+	record, redact := r.record(o)
+	line, err := appendRecord(room[:0], record)
+	if err != nil {
+		return e, err
 	}
+	bare := len(line)
+	if o.Facts != nil && r.Facts != nil {
+		// Facts are written in behind what else there is; they are left out where
+		// they cannot be shown or are too long.
+		const before, after = `,"facts":`, "}\n"
+		line = append(line[:bare-len(after)], before...)
+		whole, err := r.Facts(line, o.Facts, redact.same)
+		if err == nil && len(whole)+len(after) <= maxLine {
+			line = append(whole, after...)
+		} else {
+			line = append(line[:bare-len(after)], after...)
+		}
+	}
+	if len(line) > maxLine {
+		return e, errors.New("the record is too long")
+	}
+	return entry{ids: [2]string{record.RequestID, record.DecisionID}, time: record.Time, line: line}, nil
 }
 
 // source is whose share of the records a refusal takes.
@@ -150,7 +208,9 @@ func source(o *authz.Outcome) string {
 	return ""
 }
 
-func (r *Recorder) record(o *authz.Outcome) *Refusal {
+// record is what is kept of a refusal, but for its facts, and what erases the
+// request's secrets from texts.
+func (r *Recorder) record(o *authz.Outcome) (*Refusal, redactor) {
 	out := &Refusal{
 		RequestID: strings.Clone(o.RequestID), DecisionID: o.DecisionID, Time: o.Time.UTC().Truncate(time.Millisecond),
 		Reason: o.Decision.Reason, Reasons: o.Decision.Reasons, Next: o.Decision.Next,
@@ -183,14 +243,7 @@ func (r *Recorder) record(o *authz.Outcome) *Refusal {
 		out.Message = redact.text(r.Sentence(o))
 	}
 	out.Params = params(o.Decision.Params, redact)
-	if o.Facts != nil && r.Facts != nil {
-		if doc, err := r.Facts(o.Facts); err == nil {
-			if text, err := encode(redact.document(doc)); err == nil {
-				out.Facts = text
-			}
-		}
-	}
-	return out
+	return out, redact
 }
 
 func (out *Refusal) facts(f *authz.Facts) {
@@ -219,14 +272,15 @@ func params(given map[string]any, redact redactor) map[string]any {
 	return out
 }
 
-func encode(v any) ([]byte, error) {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
+// appendRecord writes a record as a line.
+func appendRecord(room []byte, record *Refusal) ([]byte, error) {
+	b := bytes.NewBuffer(room)
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	if err := enc.Encode(record); err != nil {
 		return nil, err
 	}
-	return []byte(b.String()), nil
+	return b.Bytes(), nil
 }
 
 func (r *Recorder) write() {
@@ -253,7 +307,16 @@ func (r *Recorder) one(e entry, failing bool) bool {
 		close(e.waiter)
 		return failing
 	}
-	err := r.files.append(e)
+	var err error
+	if o := e.outcome; o != nil {
+		r.held.Add(-e.size)
+		if e, err = r.encode(r.room, o); err == nil && cap(e.line) > cap(r.room) {
+			r.room = e.line
+		}
+	}
+	if err == nil {
+		err = r.files.append(e)
+	}
 	if err == nil {
 		r.written.Add(1)
 		return false

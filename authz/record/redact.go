@@ -29,7 +29,12 @@ func newRedactor(r authz.Request, headers []string, known func(string) string) r
 		r.EachHeader(func(n, value string) bool {
 			if n == name {
 				for _, word := range words(value) {
-					pairs = append(pairs, word, redacted, url.QueryEscape(word), redacted, url.PathEscape(word), redacted)
+					pairs = append(pairs, word, redacted)
+					for _, escaped := range []string{url.QueryEscape(word), url.PathEscape(word)} {
+						if escaped != word {
+							pairs = append(pairs, escaped, redacted)
+						}
+					}
 				}
 			}
 			return true
@@ -65,7 +70,11 @@ func words(value string) []string {
 }
 
 // text returns a copy of a text without what looks like a secret.
-func (r redactor) text(s string) string {
+func (r redactor) text(s string) string { return strings.Clone(r.same(s)) }
+
+// same returns a text without what looks like a secret, the text itself where
+// there is none.
+func (r redactor) same(s string) string {
 	for i := 0; i < len(r.pairs); i += 2 {
 		if strings.Contains(s, r.pairs[i]) { // in hardly any text, and a Replacer is not cheap to make
 			s = strings.NewReplacer(r.pairs...).Replace(s)
@@ -75,7 +84,7 @@ func (r redactor) text(s string) string {
 	if r.known != nil {
 		s = r.known(s)
 	}
-	return strings.Clone(s)
+	return s
 }
 
 // path returns a path without what looks like a secret, also where it is
@@ -86,23 +95,6 @@ func (r redactor) path(p string) string {
 		return redacted
 	}
 	return plain
-}
-
-// document returns a JSON value whose texts have no secret.
-func (r redactor) document(v any) any {
-	switch v := v.(type) {
-	case string:
-		return r.text(v)
-	case []any:
-		for i := range v {
-			v[i] = r.document(v[i])
-		}
-	case map[string]any:
-		for k := range v {
-			v[k] = r.document(v[k])
-		}
-	}
-	return v
 }
 
 // plainName is a query parameter's name that is shown: no secret looks like it.

@@ -29,6 +29,10 @@ type Request struct {
 
 var _ authz.Request = (*Request)(nil)
 
+// Size is the message's, in bytes. All that is read of a request is a part of
+// the message, which never changes.
+func (r *Request) Size() int { return len(r.bytes) }
+
 // Numbers of HttpRequest's fields.
 const (
 	fieldID       = 1

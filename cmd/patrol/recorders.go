@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -137,11 +136,14 @@ var factsBuilder = input.New(input.Options{Fields: input.Paths(
 	"patrol", "client", "credential", "token", "organization", "membership", "authorization", "route", "now",
 )})
 
-// factsShown shows facts as the policy reads them, as plain JSON values.
-func factsShown(f *authz.Facts) (any, error) {
-	v, err := factsBuilder.Value(f)
+// factsShown appends facts as the policy reads them.
+func factsShown(out []byte, f *authz.Facts, text func(string) string) ([]byte, error) {
+	// A record shows the request itself in its own way.
+	shown := *f
+	shown.Request = nil
+	v, err := factsBuilder.Value(&shown)
 	if err != nil {
 		return nil, fmt.Errorf("show the facts: %w", err)
 	}
-	return ast.JSON(v)
+	return input.AppendJSON(out, v, text)
 }
