@@ -26,22 +26,17 @@ found contains reason if some reason in data.local.checks[_].reasons
 
 found contains reason if some reason in token_policy.reasons
 
-# Nothing was found against the request, which is what most requests come to:
-# the lists below need not be made then.
+# Nothing was found against the request, which is what most requests come to.
 clear if count(found) == 0
 
 # METADATA
 # description: Reasons in the order in which they are told; an overlay's own come last.
-ordered := [] if clear
-
-else := array.concat(
+ordered := array.concat(
 	[reason | some reason in data.patrol.order; reason in found],
 	[reason | some reason in found; not reason in data.patrol.order],
 )
 
-refusals := [] if clear
-
-else := [reason | some reason in ordered; not reason in waived]
+refusals := [reason | some reason in ordered; not reason in waived]
 
 waived := waivers.waived(found)
 
@@ -54,6 +49,18 @@ else := [reason | some reason in data.patrol.order; reason in token_policy.next;
 verdict := {
 	"allowed": true,
 	"reason": allow_reason,
+	"reasons": [],
+	"next": added,
+	"request_approval": ask,
+	"exception": "",
+} if {
+	clear
+	admission.granted
+}
+
+else := {
+	"allowed": true,
+	"reason": waived_reason,
 	"reasons": ordered,
 	"next": added,
 	"request_approval": ask,
@@ -94,7 +101,7 @@ anonymous if {
 
 default exception := ""
 
-exception := waivers.used(found)[0] if not clear
+exception := waivers.used(found)[0]
 
 excepted if exception != ""
 
@@ -136,11 +143,15 @@ approved(entity, permission) if {
 	permission in grant.permissions
 }
 
-allow_reason := "unmanaged" if input.route.access == "unmanaged"
+# Why a request is allowed that something was found against.
+waived_reason := "unmanaged" if input.route.access == "unmanaged"
 
 else := "exception" if excepted
 
-else := "observed" if not clear
+else := "observed"
+
+# Why one is allowed that nothing was found against.
+allow_reason := "unmanaged" if input.route.access == "unmanaged"
 
 else := "grace_period" if count(added) > 0
 

@@ -182,6 +182,8 @@ test_overlay_rights_win if {
 
 test_unmanaged if reason([set("/route/access", "unmanaged"), without("/token"), without("/credential"), without("/authorization"), without("/membership"), without("/organization")]) == "unmanaged"
 
+test_unmanaged_is_told_before_what_is_waived if reason([observe, set("/route/access", "unmanaged"), set("/token/expired", true)]) == "unmanaged"
+
 test_public_without_credential if reason([set("/route/access", "public"), set("/credential/state", "missing"), without("/token")]) == "public"
 
 test_public_with_token if reason([set("/route/access", "public")]) == "allowed"
