@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/patrol-authz/patrol/deploy/envoy"
 )
 
@@ -69,9 +67,11 @@ func startFleet(o *options, dir string, fo fleetOptions) (f *fleet, err error) {
 			return f, err
 		}
 	}
-	data, err := fill(o, dir, fo)
-	if err != nil {
-		return f, err
+	data := filepath.Join(dir, "filled")
+	defer os.RemoveAll(data)
+	w := world{tokens: fo.tokens, organizations: fo.organizations}
+	if err := w.fill(context.Background(), data); err != nil {
+		return f, fmt.Errorf("fill the inventory: %w", err)
 	}
 	for _, v := range fo.variants {
 		if err := f.addPatrol(o, dir, v.name, v.yaml, data, fo); err != nil {
@@ -116,37 +116,6 @@ func freeAddress() (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
-}
-
-// fill makes an inventory, and returns the data directory that holds it, at
-// rest: each variant gets a copy.
-func fill(o *options, dir string, fo fleetOptions) (data string, err error) {
-	s, err := newServer(dir, "the server that is filled")
-	if err != nil {
-		return "", err
-	}
-	args, err := s.configure("", "")
-	if err != nil {
-		return "", err
-	}
-	if err := s.start(o.binary, args...); err != nil {
-		return "", err
-	}
-	defer s.stop()
-	w := world{tokens: fo.tokens, organizations: fo.organizations}
-	if err := w.populate(filepath.Join(s.data, "admin.sock")); err != nil {
-		return "", fmt.Errorf("fill the inventory: %w", err)
-	}
-	if err := s.settle(); err != nil {
-		return "", err
-	}
-	if err := s.cmd.Process.Signal(unix.SIGTERM); err != nil {
-		return "", err
-	}
-	if err := <-s.ended; err != nil {
-		return "", fmt.Errorf("end %s: %w\n%s", s.name, err, s.log.String())
-	}
-	return s.data, nil
 }
 
 // configure writes patrol's configuration, and returns its arguments.
@@ -208,7 +177,7 @@ func copyAll(to, from string) error {
 // settle waits until the server rests: what an import leaves to be done in the
 // background is no part of what an answer costs.
 func (s *server) settle() error {
-	for deadline, quiet := time.Now().Add(20*time.Minute), 0; time.Now().Before(deadline); {
+	for deadline, quiet := time.Now().Add(5*time.Minute), 0; time.Now().Before(deadline); {
 		const span = 500 * time.Millisecond
 		before := cpuTime(s.pid())
 		time.Sleep(span)
