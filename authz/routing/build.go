@@ -125,21 +125,6 @@ func contains(list []string, v string) bool {
 	return false
 }
 
-// hostLabel takes what stands before a suffix: with name ".hub.example",
-// "acme.hub.example" gives "acme". Without a suffix it is the first label.
-func hostLabel(host, suffix string) string {
-	host = canonicalHost(host)
-	if suffix == "" {
-		label, _, _ := strings.Cut(host, ".")
-		return label
-	}
-	label, ok := strings.CutSuffix(host, suffix)
-	if !ok || strings.Contains(label, ".") {
-		return ""
-	}
-	return label
-}
-
 // bodyValue reads a member of a JSON body. A body that was cut, is not JSON,
 // or names a member twice is refused: the upstream could read it differently.
 func bodyValue(b authz.Body, name string) ([]string, error) {

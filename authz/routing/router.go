@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"sort"
-	"strings"
 	"sync"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -112,6 +111,9 @@ func (r *Router) Route(req authz.Request) (*authz.Route, error) {
 	}
 	t := &m.target
 	if err := t.parse(req.Path()); err != nil {
+		return nil, err
+	}
+	if err := checkHost(req.Host()); err != nil {
 		return nil, err
 	}
 	for i := range r.tables {
@@ -235,51 +237,4 @@ func matchMethod(methods []string, method string) bool {
 		}
 	}
 	return false
-}
-
-func matchHost(hosts []string, host string) bool {
-	if len(hosts) == 0 {
-		return true
-	}
-	host = canonicalHost(host)
-	for _, h := range hosts {
-		h = strings.ToLower(h)
-		if suffix, ok := strings.CutPrefix(h, "*"); ok && strings.HasPrefix(suffix, ".") {
-			if len(host) > len(suffix) && strings.HasSuffix(host, suffix) {
-				return true
-			}
-		} else if h == host {
-			return true
-		}
-	}
-	return false
-}
-
-// canonicalHost is the host in lower case, without port and trailing dot.
-func canonicalHost(host string) string {
-	host = strings.ToLower(host)
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		host = host[:i]
-	}
-	return strings.TrimSuffix(host, ".")
-}
-
-func (p *pattern) matchParts(parts []string, vars variables) (variables, bool) {
-	if len(parts) < len(p.segments) || p.rest == "" && len(parts) != len(p.segments) || p.rest != "" && len(parts) == len(p.segments) {
-		return vars, false
-	}
-	for i := range p.segments {
-		s := &p.segments[i]
-		value, ok := s.match(parts[i])
-		if !ok {
-			return vars, false
-		}
-		if s.variable != "" {
-			vars = append(vars, variable{s.variable, value})
-		}
-	}
-	if p.rest != "" {
-		vars = append(vars, variable{p.rest, strings.Join(parts[len(p.segments):], "/")})
-	}
-	return vars, true
 }

@@ -115,6 +115,29 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// Envoy joins two Host headers by a comma, and the upstream may believe either.
+func TestADoubtfulHostIsRefusedBeforeTableAndRule(t *testing.T) {
+	r := table(t, entry("/a"))
+	sources := &routing.Sources{Router: r, Rule: func(authz.Request) (*authz.Route, error) {
+		t.Error("the rule was asked")
+		return nil, nil
+	}}
+	for _, host := range []string{"hub.example,other.example", "hub.example, other", "user@hub.example", "hub.example/x", "hub.example\\x", "hub example", "hub.ex\x00ample", "h\xfcb"} {
+		for _, router := range []authz.Router{r, sources} {
+			_, err := router.Route(request{method: "GET", path: "/a", host: host})
+			var refusal *authz.Refusal
+			if !errors.As(err, &refusal) || refusal.Reason != authz.ReasonRequestMalformed {
+				t.Errorf("%q: %v", host, err)
+			}
+		}
+	}
+	for _, host := range []string{"", "hub.example:443", "[2001:db8::1]:8080", "Hub_1.example."} {
+		if got, err := r.Route(request{method: "GET", path: "/a", host: host}); got == nil {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+}
+
 func TestBadTablesNameTheEntry(t *testing.T) {
 	for want, e := range map[string]any{
 		"unknown":    map[string]any{"pattern": "/x", "unknown": 1},

@@ -60,6 +60,9 @@ func (s *Sources) first(r authz.Request) (*authz.Route, error) {
 	if err := t.parse(r.Path()); err != nil {
 		return nil, err
 	}
+	if err := checkHost(r.Host()); err != nil {
+		return nil, err
+	}
 	// Only an entry of the table can admit an odd form.
 	if t.encodedSlash || t.matrix {
 		return s.Router.Route(r)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"github.com/patrol-authz/patrol/deploy/envoy"
@@ -135,7 +136,9 @@ func TestARuleCannotMakePatrolSendWhatBreaksEnvoy(t *testing.T) {
 		seen, line = r.Header, r.Method+" "+r.Host+" "+r.URL.Path
 	}))
 	t.Cleanup(upstream.Close)
-	p := envoytest.Start(t, envoy.Config{File: envoy.Strict, Patrol: w.listeners[0].Addr().String(), Upstream: upstream.Listener.Addr().String()})
+	// An Envoy that neither validates nor bounds what an answer changes: patrol alone holds.
+	p := envoytest.Start(t, envoy.Config{File: envoy.Strict, Patrol: w.listeners[0].Addr().String(), Upstream: upstream.Listener.Addr().String()},
+		envoytest.Mutations, "", envoytest.Validation, "")
 	status, header, _ := send(t, p.Address, get("/api/models/acme/model", bearer), w, "allow")
 	if status != 200 || line != "GET hub.example /api/models/acme/model" || seen.Get("x-inj") != "" || header.Get("x-inj") != "" || header.Get("x-fine") != "1" {
 		t.Errorf("an allow behind Envoy: %d %q %v", status, line, header)
@@ -226,6 +229,7 @@ func TestPatrolRefusesWhatEnvoyMadeOfAmbiguousRequests(t *testing.T) {
 		{"a query in the path", path + "?x=1", "approved", nil},
 		{"a bad escape", path + "/%zz", "request_malformed", nil},
 		{"a matrix parameter that climbs", "/a/..;/api/models/acme/model", "request_malformed", nil},
+		{"two hosts joined", path, "request_malformed", func(h *authv3.AttributeContext_HttpRequest) { h.Host = "hub.example,other.example" }},
 	} {
 		if got := ask(c.path, c.change); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
@@ -233,22 +237,98 @@ func TestPatrolRefusesWhatEnvoyMadeOfAmbiguousRequests(t *testing.T) {
 	}
 }
 
+// The same, as the real Envoy sends it: its client repeats a header, or puts
+// bytes into a token that are none.
+func TestWhatEnvoyJoinsOrReplacesIsRefusedBehindIt(t *testing.T) {
+	w := startApp(t, nil)
+	w.populate(t, filepath.Join(casesDir, "world.json"))
+	hub := startHub(t)
+	bearer := [2]string{"authorization", "Bearer {bob_approved}"}
+	for _, file := range []string{envoy.Strict, envoy.Raw} {
+		p := envoytest.Start(t, envoy.Config{File: file, Patrol: w.listeners[0].Addr().String(), Upstream: hub.address()})
+		for name, c := range map[string]struct {
+			headers [][2]string
+			want    string
+		}{
+			"as it should be":                {[][2]string{bearer}, "approved"},
+			"two Authorization headers":      {[][2]string{bearer, bearer}, "credential_malformed"},
+			"two of different users":         {[][2]string{bearer, {"authorization", "Bearer {alice_fine}"}}, "credential_malformed"},
+			"two Host headers":               {[][2]string{bearer, {"host", "other.example"}}, "request_malformed"},
+			"the same Host twice":            {[][2]string{bearer, {"host", "hub.example"}}, "request_malformed"},
+			"bytes that are no UTF-8":        {[][2]string{{"authorization", "Bearer {bob_approved}\xff\xfe"}}, "credential_malformed"},
+			"what Envoy makes of such bytes": {[][2]string{{"authorization", "Bearer {bob_approved}!!"}}, "credential_malformed"},
+		} {
+			status, header, _ := send(t, p.Address, get("/api/models/acme/model", c.headers...), w, name)
+			id := header.Get("x-request-id")
+			if c.want == "approved" {
+				if status != http.StatusOK {
+					t.Errorf("%s, %s: %d", file, name, status)
+				}
+				continue
+			}
+			if id == "" || status != http.StatusBadRequest {
+				t.Errorf("%s, %s: %d %v", file, name, status, header)
+			} else if got := envoytest.Access(t, p, id); got.AuthzReason != c.want || got.Upstream != "" {
+				t.Errorf("%s, %s: %+v, want %s", file, name, got, c.want)
+			}
+		}
+	}
+}
+
 // Point 8: a gRPC client gets the bare sentence, and a status that makes it try
-// again only where trying again helps.
+// again only where trying again helps: also where a rule answers with 429, which
+// Envoy would make UNAVAILABLE.
 func TestNoRefusalMakesAGRPCClientTryAgainInVain(t *testing.T) {
-	w, p := edge(t)
+	dir := overlay(t, map[string]string{
+		"local/a.rego": "package local\n\nanswer := {\"http_status\": 429} if input.attributes.request.http.headers[\"x-answer\"]\n",
+		"local/checks/slow_down/check.rego": "package local.checks.slow_down\n\nreasons contains \"slow_down\" if " +
+			"input.attributes.request.http.headers[\"x-slow\"]\n",
+		"local/catalogue/data.json": `{"slow_down": {"http_status": 429, "title": "Slow down", "sentence": "slow down"}}`,
+		"local/routes/data.json":    `[{"pattern": "/acme.hub.v1.Models/{method}", "methods": ["POST"], "permission": "repo.content.read", "organizations": {"from": "header", "name": "x-organization"}}]`,
+	})
+	w := startApp(t, func(c *Config) { c.Policy.Bundles = []string{dir} })
+	if w.Bundles.Ruleset() == nil {
+		t.Fatalf("%+v", w.Bundles.Status())
+	}
+	w.populate(t, filepath.Join(casesDir, "world.json"))
+	hub := startHub(t)
+	p := envoytest.Start(t, envoy.Config{File: envoy.Strict, Patrol: w.listeners[0].Addr().String(), Upstream: hub.address()})
 	conn, err := grpc.NewClient(p.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	empty := []byte{}
-	err = conn.Invoke(context.Background(), "/acme.hub.v1.Models/Get", &empty, &empty, grpc.ForceCodecV2(raw{}))
-	if s := status.Convert(err); s.Code() != codes.PermissionDenied || strings.ContainsAny(s.Message(), "{\n") {
-		t.Errorf("%v %q", s.Code(), s.Message())
+	client := authv3.NewAuthorizationClient(w.client(t))
+	for name, c := range map[string]struct {
+		path   string
+		header [2]string
+		http   int32
+		reason string
+	}{
+		"the base's own":     {"/other.hub.v1.Models/Get", [2]string{"x-none", "1"}, 403, "route_unknown"},
+		"a reason with 429":  {"/acme.hub.v1.Models/Get", [2]string{"x-slow", "1"}, 429, "slow_down"},
+		"an answer with 429": {"/acme.hub.v1.Models/Get", [2]string{"x-answer", "1"}, 429, "token_type_not_allowed"},
+	} {
+		bearer := [2]string{"authorization", "Bearer " + w.secrets["bob_approved"].Reveal()}
+		if c.header[0] == "x-answer" {
+			bearer[1] = "Bearer " + w.secrets["bob_write"].Reveal()
+		}
+		ctx := metadata.AppendToOutgoingContext(context.Background(), bearer[0], bearer[1], c.header[0], c.header[1], "x-organization", "acme")
+		empty := []byte{}
+		err = conn.Invoke(ctx, c.path, &empty, &empty, grpc.ForceCodecV2(raw{}))
+		if s := status.Convert(err); s.Code() != codes.PermissionDenied || s.Message() == "" || strings.ContainsAny(s.Message(), "{\n") {
+			t.Errorf("%s: %v %q", name, s.Code(), s.Message())
+		}
+		request := get(c.path, bearer, c.header, [2]string{"x-organization", "acme"}, [2]string{"content-type", "application/grpc"})
+		request.Request.Method = "POST"
+		r, err := client.Check(context.Background(), request.checkRequest(w))
+		if err != nil || int32(r.GetDeniedResponse().GetStatus().GetCode()) != c.http || r.GetDynamicMetadata().GetFields()["reason"].GetStringValue() != c.reason {
+			t.Errorf("%s: the answer is %v, %v", name, r, err)
+		}
+		sound(t, r)
 	}
 	for _, r := range w.Bundles.Ruleset().Catalogue {
-		if !r.Allow && (r.HTTPStatus == 429 || r.HTTPStatus >= 500 || r.GRPCStatus == int(codes.Unavailable)) {
+		if !r.Allow && r.Code != "slow_down" && (r.HTTPStatus == 429 || r.HTTPStatus >= 500) || r.GRPCStatus == int(codes.Unavailable) {
 			t.Errorf("the reason %s makes clients try again", r.Code)
 		}
 	}

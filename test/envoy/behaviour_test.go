@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,8 +53,9 @@ func (s *stub) request() *authv3.AttributeContext_HttpRequest {
 	return s.asked.GetAttributes().GetRequest().GetHttp()
 }
 
-// behind starts a real Envoy with one of our configurations before the stub.
-func behind(t *testing.T, file string) (*stub, *envoy.Process) {
+// behind starts a real Envoy with one of our configurations before the stub, or
+// with some of its texts replaced.
+func behind(t *testing.T, file string, replace ...string) (*stub, *envoy.Process) {
 	t.Helper()
 	s := &stub{}
 	s.set(allow(nil), nil)
@@ -69,7 +71,7 @@ func behind(t *testing.T, file string) (*stub, *envoy.Process) {
 		fmt.Fprintf(w, "%s %s %s", r.Method, r.Host, r.URL.Path)
 	}))
 	t.Cleanup(upstream.Close)
-	return s, Start(t, envoy.Config{File: file, Patrol: l.Addr().String(), Upstream: upstream.Listener.Addr().String()})
+	return s, Start(t, envoy.Config{File: file, Patrol: l.Addr().String(), Upstream: upstream.Listener.Addr().String()}, replace...)
 }
 
 func header(key, value string) *corev3.HeaderValueOption {
@@ -133,40 +135,113 @@ func TestEnvoyTakesAGRPCErrorForAnError(t *testing.T) {
 			t.Errorf("%v: %d %q", c, code, body)
 		}
 	}
+	for name, c := range map[string]struct {
+		replace []string
+		want    int
+	}{
+		"with failure_mode_allow": {[]string{"failure_mode_allow: false", "failure_mode_allow: true"}, 200},
+		"without status_on_error": {[]string{StatusOnError, ""}, 403},
+	} {
+		s, p := behind(t, envoy.Strict, c.replace...)
+		s.set(nil, grpcstatus.Error(codes.PermissionDenied, "no"))
+		if code, _, _ := ask(t, p, "GET /x HTTP/1.1"); code != c.want {
+			t.Errorf("%s: %d, want %d", name, code, c.want)
+		}
+	}
 }
 
-// A line break in a header splits the response; our configurations validate,
-// and patrol never sends one.
+// A line break in a header splits the response, in a refusal and in what an
+// allow adds to the response; our configurations validate, and patrol never sends
+// one.
 func TestEnvoyRefusesHeadersThatWouldSplitTheResponse(t *testing.T) {
-	s, p := behind(t, envoy.Strict)
-	s.set(deny(&status.Status{Code: 7}, header("x-a", "a\r\nx-inj: 1")), nil)
-	code, h, _ := ask(t, p, "GET /x HTTP/1.1")
-	if code != 500 || h.Get("x-inj") != "" {
-		t.Errorf("%d %v", code, h)
+	split := header("x-a", "a\r\nx-inj: 1")
+	added := allow(nil)
+	added.GetOkResponse().ResponseHeadersToAdd = []*corev3.HeaderValueOption{split}
+	answers := map[string]*authv3.CheckResponse{"a refusal": deny(&status.Status{Code: 7}, split), "an allow's response_headers_to_add": added}
+	for _, file := range []string{envoy.Strict, envoy.Raw} {
+		s, p := behind(t, file)
+		for name, r := range answers {
+			s.set(r, nil)
+			if code, h, body := ask(t, p, "GET /x HTTP/1.1"); code != 500 || h.Get("x-inj") != "" || h.Get("x-a") != "" {
+				t.Errorf("%s, %s: %d %v %q", file, name, code, h, body)
+			}
+		}
+	}
+	s, p := behind(t, envoy.Strict, Validation, "")
+	for name, r := range answers {
+		s.set(r, nil)
+		if _, h, _ := ask(t, p, "GET /x HTTP/1.1"); h.Get("x-inj") != "1" {
+			t.Errorf("%s, without validate_mutations: %v; Envoy changed its mind, and so may we", name, h)
+		}
 	}
 }
 
-// The authorization server may not rewrite the request to the upstream.
+// The authorization server may not rewrite the request to the upstream, which it
+// could where the rules of mutation are missing.
 func TestEnvoyDropsHeadersThatWouldRewriteTheRequest(t *testing.T) {
-	s, p := behind(t, envoy.Strict)
-	s.set(allow([]*corev3.HeaderValueOption{header(":path", "/other"), header(":method", "DELETE"), header("host", "evil"), header("x-patrol-owner", "bob")}), nil)
-	if code, _, body := ask(t, p, "GET /x HTTP/1.1"); code != 200 || body != "GET hub.example /x" {
-		t.Errorf("%d %q", code, body)
+	rewrites := map[[2]string]string{
+		{":path", "/other"}: "GET hub.example /other", {":method", "DELETE"}: "DELETE hub.example /x",
+		{":authority", "evil"}: "GET evil /x", {"host", "evil"}: "GET evil /x",
+	}
+	asked := func(s *stub, p *envoy.Process, h [2]string) (int, string) {
+		s.set(allow([]*corev3.HeaderValueOption{header(h[0], h[1]), header("x-patrol-owner", "bob")}), nil)
+		code, _, body := ask(t, p, "GET /x HTTP/1.1")
+		return code, body
+	}
+	for _, file := range []string{envoy.Strict, envoy.Raw} {
+		s, p := behind(t, file)
+		for h := range rewrites {
+			if code, body := asked(s, p, h); code != 200 || body != "GET hub.example /x" {
+				t.Errorf("%s, %v: %d %q", file, h, code, body)
+			}
+		}
+	}
+	s, p := behind(t, envoy.Strict, Mutations, "")
+	for h, want := range rewrites {
+		if code, body := asked(s, p, h); code != 200 || body != want {
+			t.Errorf("without the rules, %v: %d %q; Envoy changed its mind, and so may we", h, code, body)
+		}
 	}
 }
 
-// Two Authorization headers arrive as one value with a comma; bytes that are no
-// UTF-8 as exclamation marks. Both are refused by the characters of a token.
-func TestEnvoyJoinsRepeatedHeadersAndReplacesBadBytes(t *testing.T) {
+// Bytes that are no UTF-8 arrive as exclamation marks: two secrets can look
+// equal. Both are refused by the characters of a token.
+func TestEnvoyReplacesBadBytes(t *testing.T) {
 	s, p := behind(t, envoy.Strict)
-	ask(t, p, "GET /x HTTP/1.1", "authorization: Bearer a", "authorization: Bearer b")
-	if got := s.request().GetHeaders()["authorization"]; got != "Bearer a,Bearer b" {
-		t.Errorf("joined: %q", got)
+	for _, sent := range []string{"\xff\xfea", "\xfd\xfca", "!!a"} {
+		s.set(allow(nil), nil)
+		ask(t, p, "GET /x HTTP/1.1", "authorization: Bearer "+sent)
+		if got := s.request().GetHeaders()["authorization"]; got != "Bearer !!a" {
+			t.Errorf("%q: %q", sent, got)
+		}
 	}
-	s.set(allow(nil), nil)
-	ask(t, p, "GET /x HTTP/1.1", "authorization: Bearer \xff\xfea")
-	if got := s.request().GetHeaders()["authorization"]; got != "Bearer !!a" {
-		t.Errorf("replaced: %q", got)
+}
+
+// Repeated headers arrive as one value with a comma, in raw mode too: nobody can
+// tell two of them from one.
+func TestEnvoyJoinsRepeatedHeaders(t *testing.T) {
+	values := func(r *authv3.AttributeContext_HttpRequest, name string) (all []string) {
+		for _, h := range r.GetHeaderMap().GetHeaders() {
+			if h.GetKey() == name {
+				all = append(all, string(h.GetRawValue()))
+			}
+		}
+		if v, ok := r.GetHeaders()[name]; ok {
+			all = append(all, v)
+		}
+		return all
+	}
+	for _, file := range []string{envoy.Strict, envoy.Raw} {
+		s, p := behind(t, file)
+		ask(t, p, "GET /x HTTP/1.1", "authorization: Bearer a", "authorization: Bearer b")
+		if got := values(s.request(), "authorization"); !slices.Equal(got, []string{"Bearer a,Bearer b"}) {
+			t.Errorf("%s: %q", file, got)
+		}
+		s.set(allow(nil), nil)
+		code, _, _ := ask(t, p, "GET /x HTTP/1.1", "host: other.example") // ask sends one more
+		if got := s.request().GetHost(); code != 200 || got != "other.example,hub.example" {
+			t.Errorf("%s: %d, host %q", file, code, got)
+		}
 	}
 }
 
@@ -209,13 +284,26 @@ func TestEnvoysPaths(t *testing.T) {
 	}
 }
 
-// The body of a denial becomes a gRPC client's message.
+// The body of a denial becomes a gRPC client's message, and its HTTP status the
+// gRPC one: 429 becomes UNAVAILABLE, which makes clients try again. A grpc-status
+// among the headers decides in its place.
 func TestEnvoyMakesTheBodyAGRPCMessage(t *testing.T) {
 	s, p := behind(t, envoy.Strict)
-	s.set(deny(&status.Status{Code: 7}), nil)
-	code, h, _ := ask(t, p, "POST /a.B/C HTTP/1.1", "content-type: application/grpc", "content-length: 0")
-	if code != 200 || h.Get("grpc-status") != "7" || h.Get("grpc-message") != "no" {
-		t.Errorf("%d %v", code, h)
+	for _, c := range []struct {
+		http   typev3.StatusCode
+		header string
+		want   string
+	}{{403, "", "7"}, {401, "", "16"}, {429, "", "14"}, {503, "", "14"}, {429, "8", "8"}} {
+		r := deny(&status.Status{Code: 7})
+		r.GetDeniedResponse().Status.Code = c.http
+		if c.header != "" {
+			r.GetDeniedResponse().Headers = []*corev3.HeaderValueOption{header("grpc-status", c.header)}
+		}
+		s.set(r, nil)
+		code, h, _ := ask(t, p, "POST /a.B/C HTTP/1.1", "content-type: application/grpc", "content-length: 0")
+		if code != 200 || h.Get("grpc-status") != c.want || h.Get("grpc-message") != "no" {
+			t.Errorf("%d with grpc-status %q: %d %v", c.http, c.header, code, h)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ package envoytest
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,13 +13,32 @@ import (
 	"github.com/patrol-authz/patrol/test/canary"
 )
 
-// Start runs Envoy with a configuration on free ports until the test ends.
-func Start(t testing.TB, c envoy.Config) *envoy.Process {
+// Parts of our configurations that a test takes out, to see what Envoy does
+// without them, or what patrol alone refuses.
+const (
+	// Mutations are the rules of what an answer may change of a request.
+	Mutations = "              decoder_header_mutation_rules:\n                disallow_all: true\n" +
+		"                allow_expression: {regex: \"x-patrol-.*|authorization|x-api-key|x-auth-token|private-token\"}\n"
+	// Validation refuses answers whose headers are no HTTP.
+	Validation = "              validate_mutations: true\n"
+	// StatusOnError is what clients get where there is no answer.
+	StatusOnError = "              status_on_error: {code: ServiceUnavailable}\n"
+)
+
+// Start runs Envoy with a configuration on free ports until the test ends. Texts
+// of it may be replaced, in pairs of old and new; each old one must be there once.
+func Start(t testing.TB, c envoy.Config, replace ...string) *envoy.Process {
 	t.Helper()
 	c.Listen, c.Admin = "127.0.0.1:0", "127.0.0.1:0"
 	yaml, err := c.Render()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(replace); i += 2 {
+		if strings.Count(yaml, replace[i]) != 1 {
+			t.Fatalf("the configuration %s does not have %q once", c.File, replace[i])
+		}
+		yaml = strings.Replace(yaml, replace[i], replace[i+1], 1)
 	}
 	return StartYAML(t, yaml)
 }

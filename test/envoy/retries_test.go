@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,19 +56,7 @@ func retrying(t *testing.T, c *counting, replace ...string) *envoy.Process {
 	t.Cleanup(server.Stop)
 	upstream := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(upstream.Close)
-	yaml, err := envoy.Config{
-		File: envoy.Strict, Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Patrol: l.Addr().String(), Upstream: upstream.Listener.Addr().String(),
-	}.Render()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i+1 < len(replace); i += 2 {
-		if strings.Count(yaml, replace[i]) != 1 {
-			t.Fatalf("the configuration does not have %q once", replace[i])
-		}
-		yaml = strings.Replace(yaml, replace[i], replace[i+1], 1)
-	}
-	return StartYAML(t, yaml)
+	return Start(t, envoy.Config{File: envoy.Strict, Patrol: l.Addr().String(), Upstream: upstream.Listener.Addr().String()}, replace...)
 }
 
 // max_interval of retry_back_off is also the limit of one try: what takes
