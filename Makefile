@@ -67,14 +67,17 @@ test: build parts lint ## Everything, with short counts (at most 20 minutes on t
 	$(GO) test -timeout 20m ./...
 
 .PHONY: soak
-soak: build parts ## Everything, with full counts, and the race detector
+soak: build parts ## Everything, with full counts, the race detector, and make fuzz
 	PATROL_SOAK=1 $(GO) test -race -timeout 3h ./...
+	$(MAKE) fuzz
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
-fuzz: ## Compare compiled programs with OPA's interpreter on random ones (FUZZTIME=10m each)
-	$(GO) test ./authz/engine/compiled -run '^$$' -fuzz '^FuzzPrograms$$' -fuzztime $(FUZZTIME)
-	$(GO) test ./authz/engine/compiled -run '^$$' -fuzz '^FuzzCases$$' -fuzztime $(FUZZTIME)
+fuzz: ## Run each fuzz target (FUZZTIME=10m each): readers of what comes from outside, and compiled programs against OPA's interpreter
+	@git grep -Eo '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed -E 's|/[^/]*:func | |' | while read -r folder target; do \
+		echo "== $$target in $$folder"; \
+		$(GO) test "./$$folder" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) < /dev/null; \
+	done
 
 .PHONY: bench
 bench: build parts ## Compare patrol with a gRPC server that decides nothing; time revocations at three replicas
