@@ -3,11 +3,9 @@ package telemetry
 import (
 	"context"
 	"log/slog"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -94,49 +92,6 @@ func (d *DenialLog) take(now time.Time) (suppressed int, ok bool) {
 	d.tokens--
 	suppressed, d.suppressed = d.suppressed, 0
 	return suppressed, true
-}
-
-// secrets are texts that look like credentials, should one get near a log.
-var secrets = regexp.MustCompile(`(?i)\b(?:ptl_|hf_|api_org_|ghp_|glpat-|npm_)[A-Za-z0-9_-]{12,}|\b(?:bearer|basic) +[A-Za-z0-9._~+/=-]{8,}`)
-
-// Redact replaces what looks like a credential in a text.
-func Redact(text string) string {
-	if !mayHoldSecret(text) {
-		return text
-	}
-	return secrets.ReplaceAllString(text, "[redacted]")
-}
-
-// beginnings are those of all that the expression finds, in lower case.
-var beginnings = []string{"ptl_", "hf_", "api_org_", "ghp_", "glpat-", "npm_", "bearer ", "basic "}
-
-// begins says of a letter whether one of them begins with it.
-var begins = func() (is [256]bool) {
-	for _, b := range beginnings {
-		is[b[0]] = true
-	}
-	return is
-}()
-
-// mayHoldSecret looks for a beginning: most texts have none, and need no
-// expression run over them. Letters beyond ASCII, some of which are others in
-// upper case, are the expression's to judge.
-func mayHoldSecret(text string) bool {
-	for i := range len(text) {
-		c := text[i]
-		if c >= utf8.RuneSelf {
-			return true
-		}
-		if !begins[c|0x20] {
-			continue
-		}
-		for _, b := range beginnings {
-			if c|0x20 == b[0] && len(text)-i >= len(b) && strings.EqualFold(text[i:i+len(b)], b) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // Guard wraps a handler: whatever looks like a credential in a message or a

@@ -29,6 +29,7 @@ type world struct {
 	ids     map[string]string
 	issued  map[string]inventory.IssueToken
 	logs    string
+	stopped bool // by the test: there are no metrics to search
 }
 
 var operator = inventory.Actor{Kind: "socket", Name: "uid:0"}
@@ -61,7 +62,9 @@ func startApp(t testing.TB, change func(*Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		w.searchMetrics(t)
+		if !w.stopped {
+			searchMetrics(t, w.Config.Diagnostics.Listen)
+		}
 		w.Close()
 		log.Close()
 		canary.Folder(t, dir)
@@ -69,15 +72,19 @@ func startApp(t testing.TB, change func(*Config)) *world {
 	return w
 }
 
-// searchMetrics searches what the metrics show for secrets.
-func (w *world) searchMetrics(t testing.TB) {
+// searchMetrics searches what the metrics of a running server show for secrets.
+func searchMetrics(t testing.TB, address string) {
 	t.Helper()
-	resp, err := http.Get("http://" + w.Config.Diagnostics.Listen + "/metrics")
+	resp, err := http.Get("http://" + address + "/metrics")
 	if err != nil {
-		return // the test stopped it, or never had it
+		t.Errorf("the metrics were not searched: %v", err)
+		return
 	}
 	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(text), "patrol_build_info") {
+		t.Errorf("the metrics were not searched: %d bytes, %v", len(text), err)
+	}
 	canary.Text(t, "the metrics", text)
 }
 

@@ -204,19 +204,19 @@ func TestAWrongCaseIsRefusedWithItsFileAndLine(t *testing.T) {
 		t.Fatalf("%+v %v", c, err)
 	}
 	for name, c := range map[string]struct{ from, to, want string }{
-		"a misspelt key":         {`"title"`, `"titel"`, `bad.json:2: the case has an unknown key "titel"`},
-		"a key in another case":  {`"title"`, `"Title"`, `bad.json:2: the case has an unknown key "Title"`},
-		"a key of the request":   {`"path"`, `"paths"`, `bad.json:5: request has an unknown key "paths"`},
+		"a misspelt key":          {`"title"`, `"titel"`, `bad.json:2: the case has an unknown key "titel"`},
+		"a key in another case":   {`"title"`, `"Title"`, `bad.json:2: the case has an unknown key "Title"`},
+		"a key of the request":    {`"path"`, `"paths"`, `bad.json:5: request has an unknown key "paths"`},
 		"a key of what is wanted": {`"status"`, `"code"`, `bad.json:10: want has an unknown key "code"`},
-		"a misplaced key":        {`"reason"`, `"path"`, `bad.json:9: want has an unknown key "path"`},
-		"an unknown tier":        {`"rego"`, `"opa"`, `bad.json:13: omit has an unknown key "opa"; it may have compiled, raw, rego, server, strict, topdown`},
-		"no reason for a tier":   {`because`, ``, `omit.rego gives no reason`},
-		"a key that is twice":    {`"title": "t",`, `"title": "t", "title": "t",`, `bad.json:2: the case has the key "title" twice`},
-		"another kind of value":  {`200`, `"200"`, `bad.json:10: `},
-		"no JSON":                {`"title":`, `"title"`, `bad.json:2: `},
-		"two documents":          {"because\"\n }\n}", "because\"\n }\n}\n{}", `bad.json:16: `},
-		"no status":              {",\n  \"status\": 200", "", `a wanted status is 0`},
-		"no reason":              {`allowed`, ``, `want.reason`},
+		"a misplaced key":         {`"reason"`, `"path"`, `bad.json:9: want has an unknown key "path"`},
+		"an unknown tier":         {`"rego"`, `"opa"`, `bad.json:13: omit has an unknown key "opa"; it may have compiled, raw, rego, server, strict, topdown`},
+		"no reason for a tier":    {`because`, ``, `omit.rego gives no reason`},
+		"a key that is twice":     {`"title": "t",`, `"title": "t", "title": "t",`, `bad.json:2: the case has the key "title" twice`},
+		"another kind of value":   {`200`, `"200"`, `bad.json:10: `},
+		"no JSON":                 {`"title":`, `"title"`, `bad.json:2: `},
+		"two documents":           {"because\"\n }\n}", "because\"\n }\n}\n{}", `bad.json:16: `},
+		"no status":               {",\n  \"status\": 200", "", `a wanted status is 0`},
+		"no reason":               {`allowed`, ``, `want.reason`},
 	} {
 		text := strings.Replace(good, c.from, c.to, 1)
 		if text == good {

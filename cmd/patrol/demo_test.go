@@ -66,6 +66,22 @@ func TestTheDemoShowsThePolicyTable(t *testing.T) {
 		if bytes.Contains(out, []byte("ptl_")) {
 			t.Error("the demo prints a secret")
 		}
+		searchDemo(t, filepath.Join(dir, ".run"))
+	}
+}
+
+// searchDemo searches what the demo leaves: only the file of its clients' own
+// tokens holds secrets.
+func searchDemo(t testing.TB, dir string) {
+	t.Helper()
+	found, _, err := canary.Find(dir)
+	if err != nil || len(found) != 1 || found[0] != filepath.Join(dir, "tokens.env") {
+		t.Errorf("secrets are in %v; they belong in tokens.env alone: %v", found, err)
+	}
+	for _, name := range []string{"data/patrol.db", "patrol.log", "envoy.log", "envoy.yaml"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Errorf("it was not searched: %v", err)
+		}
 	}
 }
 

@@ -22,28 +22,38 @@ import (
 
 // server is the real binary, as a process of its own.
 type server struct {
-	cmd  *exec.Cmd
-	data string
-	api  *client.Client
-	addr string
-	log  *strings.Builder
+	cmd         *exec.Cmd
+	data        string
+	api         *client.Client
+	addr        string
+	diagnostics string
+	log         *strings.Builder
+	killed      bool
 }
 
-func startServer(t testing.TB, binary, dataDir string, more ...string) *server {
+// free is an address that nothing listens at.
+func free(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	l.Close()
-	s := &server{addr: addr, data: dataDir, log: &strings.Builder{}}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--data-dir", dataDir, "--ext-authz", addr, "--diagnostics", "off"}, more...)...)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func startServer(t testing.TB, binary, dataDir string, more ...string) *server {
+	t.Helper()
+	s := &server{addr: free(t), data: dataDir, diagnostics: free(t), log: &strings.Builder{}}
+	s.cmd = exec.Command(binary, append([]string{"serve", "--data-dir", dataDir, "--ext-authz", s.addr, "--diagnostics", s.diagnostics}, more...)...)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if !s.killed {
+			searchMetrics(t, s.diagnostics)
+		}
 		s.kill()
 		canary.Folder(t, dataDir)
 		canary.Text(t, "the log", []byte(s.log.String()))
@@ -68,6 +78,7 @@ func (s *server) command(binary string, args ...string) *exec.Cmd {
 }
 
 func (s *server) kill() {
+	s.killed = true
 	_ = s.cmd.Process.Kill()
 	_ = s.cmd.Wait()
 }
