@@ -8,7 +8,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/patrol-authz/patrol/authz/engine"
-	"github.com/patrol-authz/patrol/authz/input"
 	"github.com/patrol-authz/patrol/authz/input/inputtest"
 	"github.com/patrol-authz/patrol/rego"
 )
@@ -83,22 +82,5 @@ func TestABuiltinThatPanicsIsAnError(t *testing.T) {
 	e := compiledPolicy(t, engine.Options{Watch: w}, `decision := io.jwt.decode_verify(input.token.id, {input.token: 1})[0]`)
 	if d, err := e.Evaluate(t.Context(), inputtest.Facts()); err == nil || d.Allowed || causes["panic"] != 1 {
 		t.Errorf("got %+v, %v; fallbacks %v; %s", d, err, causes, e.Why())
-	}
-}
-
-// TestADecisionTakesNoMemory once it was made before.
-func TestADecisionTakesNoMemory(t *testing.T) {
-	e := evaluator(t, baseOptions(t, engine.Options{}))
-	f := inputtest.Facts()
-	f.Organization.Frozen = input.FreezeOrganization(f.Organization)
-	f.Current.Frozen = input.FreezeGrants(f.Current.Grants)
-	evaluate := func() {
-		if d, err := e.Evaluate(t.Context(), f); err != nil || !d.Allowed {
-			t.Fatal(d, err)
-		}
-	}
-	evaluate()
-	if n := testing.AllocsPerRun(200, evaluate); n > 0 {
-		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -24,13 +23,7 @@ func TestTheFirstStartWithABadBundleServesAndDenies(t *testing.T) {
 	build(t, "cmd/patrol", binary)
 	rule := filepath.Join(dir, "policy", "local", "checks", "own", "check.rego")
 	write(t, rule, "package local.checks.own\n\nreasons contains \"policy_denied\" if {")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	diagnostics := l.Addr().String()
-	l.Close()
-	s := startServer(t, binary, filepath.Join(dir, "data"), "--bundle", filepath.Join(dir, "policy"), "--diagnostics", diagnostics, "--admin", "off")
+	s := startServer(t, binary, filepath.Join(dir, "data"), "--bundle", filepath.Join(dir, "policy"), "--admin", "off")
 	conn, err := grpc.NewClient(s.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +38,7 @@ func TestTheFirstStartWithABadBundleServesAndDenies(t *testing.T) {
 		return r.GetStatus().String()
 	}
 	page := func(path string) (int, string) {
-		resp, err := http.Get("http://" + diagnostics + path)
+		resp, err := http.Get("http://" + s.diagnostics + path)
 		if err != nil {
 			t.Fatal(err)
 		}
