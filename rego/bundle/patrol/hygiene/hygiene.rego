@@ -106,8 +106,8 @@ now := time.parse_rfc3339_ns(input.now)
 day := ((24 * 60) * 60) * 1000000000
 
 # METADATA
-# description: The whole days since a time; negative where it lies ahead.
-days_since(time_text) := floor((now - time.parse_rfc3339_ns(time_text)) / day)
+# description: The whole days since a time; negative where it lies ahead. Counted from long before, since OPA's floor of what lies between -1 and 0 is 0.
+days_since(time_text) := floor(((now - time.parse_rfc3339_ns(time_text)) / day) + 1000000) - 1000000
 
 # METADATA
 # description: Whether a time lies within the last days of a finding's threshold.

@@ -7,6 +7,8 @@ soon := fixtures.with_token({"expires_at": "2026-06-08T12:00:00Z"})
 
 test_soon if expires_soon.finding == {"left": 7, "used": 0} with input as soon
 
+test_on_its_last_day if expires_soon.finding == {"left": 1, "used": 0} with input as fixtures.with_token({"expires_at": "2026-06-01T18:00:00Z"})
+
 test_not_yet if not expires_soon.finding with input as fixtures.quiet
 
 test_over if not expires_soon.finding with input as fixtures.with_token({"expires_at": "2026-06-01T12:00:00Z"})
