@@ -2,7 +2,10 @@ package authz_test
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -64,9 +67,10 @@ type pkg struct {
 	Standard   bool
 }
 
-func packages(t *testing.T) []pkg {
+// packages lists those of the module, as go list does with more arguments.
+func packages(t *testing.T, args ...string) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Standard", module+"...")
+	cmd := exec.Command("go", append(append([]string{"list"}, args...), "-json=ImportPath,Imports,Standard", module+"...")...)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("list the packages: %v", err)
@@ -83,40 +87,111 @@ func packages(t *testing.T) []pkg {
 }
 
 func TestArrowsPointInward(t *testing.T) {
+	all := packages(t)
+	for _, wrong := range against(all) {
+		t.Error(wrong)
+	}
 	seen := map[string]bool{}
-	for _, p := range packages(t) {
-		room := strings.TrimPrefix(p.ImportPath, module)
-		seen[room] = true
-		allowed, known := arrows[room]
-		if !known {
-			for name, list := range arrows { // a room's inner rooms follow its rule
-				if strings.HasPrefix(room, name+"/") && name != "authz" {
-					allowed, known = append(append([]string{}, list...), name, name+"/"), true
-				}
-			}
+	for _, p := range all {
+		seen[strings.TrimPrefix(p.ImportPath, module)] = true
+	}
+	for room := range arrows {
+		if !seen[room] {
+			t.Errorf("the table has arrows of %s, which is not there", room)
 		}
+	}
+}
+
+// against says what in the packages is against the arrows.
+func against(all []pkg) (wrong []string) {
+	for _, p := range all {
+		room := strings.TrimPrefix(p.ImportPath, module)
+		allowed, known := arrowsOf(room)
 		if !known {
 			if strings.HasPrefix(room, "authz/") {
-				t.Errorf("%s is a room without arrows: say in this table what it may import", room)
+				wrong = append(wrong, room+" is a room without arrows: say in this table what it may import")
 			}
 			continue
 		}
 		for _, i := range p.Imports {
 			if inner, ok := strings.CutPrefix(i, module); ok && !permitted(allowed, inner) {
-				t.Errorf("%s imports %s, which its arrows do not allow", room, inner)
+				wrong = append(wrong, room+" imports "+inner+", which its arrows do not allow")
 			}
 			if room == "authz" && strings.Contains(i, ".") {
-				t.Errorf("authz imports %s; it knows the standard library only", i)
+				wrong = append(wrong, "authz imports "+i+"; it knows the standard library only")
 			}
 			for _, f := range forbidden[room] {
 				if i == f || strings.HasPrefix(i, f+"/") {
-					t.Errorf("%s imports %s, which it must not know", room, i)
+					wrong = append(wrong, room+" imports "+i+", which it must not know")
 				}
 			}
 		}
 	}
-	if len(seen) < 10 {
-		t.Errorf("only %d packages were found", len(seen))
+	return wrong
+}
+
+// arrowsOf are the arrows of a room; a room without its own follows those of the
+// nearest room that it is in.
+func arrowsOf(room string) (allowed []string, known bool) {
+	if allowed, known = arrows[room]; known {
+		return allowed, true
+	}
+	for outer := path.Dir(room); outer != "authz" && outer != "."; outer = path.Dir(outer) {
+		if list, ok := arrows[outer]; ok {
+			return append(append([]string{}, list...), outer, outer+"/"), true
+		}
+	}
+	return nil, false
+}
+
+func TestAnImportAgainstTheArrowsIsFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		room, imports string
+		want          string // "" where it is allowed
+	}{
+		"another protocol room":            {"authz/extauthz", module + "authz/admin", "authz/extauthz imports authz/admin, which its arrows do not allow"},
+		"outwards":                         {"authz/decide", module + "cmd/patrol", "authz/decide imports cmd/patrol, which"},
+		"the vocabulary knows a library":   {"authz", "google.golang.org/grpc", "authz imports google.golang.org/grpc; it knows the standard"},
+		"the vocabulary knows a room":      {"authz", module + "authz/routing", "authz imports authz/routing, which its arrows"},
+		"a library that is forbidden":      {"authz/decide", "github.com/open-policy-agent/opa/v1/ast", "which it must not know"},
+		"the database in the pure rules":   {"authz/inventory", "database/sql", "authz/inventory imports database/sql, which it must not know"},
+		"from an inner room":               {"authz/inventory/sqlstore/db", module + "authz/decide", "authz/inventory/sqlstore/db imports authz/decide, which"},
+		"a room without arrows":            {"authz/planted", "fmt", "authz/planted is a room without arrows"},
+		"inwards":                          {"authz/decide", module + "authz", ""},
+		"the standard library":             {"authz", "net/http", ""},
+		"an inner room knows its own":      {"authz/inventory/sqlstore/db", module + "authz/inventory/sqlstore/db/inner", ""},
+		"a library of almost that name":    {"authz/inventory", "database/sqlish", ""},
+		"cmd may wire what it likes":       {"cmd/patrol", module + "authz/admin", ""},
+		"a library that nobody forbids it": {"authz/extauthz", "google.golang.org/grpc", ""},
+	} {
+		got := strings.Join(against([]pkg{{ImportPath: module + c.room, Imports: []string{c.imports}}}), "; ")
+		if c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestAPlantedImportIsFound lays a file into a room, as the compiler sees it.
+func TestAPlantedImportIsFound(t *testing.T) {
+	dir := t.TempDir()
+	file, overlay := filepath.Join(dir, "planted.go"), filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, []byte("package decide\n\nimport _ \""+module+"authz/admin\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	room, err := filepath.Abs("decide")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(room, "planted.go"): file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := against(packages(t, "-overlay", overlay))
+	if len(got) != 1 || got[0] != "authz/decide imports authz/admin, which its arrows do not allow" {
+		t.Errorf("found %q", got)
 	}
 }
 
