@@ -85,19 +85,14 @@ type tier struct {
 func TestCases(t *testing.T) {
 	w := startApp(t, nil)
 	w.populate(t, filepath.Join(casesDir, "world.json"))
-	upstream := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		rw.Header().Set("x-seen-owner", r.Header.Get("x-patrol-owner"))
-		rw.Header().Set("x-reached", "upstream")
-		rw.Header().Set("x-request-id", r.Header.Get("x-request-id"))
-	}))
-	defer upstream.Close()
+	upstream := caseUpstream(t)
 	tiers := map[string]tier{
 		"rego":     {129, false, regoTier(t, w)},
 		"compiled": {129, false, engineTier(t, w, engine.ModeCompiled)},
 		"topdown":  {129, false, engineTier(t, w, engine.ModeTopdown)},
 		"server":   {163, true, serverTier(t, w)},
-		"raw":      {163, true, envoyTier(t, w, envoy.Raw, upstream.Listener.Addr().String())},
-		"strict":   {163, true, envoyTier(t, w, envoy.Strict, upstream.Listener.Addr().String())},
+		"raw":      {163, true, envoyTier(t, w, envoy.Raw, upstream)},
+		"strict":   {163, true, envoyTier(t, w, envoy.Strict, upstream)},
 	}
 	counts, left := map[string]int{}, map[string]int{}
 	for _, c := range loadCases(t) {
@@ -116,6 +111,18 @@ func TestCases(t *testing.T) {
 			t.Errorf("tier %s ran %d cases; at least %d are wanted", name, counts[name], tiers[name].least)
 		}
 	}
+}
+
+// caseUpstream tells what it was asked, and returns its address.
+func caseUpstream(t *testing.T) string {
+	t.Helper()
+	upstream := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("x-seen-owner", r.Header.Get("x-patrol-owner"))
+		rw.Header().Set("x-reached", "upstream")
+		rw.Header().Set("x-request-id", r.Header.Get("x-request-id"))
+	}))
+	t.Cleanup(upstream.Close)
+	return upstream.Listener.Addr().String()
 }
 
 // hold runs a case in a tier, unless it says why it is left out, and holds what
@@ -245,8 +252,8 @@ func serverTier(t *testing.T, w *world) func(*testing.T, *testCase) wanted {
 // envoyTier sends requests through a real Envoy, byte by byte, so that no
 // client library mends them. The reason is read from the access log, and held
 // against the answer's header and body.
-func envoyTier(t *testing.T, w *world, file, upstream string) func(*testing.T, *testCase) wanted {
-	p := envoytest.Start(t, envoy.Config{File: file, Patrol: w.listeners[0].Addr().String(), Upstream: upstream})
+func envoyTier(t *testing.T, w *world, file, upstream string, replace ...string) func(*testing.T, *testCase) wanted {
+	p := envoytest.Start(t, envoy.Config{File: file, Patrol: w.listeners[0].Addr().String(), Upstream: upstream}, replace...)
 	return func(t *testing.T, c *testCase) wanted {
 		id := fmt.Sprintf("%s-%s", c.id, file)
 		status, header, body := send(t, p.Address, c, w, id)
