@@ -27,6 +27,9 @@ type dialect struct {
 	// widen prepares for a command that writes very many rows; nil where there
 	// is nothing to prepare.
 	widen func(context.Context, *Store)
+	// dead says whether an error is that of a connection which is no more; nil
+	// where there are none.
+	dead func(error) bool
 	// options of the migrations.
 	options []goose.ProviderOption
 }
@@ -34,8 +37,11 @@ type dialect struct {
 // begin begins a transaction that writes: no other one does at the same time,
 // in whatever process, so that a command acts on what the one before left.
 func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
+	if err := s.present(); err != nil {
+		return nil, err
+	}
 	o := s.dialect.writing
-	tx, err := s.writeDB.BeginTx(ctx, &o)
+	tx, err := s.beginOn(ctx, s.writeDB, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +56,11 @@ func (s *Store) begin(ctx context.Context) (*sql.Tx, error) {
 
 // reading runs f on one consistent state.
 func (s *Store) reading(ctx context.Context, f func(*state) error) error {
+	if err := s.present(); err != nil {
+		return fmt.Errorf("read the inventory: %w", err)
+	}
 	o := s.dialect.reading
-	tx, err := s.readDB.BeginTx(ctx, &o)
+	tx, err := s.beginOn(ctx, s.readDB, &o)
 	if err != nil {
 		return fmt.Errorf("read the inventory: %w", err)
 	}
@@ -59,4 +68,16 @@ func (s *Store) reading(ctx context.Context, f func(*state) error) error {
 	st := s.newState(ctx, tx)
 	defer st.close()
 	return f(st)
+}
+
+// beginOn begins a transaction, on another connection where the first ones
+// proved dead: those that are left from before the database was away. Nothing
+// was asked on them yet.
+func (s *Store) beginOn(ctx context.Context, pool *sql.DB, o *sql.TxOptions) (tx *sql.Tx, err error) {
+	for range 1 + connections {
+		if tx, err = pool.BeginTx(ctx, o); err == nil || s.dialect.dead == nil || ctx.Err() != nil || !s.dialect.dead(err) {
+			break
+		}
+	}
+	return tx, err
 }

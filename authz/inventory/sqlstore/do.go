@@ -64,6 +64,9 @@ func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Comm
 	if err := tx.Commit(); err != nil {
 		return inventory.Result{}, fmt.Errorf("commit %s: %w", c.Action(), err)
 	}
+	if err := s.present(); err != nil { // or it would be acknowledged, and lost
+		return inventory.Result{}, fmt.Errorf("commit %s: %w", c.Action(), err)
+	}
 	if s.Committed != nil {
 		s.Committed()
 	}

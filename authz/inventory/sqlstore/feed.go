@@ -19,6 +19,9 @@ const looking = 15 * time.Second
 func (s *Store) Changes(ctx context.Context, after int64) (r *inventory.Records, last int64, gap bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, looking)
 	defer cancel()
+	if err := s.present(); err != nil {
+		return nil, 0, false, err
+	}
 	counter, err := db.New(s.readDB).Counter(ctx)
 	if err != nil {
 		return nil, 0, false, fmt.Errorf("read the change counter: %w", err)

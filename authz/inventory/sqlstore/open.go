@@ -44,8 +44,9 @@ type Options struct {
 type Store struct {
 	Options
 	dialect   dialect
-	name      string  // the database, as errors name it
-	writeDB   *sql.DB // SQLite: one connection
+	name      string      // the database, as errors name it
+	file      os.FileInfo // SQLite's, as it was opened
+	writeDB   *sql.DB     // SQLite: one connection
 	readDB    *sql.DB
 	pools     []*pgxpool.Pool
 	listening *listener

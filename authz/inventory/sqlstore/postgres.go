@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -40,6 +41,7 @@ var postgres = dialect{
 			set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)`, int64(turn))
 		return err
 	},
+	dead: died,
 	notify: func(ctx context.Context, d db.DBTX) error {
 		_, err := d.ExecContext(ctx, `SELECT pg_notify($1, '')`, channel)
 		return err
@@ -66,6 +68,20 @@ func ParsePostgres(text string) (*pgxpool.Config, error) {
 	return c, nil
 }
 
+// connections that a pool has at most.
+const connections = 4
+
+// died says whether an error is that of a connection which was there and is no
+// more: the server did not refuse, and can be asked again on another.
+func died(err error) bool {
+	var refused *pgconn.PgError
+	var unreachable *pgconn.ConnectError
+	if errors.As(err, &refused) { // by a shutdown or a crash, which ended the connection
+		return refused.Code == "57P01" || refused.Code == "57P02"
+	}
+	return !errors.As(err, &unreachable)
+}
+
 func (s *Store) openPostgres(ctx context.Context) error {
 	s.dialect = postgres
 	locker, err := lock.NewPostgresSessionLocker()
@@ -84,7 +100,7 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	if c.ConnConfig.RuntimeParams["application_name"] == "" {
 		c.ConnConfig.RuntimeParams["application_name"] = "patrol"
 	}
-	c.MaxConns, c.MaxConnLifetime, c.HealthCheckPeriod = 4, 30*time.Minute, 10*time.Second
+	c.MaxConns, c.MaxConnLifetime, c.HealthCheckPeriod = connections, 30*time.Minute, 10*time.Second
 	c.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error { return s.password(c) }
 	if s.writeDB, err = s.pool(ctx, c); err != nil {
 		return err

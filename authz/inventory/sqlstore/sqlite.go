@@ -25,6 +25,9 @@ func (s *Store) openSQLite() (err error) {
 	if err := writable(s.Path); err != nil {
 		return err
 	}
+	if s.file, err = os.Stat(s.Path); err != nil {
+		return err
+	}
 	if s.writeDB, err = connectSQLite(s.Path, 1, writeCache); err != nil {
 		return err
 	}
@@ -53,6 +56,26 @@ func writable(path string) error {
 		return fmt.Errorf("the database cannot be made: %w", err)
 	}
 	return f.Close()
+}
+
+// Gone says that SQLite's file is not the one that was opened. What is written
+// then is lost with the last that has it open, and SQLite does not notice.
+type Gone struct{ Database string }
+
+func (e *Gone) Error() string {
+	return fmt.Sprintf("the database %s was removed or replaced while it was open: put it back, or start again", e.Database)
+}
+
+// present fails where the file was removed or replaced.
+func (s *Store) present() error {
+	if s.file == nil { // PostgreSQL
+		return nil
+	}
+	now, err := os.Stat(s.Path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, s.file) {
+		return &Gone{s.name}
+	}
+	return err
 }
 
 // Caches of a connection, in KiB; they take twice as much in memory. The system
