@@ -252,9 +252,9 @@ func TestMailIntoAFolder(t *testing.T) {
 func TestMailOptionsThatAreWrong(t *testing.T) {
 	for field, o := range map[string]notify.SMTPOptions{
 		"mail.from":          {Host: "localhost", From: "nobody"},
-		"mail.tls":           {Host: "localhost", From: "a@example.com", TLS: "maybe"},
-		"mail.ca_file":       {Host: "localhost", From: "a@example.com", CAFile: "/nowhere"},
-		"mail.password_file": {Host: "localhost", From: "a@example.com", Username: "u"},
+		"mail.smtp.tls":           {Host: "localhost", From: "a@example.com", TLS: "maybe"},
+		"mail.smtp.ca_file":       {Host: "localhost", From: "a@example.com", CAFile: "/nowhere"},
+		"mail.smtp.password_file": {Host: "localhost", From: "a@example.com", Username: "u"},
 	} {
 		if _, err := notify.NewSMTP(o); err == nil || !strings.HasPrefix(err.Error(), field) {
 			t.Errorf("the error is %v, want it to name %s", err, field)

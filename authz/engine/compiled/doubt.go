@@ -26,6 +26,9 @@ func doubtful(o *Options) string {
 			if takesItsOwnResult(e) {
 				why = "a built-in's result is one of its arguments"
 			}
+			if leavesOut(e) {
+				why = "a comprehension stands alone as a condition"
+			}
 			if mocksAndReplaces(o.Compiler, e) {
 				why = "one expression replaces a function and a document"
 			}
@@ -82,6 +85,25 @@ func takesItsOwnResult(e *ast.Expr) bool {
 		}
 	}
 	return false
+}
+
+// leavesOut says whether a term stands as a condition that has to be evaluated
+// although it is always true: what a comprehension in it asks may fail. The
+// planner leaves it out.
+func leavesOut(e *ast.Expr) bool {
+	t, ok := e.Terms.(*ast.Term)
+	if !ok {
+		return false
+	}
+	found := false
+	ast.WalkTerms(t, func(t *ast.Term) bool {
+		switch t.Value.(type) {
+		case *ast.ArrayComprehension, *ast.SetComprehension, *ast.ObjectComprehension:
+			found = true
+		}
+		return found
+	})
+	return found
 }
 
 // mocksAndReplaces says whether an expression has a with for a function beside

@@ -24,6 +24,7 @@ func TestProgramsThatAreRefused(t *testing.T) {
 		"a unification of a variable with itself":    {"r if { [1, x, 3] = [1, x, x] }", "", "both sides"},
 		"a function and a document replaced at once": {"f(x) := x\nq := f(input.a)\nr if { q with f as 1 with input.a as 2 }", "", "replaces a function"},
 		"an every that counts by what it is in":      {"r if { every x in input[x] { x > 1 } }", "", "every counts by"},
+		"a comprehension that nobody reads":          {"r if { {x: i | some i, x in [\"a\", \"a\"]} }", "", "stands alone"},
 		"a result among the arguments":               {"r := x if { min({x, 2}, x) }", "", "one of its arguments"},
 		"a hidden document":                          {"r := data.system", `{"system": 1}`, "data.system"},
 	} {
