@@ -237,10 +237,17 @@ func TestSwappingUnderLoadMixesNothing(t *testing.T) {
 		}
 	}
 	swap(0)
-	m := start(t, options("", dir))
+	o := options("", dir)
+	o.ProbeTimeout = time.Minute // whoever is slow here is so by the load, or the race detector
+	m := start(t, o)
 	if m.Ruleset() == nil {
 		t.Fatalf("%+v", m.Status())
 	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("%+v", m.Status())
+		}
+	}()
 	var judged, wrong atomic.Int64
 	stop := make(chan struct{})
 	var wait sync.WaitGroup
