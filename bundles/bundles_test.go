@@ -22,7 +22,7 @@ func options(state string, paths ...string) bundles.Options {
 		Base: rego.Base(), Schema: rego.Schema(), Paths: paths, StateDir: state, Poll: 100 * time.Millisecond, Debounce: 20 * time.Millisecond,
 		ProbeTimeout: 500 * time.Millisecond,
 		Build: func(ctx context.Context, c bundles.Compiled) (authz.Evaluator, error) {
-			return engine.NewTopdown(ctx, engine.Options{Compiler: c.Compiler, Store: c.Store})
+			return engine.NewTopdown(ctx, engine.Options{Compiler: c.Compiler, Store: c.Store, Timeout: time.Minute}) // the probe has its own
 		},
 		Router: func(data map[string]any) (authz.Router, error) { return routing.FromData(data) },
 	}

@@ -72,7 +72,7 @@ func TestServeRefusesInOneSentence(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			data := filepath.Join(dir, "data")
-			args := append([]string{"serve", "--data-dir", data, "--diagnostics", "off"}, c.args...)
+			args := append([]string{"serve", "--data-dir", data, "--diagnostics", "off", "--admin", "off"}, c.args...)
 			if !strings.Contains(strings.Join(c.args, " "), "--ext-authz") {
 				args = append(args, "--ext-authz", "127.0.0.1:0")
 			}
