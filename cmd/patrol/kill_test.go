@@ -124,6 +124,7 @@ func survivesKill(t *testing.T, args ...string) {
 	for round := range rounds {
 		var wait sync.WaitGroup
 		stop := make(chan struct{})
+		before := total // nobody writes it yet
 		for worker := range 3 {
 			wait.Add(1)
 			go func() {
@@ -165,7 +166,12 @@ func survivesKill(t *testing.T, args ...string) {
 				}
 			}()
 		}
-		time.Sleep(time.Duration(20+rand.IntN(120)) * time.Millisecond)
+		waitFor(t, "a first acknowledgement", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return total > before
+		})
+		time.Sleep(time.Duration(rand.IntN(120)) * time.Millisecond)
 		s.kill()
 		close(stop)
 		wait.Wait()
