@@ -147,7 +147,7 @@ const leaveReference = 4
 // data.a[x] is a rule without a b.
 func (c *compiler) callDynamic(s *ir.CallDynamicStmt) op {
 	if c.negations > 0 {
-		refuse("it negates a reference to rules by a name that is known at run time only")
+		refuse(negatesRules)
 	}
 	p, to, path := c.p, result{register: c.register(s.Result)}, c.operands(s.Path)
 	args := make([]operand, len(s.Args))

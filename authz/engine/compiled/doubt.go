@@ -26,6 +26,12 @@ func doubtful(o *Options) string {
 			if takesItsOwnResult(e) {
 				why = "a built-in's result is one of its arguments"
 			}
+			if e.Negated && unlike(e) {
+				why = "it negates a unification of two collections"
+			}
+			if e.Negated && asksForRules(o.Compiler, e) {
+				why = negatesRules
+			}
 			if leavesOut(e) {
 				why = "a comprehension stands alone as a condition"
 			}
@@ -85,6 +91,52 @@ func takesItsOwnResult(e *ast.Expr) bool {
 		}
 	}
 	return false
+}
+
+// unlike says whether an expression unifies two collections as they are
+// written. What the planner sees not to match it leaves out, and the negation
+// of nothing fails.
+func unlike(e *ast.Expr) bool {
+	if !e.IsEquality() || len(e.Operands()) != 2 {
+		return false
+	}
+	for _, t := range e.Operands() {
+		switch t.Value.(type) {
+		case *ast.Array, ast.Object, ast.Set:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+const negatesRules = "it negates a reference to rules by a name that is known at run time only"
+
+// asksForRules says whether an expression has a reference that may lead to
+// several rules, as data.a[x] where data.a.b is one. The planner tries them one
+// after the other, and takes it for found whether one fits or not.
+func asksForRules(c *ast.Compiler, e *ast.Expr) bool {
+	found := false
+	ast.WalkRefs(e, func(r ast.Ref) bool {
+		if !r.HasPrefix(ast.DefaultRootRef) || r.IsGround() || c.RuleTree == nil {
+			return found
+		}
+		node := c.RuleTree
+		for i, t := range r {
+			if len(node.Values) > 0 {
+				return found // a rule's value is looked into
+			}
+			if i > 0 && !t.IsGround() { // the first one is data, a variable to OPA
+				found = len(node.Children) > 0
+				return found
+			}
+			if node = node.Child(t.Value); node == nil {
+				return found // the base document only
+			}
+		}
+		return found
+	})
+	return found
 }
 
 // leavesOut says whether a term stands as a condition that has to be evaluated

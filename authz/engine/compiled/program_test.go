@@ -50,12 +50,27 @@ func TestProgramsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestANegatedReferenceToRulesByAVariableNameIsRefused: OPA plans it wrongly.
-func TestANegatedReferenceToRulesByAVariableNameIsRefused(t *testing.T) {
-	compiler := ast.MustCompileModules(map[string]string{"p.rego": "package p\n\nq.a := {1}\n\nq.b if input.none\n\nr if not data.p.q[input.x].b\n"})
-	_, err := compiled.New(t.Context(), compiled.Options{Compiler: compiler, Entrypoint: ast.MustParseRef("data.p.r")})
-	if refusal := (*compiled.Refusal)(nil); !errors.As(err, &refusal) || !strings.Contains(refusal.Why, "negates a reference") {
-		t.Errorf("got %v", err)
+// TestNegationsThatOPAPlansWronglyAreRefused, and those that it plans well are
+// not.
+func TestNegationsThatOPAPlansWronglyAreRefused(t *testing.T) {
+	for condition, why := range map[string]string{
+		"not data.p.q[input.x].b":   "negates a reference",
+		"not data.p.q[input.x]":     "negates a reference",
+		"not data.p.q[input.x][1]":  "negates a reference",
+		"not {} = {input.x: 1}":     "negates a unification",
+		"not data.p.q.a[input.x]":   "",
+		"not data.base[input.x].y":  "",
+		"not input.x = [1]":         "",
+		"not {} == {input.x: 1}":    "negates a unification",
+		"not data.p.q.b":            "",
+		"not input.x in data.p.q.a": "",
+	} {
+		compiler := ast.MustCompileModules(map[string]string{"p.rego": "package p\n\nq.a := {1}\n\nq.b if input.none\n", "r.rego": "package r\n\nr if " + condition})
+		_, err := compiled.New(t.Context(), compiled.Options{Compiler: compiler, Entrypoint: ast.MustParseRef("data.r.r")})
+		refusal := &compiled.Refusal{}
+		if errors.As(err, &refusal) != (why != "") || !strings.Contains(refusal.Why, why) {
+			t.Errorf("%s: got %v", condition, err)
+		}
 	}
 }
 
