@@ -32,12 +32,8 @@ func Listen(address string, o ListenOptions) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return listenUnix(path, o)
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("the address %q is neither host:port nor unix:PATH", address)
-	}
-	if ip := net.ParseIP(host); !o.Insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("the address %s reaches beyond this machine, where anybody could ask: use a loopback address or a Unix socket, or set insecure: true", address)
+	if err := CheckAddress(address, o.Insecure); err != nil {
+		return nil, err
 	}
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -47,6 +43,25 @@ func Listen(address string, o ListenOptions) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return l, nil
+}
+
+// CheckAddress says whether "host:port" or "unix:PATH" is one that may be
+// listened on; only where insecure is true beyond this machine.
+func CheckAddress(address string, insecure bool) error {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return CheckSocket(path)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("the address %q is neither host:port nor unix:PATH", address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("the address %q has no port from 0 to 65535", address)
+	}
+	if ip := net.ParseIP(host); !insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("the address %s reaches beyond this machine, where anybody could ask: use a loopback address or a Unix socket, or set insecure: true", address)
+	}
+	return nil
 }
 
 // CheckSocket says whether a path can be that of a Unix socket.

@@ -251,7 +251,7 @@ func TestMailIntoAFolder(t *testing.T) {
 
 func TestMailOptionsThatAreWrong(t *testing.T) {
 	for field, o := range map[string]notify.SMTPOptions{
-		"mail.from":          {Host: "localhost", From: "nobody"},
+		"mail.from":               {Host: "localhost", From: "nobody"},
 		"mail.smtp.tls":           {Host: "localhost", From: "a@example.com", TLS: "maybe"},
 		"mail.smtp.ca_file":       {Host: "localhost", From: "a@example.com", CAFile: "/nowhere"},
 		"mail.smtp.password_file": {Host: "localhost", From: "a@example.com", Username: "u"},

@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -21,7 +24,7 @@ import (
 // begins with the key.
 func (c *Config) check() error {
 	for _, check := range []func() error{
-		c.ExtAuthz.check, c.Admin.check, c.Policy.check, c.Inventory.check, c.Answer.check, c.checkPeople, c.Log.check, c.checkLogin, c.checkNotify, c.checkOPA,
+		c.ExtAuthz.check, c.Admin.check, c.Policy.check, c.Inventory.check, c.Answer.check, c.checkPeople, c.checkDiagnostics, c.Log.check, c.checkLogin, c.checkNotify, c.checkOPA,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -37,6 +40,11 @@ func (c *ExtAuthzConfig) check() error {
 	if err := extauthz.CheckGroup(c.Group); err != nil {
 		return fmt.Errorf("ext_authz.group: %w", err)
 	}
+	for i, address := range c.Listen {
+		if err := extauthz.CheckAddress(address, c.Insecure); err != nil {
+			return fmt.Errorf("ext_authz.listen[%d]: %w", i, err)
+		}
+	}
 	return nil
 }
 
@@ -46,8 +54,28 @@ func (c *AdminConfig) check() error {
 			return fmt.Errorf("admin.system_owners[%d]: %q is no user's name: write it in lower case", i, name)
 		}
 	}
+	return checkTCP("admin.listen", c.Listen, c.Insecure)
+}
+
+// checkTCP checks an address that may be left out, or be off.
+func checkTCP(key, address string, insecure bool) error {
+	switch {
+	case address == "" || address == "off":
+		return nil
+	case strings.HasPrefix(address, "unix:"):
+		return fmt.Errorf("%s: %q is no host:port", key, address)
+	}
+	if err := extauthz.CheckAddress(address, insecure); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
 	return nil
 }
+
+// Hosts as they are written, and paths of rules.
+var (
+	hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+	rulePath = regexp.MustCompile(`^[^\s/]+(/[^\s/]+)*$`)
+)
 
 func (c *PolicyConfig) check() error {
 	if err := routing.CheckExtensions(c.ContextExtensions); err != nil {
@@ -56,6 +84,16 @@ func (c *PolicyConfig) check() error {
 	for i, name := range c.CredentialHeaders {
 		if !httpguts.ValidHeaderFieldName(name) {
 			return fmt.Errorf("policy.credential_headers[%d]: %q is no name of a header", i, name)
+		}
+	}
+	for i, path := range c.Decisions {
+		if !rulePath.MatchString(path) {
+			return fmt.Errorf("policy.decisions[%d]: %q is no path of a rule: write for example patrol/authz/decision", i, path)
+		}
+	}
+	for i, host := range c.AllowNet {
+		if !hostName.MatchString(host) && net.ParseIP(host) == nil {
+			return fmt.Errorf("policy.allow_net[%d]: %q is no name of a host: write it without scheme, port and path", i, host)
 		}
 	}
 	if c.TrustedHops < 0 || c.TrustedHops > 10 {
@@ -71,6 +109,9 @@ func (c *PolicyConfig) check() error {
 }
 
 func (c *AnswerConfig) check() error {
+	if strings.ContainsFunc(c.Realm, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return fmt.Errorf("answer.realm: %q has more than ASCII without quotes and backslashes (RFC 9110, section 5.6.4)", c.Realm)
+	}
 	if c.PublicURL == "" {
 		return nil
 	}
@@ -97,7 +138,11 @@ func (c *Config) checkPeople() error {
 	if c.People.Listen != "" && c.Answer.PublicURL == "" {
 		return errors.New("people.listen: needs answer.public_url, under which people reach it")
 	}
-	return nil
+	return checkTCP("people.listen", c.People.Listen, c.People.Insecure)
+}
+
+func (c *Config) checkDiagnostics() error {
+	return checkTCP("diagnostics.listen", c.Diagnostics.Listen, true)
 }
 
 func (c *Config) checkLogin() error {
