@@ -64,7 +64,9 @@ generate: ## Make the code of the database queries again
 
 .PHONY: test
 test: build parts lint ## Everything, with short counts (at most 20 minutes on two cores)
-	$(GO) test -timeout 20m ./...
+	@rm -rf .cache/counts && mkdir -p .cache/counts
+	PATROL_COUNTS=$(CURDIR)/.cache/counts $(GO) test -timeout 20m ./...
+	@cat .cache/counts/* # what the tests counted: cases by tier, kills, swaps
 
 .PHONY: soak
 soak: build parts ## Everything, with full counts, the race detector, and make fuzz

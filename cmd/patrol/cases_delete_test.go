@@ -62,7 +62,7 @@ func TestNoDeletedFactOfACaseAllows(t *testing.T) {
 	if refused < 82 {
 		t.Errorf("only %d cases are refused by Rego", refused)
 	}
-	t.Logf("%d refused cases, %d deletions", refused, deleted)
+	count(t, "%d refused cases, %d deletions", refused, deleted)
 }
 
 // without deletes each key below a node, calls f, and puts it back.

@@ -55,7 +55,7 @@ func TestDropInModeAnswersAsRecorded(t *testing.T) {
 			same++
 		}
 	}
-	t.Logf("%d cases, %d as recorded, %d listed deviations", len(cases), same, len(deviations))
+	count(t, "%d cases, %d as recorded, %d listed deviations", len(cases), same, len(deviations))
 	if len(cases) < 126 {
 		t.Errorf("only %d cases", len(cases))
 	}

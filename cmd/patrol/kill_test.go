@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -12,6 +13,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
@@ -118,13 +123,29 @@ func survivesKill(t *testing.T, args ...string) {
 	must(s.api.Do(ctx, "POST", "/api/organizations", admin.NewOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"}, nil))
 	must(s.api.Do(ctx, "PUT", "/api/organizations/acme/members/bob", admin.NewMember{Role: "write"}, nil))
 	grants := []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "acme"}, Permissions: []string{"repo.write"}}}
+	late := lateTokens(t, s, 6*rounds)
 	acknowledged := map[string]string{} // token -> the status last acknowledged
 	var mu sync.Mutex
-	total := 0
+	total, hits := 0, 0
 	for round := range rounds {
 		var wait sync.WaitGroup
 		stop := make(chan struct{})
-		before := total // nobody writes it yet
+		before := total  // nobody writes it yet
+		wait.Go(func() { // requests that are opened by a first hit
+			for _, one := range late[6*round : 6*round+6] {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if hitOpens(ctx, s, one) {
+					mu.Lock()
+					acknowledged[one.ID] = "pending"
+					hits++
+					mu.Unlock()
+				}
+			}
+		})
 		for worker := range 3 {
 			wait.Add(1)
 			go func() {
@@ -177,11 +198,18 @@ func survivesKill(t *testing.T, args ...string) {
 		wait.Wait()
 		s = startServer(t, binary, data, args...)
 	}
-	rows, err := client.List[admin.Listed](ctx, s.api, "/api/organizations/acme/settings/tokens", map[string][]string{"status": {"all"}}, 0)
-	must(err)
 	present := map[string]string{}
-	for _, r := range rows {
-		present[r.ID] = r.Authorization.Status
+	for _, organization := range []string{"acme", "late"} {
+		rows, err := client.List[admin.Listed](ctx, s.api, "/api/organizations/"+organization+"/settings/tokens", map[string][]string{"status": {"all"}}, 0)
+		must(err)
+		for _, r := range rows {
+			if _, told := acknowledged[r.ID]; told {
+				present[r.ID] = r.Authorization.Status
+			}
+			if request := r.Authorization.Request; organization == "late" && acknowledged[r.ID] != "" && (request == nil || request.State != "open") {
+				t.Errorf("token %s: its request was told to be open, and is %+v", r.ID, request)
+			}
+		}
 	}
 	missing := 0
 	for id, status := range acknowledged {
@@ -193,8 +221,55 @@ func survivesKill(t *testing.T, args ...string) {
 	// The audit has no hole, and says what was done.
 	verify := append([]string{"audit", "verify", "--offline"}, args...)
 	patrolBinary{binary, data}.expect(t, 0, "each as it was written", verify...)
-	t.Logf("%d kills: %d acknowledgements of %d tokens, %d missing", rounds, total, len(acknowledged), missing)
+	count(t, "%d kills: %d acknowledgements of %d tokens and %d requests opened by a hit; acknowledged %d, present %d, missing %d", rounds, total, len(acknowledged)-hits, hits, len(acknowledged), len(present), missing)
+	if hits < rounds/2 {
+		t.Errorf("only %d requests were opened by a hit in %d rounds", hits, rounds)
+	}
 	if total < rounds {
 		t.Errorf("only %d acknowledgements came in %d rounds", total, rounds)
 	}
+}
+
+// lateTokens are issued before their organization asks for approvals: their
+// requests open at the first hit.
+func lateTokens(t *testing.T, s *server, n int) []admin.IssuedToken {
+	t.Helper()
+	ctx := t.Context()
+	do := func(method, path string, in, out any) {
+		t.Helper()
+		if err := s.api.Do(ctx, method, path, in, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("POST", "/api/organizations", admin.NewOrganization{Name: "late"}, nil)
+	do("PUT", "/api/organizations/late/members/bob", admin.NewMember{Role: "write"}, nil)
+	grants := []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "late"}, Permissions: []string{"repo.content.read"}}}
+	out := make([]admin.IssuedToken, n)
+	for i := range out {
+		do("POST", "/api/tokens", admin.NewToken{Owner: "bob", DisplayName: fmt.Sprintf("late %d", i), Kind: "fine-grained", Grants: grants}, &out[i])
+	}
+	do("PUT", "/api/organizations/late/settings/token-policy", admin.PolicyChange{TokenPolicy: "require_administrator_approval"}, nil)
+	return out
+}
+
+// hitOpens sends a request with a token, and says whether the answer tells that
+// its approval request is open.
+func hitOpens(ctx context.Context, s *server, one admin.IssuedToken) bool {
+	conn, err := grpc.NewClient(s.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	r, err := authv3.NewAuthorizationClient(conn).Check(ctx, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
+			Method: "GET", Path: "/api/models/late/model", Host: "hub.example", Headers: map[string]string{"authorization": "Bearer " + one.Secret},
+		}},
+	}})
+	if err != nil {
+		return false
+	}
+	var told struct{ Approval struct{ State string } }
+	return json.Unmarshal([]byte(r.GetDeniedResponse().GetBody()), &told) == nil && told.Approval.State == "open"
 }

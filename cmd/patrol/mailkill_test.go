@@ -106,7 +106,7 @@ func TestMailsSurviveKill(t *testing.T) {
 			t.Errorf("%s was mailed %d times", name, n)
 		}
 	}
-	t.Logf("%d decisions acknowledged in %d rounds, each mailed; %d mails came again", len(acknowledged), rounds, again)
+	count(t, "%d decisions acknowledged in %d rounds, each mailed; %d mails came again", len(acknowledged), rounds, again)
 	if len(acknowledged) < 2*rounds {
 		t.Errorf("only %d decisions were acknowledged", len(acknowledged))
 	}

@@ -149,7 +149,7 @@ func TestSwappingBundlesUnderLoadMixesAndLosesNothing(t *testing.T) {
 	}
 	revisions := 0
 	seen.Range(func(any, any) bool { revisions++; return true })
-	t.Logf("%d swaps: %d answers over gRPC (of %d revisions), %d through Envoy, %d wrong, %d lost", swaps, overGRPC.Load(), revisions, throughEnvoy.Load(), wrong.Load(), lost.Load())
+	count(t, "%d swaps: %d answers over gRPC (of %d revisions), %d through Envoy, %d wrong, %d lost", swaps, overGRPC.Load(), revisions, throughEnvoy.Load(), wrong.Load(), lost.Load())
 	if wrong.Load() > 0 || lost.Load() > 0 || overGRPC.Load() < 1000 || throughEnvoy.Load() < 200 || revisions < swaps/2 {
 		t.Error("that is not how it should be")
 	}

@@ -103,7 +103,7 @@ func TestARevocationIsInForceAtAllReplicas(t *testing.T) {
 	}
 	slices.Sort(took)
 	p99 := took[len(took)*99/100]
-	t.Logf("%d revocations at three replicas: in force everywhere after %v (median), %v (p99), %v (longest)", n, took[len(took)/2], p99, took[len(took)-1])
+	count(t, "%d revocations at three replicas: in force everywhere after %v (median), %v (p99), %v (longest)", n, took[len(took)/2], p99, took[len(took)-1])
 	if p99 > 5*time.Second { // five times what is promised: this is no measurement
 		t.Errorf("p99 is %v", p99)
 	}

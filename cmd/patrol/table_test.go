@@ -142,7 +142,7 @@ func TestEveryClientMeetsEveryCell(t *testing.T) {
 		}
 	}
 	for _, client := range tableClients {
-		t.Logf("%s: %d cells, %d reasons", client.name, counts[client.name], len(reasons[client.name]))
+		count(t, "%s: %d cells, %d reasons", client.name, counts[client.name], len(reasons[client.name]))
 		for code, r := range w.Bundles.Ruleset().Catalogue {
 			if !r.Allow && !reasons[client.name][code] && client.omit[code] == "" {
 				t.Errorf("%s never met %s", client.name, code)
