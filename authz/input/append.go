@@ -19,9 +19,9 @@ func AppendJSON(out []byte, v ast.Value, text func(string) string) ([]byte, erro
 }
 
 type writer struct {
-	out  []byte
-	text func(string) string
-	err  error
+	out    []byte
+	change func(string) string
+	err    error
 }
 
 func (w *writer) value(v ast.Value) {
@@ -33,11 +33,7 @@ func (w *writer) value(v ast.Value) {
 	case ast.Number:
 		w.out = append(w.out, v...)
 	case ast.String:
-		s := string(v)
-		if w.text != nil {
-			s = w.text(s)
-		}
-		w.quote(s)
+		w.quoteText(string(v))
 	case *ast.Array:
 		w.list('[', ']', v.Len(), func(i int) { w.value(v.Elem(i).Value) })
 	case ast.Set:
@@ -62,22 +58,23 @@ func (w *writer) list(open, end byte, n int, each func(i int)) {
 }
 
 func (w *writer) object(o ast.Object) {
-	w.out = append(w.out, '{')
-	first := true
+	w.open()
 	o.Foreach(func(k, v *ast.Term) {
-		if !first {
-			w.out = append(w.out, ',')
-		}
-		first = false
 		if key, ok := k.Value.(ast.String); ok {
-			w.quote(string(key))
+			w.name(string(key))
 		} else {
-			w.quote(k.String())
+			w.name(k.String())
 		}
-		w.out = append(w.out, ':')
 		w.value(v.Value)
 	})
-	w.out = append(w.out, '}')
+	w.end()
+}
+
+func (w *writer) quoteText(s string) {
+	if w.change != nil {
+		s = w.change(s)
+	}
+	w.quote(s)
 }
 
 // quote writes a text; one of plain characters as it is.

@@ -270,3 +270,40 @@ func decoded(t *testing.T, text []byte) (v any) {
 	}
 	return v
 }
+
+// AppendFacts writes what the builder builds, but for the request's own part.
+func TestFactsAreWrittenAsTheyAreBuilt(t *testing.T) {
+	b := input.New(input.Options{Fields: input.Paths("patrol", "client", "credential", "token", "organization", "membership", "authorization", "route", "now")})
+	for name, f := range factsOfAllKinds() {
+		got, gotErr := input.AppendFacts([]byte("x"), f, strings.ToUpper)
+		f.Request = nil
+		v, err := b.Value(f)
+		if (err == nil) != (gotErr == nil) {
+			t.Errorf("%s: %v, and built: %v", name, gotErr, err)
+		}
+		if err != nil {
+			continue
+		}
+		want, err := input.AppendJSON(nil, v, strings.ToUpper)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := decoded(t, got[1:]), decoded(t, want); got[0] != 'x' || !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: %s\nwant %s", name, got, want)
+		}
+	}
+}
+
+func BenchmarkAppendFacts(b *testing.B) {
+	f := inputtest.Facts()
+	f.Organization.Frozen = input.FreezeOrganization(f.Organization)
+	f.Current.Frozen = input.FreezeGrants(f.Current.Grants)
+	var room []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		var err error
+		if room, err = input.AppendFacts(room[:0], f, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -122,28 +122,11 @@ func (m *findingMetrics) Collect(ch chan<- prometheus.Metric) {
 func (a *App) openRecords() (err error) {
 	a.Records, err = record.Open(record.Options{
 		Dir: filepath.Join(a.Config.DataDir, "refusals"), CredentialHeaders: a.Config.Policy.CredentialHeaders,
-		Facts: factsShown, Redact: telemetry.Redact, Clock: a.Clock, Log: a.Log,
+		Facts: input.AppendFacts, Redact: telemetry.Redact, Clock: a.Clock, Log: a.Log,
 		Sentence: func(o *authz.Outcome) string { return answer.Sentence(o, a.answerOptions()) },
 	})
 	if err == nil {
 		a.Metrics.Registry.MustRegister(a.Records)
 	}
 	return err
-}
-
-// factsBuilder builds the part of the input that is not the request's own.
-var factsBuilder = input.New(input.Options{Fields: input.Paths(
-	"patrol", "client", "credential", "token", "organization", "membership", "authorization", "route", "now",
-)})
-
-// factsShown appends facts as the policy reads them.
-func factsShown(out []byte, f *authz.Facts, text func(string) string) ([]byte, error) {
-	// A record shows the request itself in its own way.
-	shown := *f
-	shown.Request = nil
-	v, err := factsBuilder.Value(&shown)
-	if err != nil {
-		return nil, fmt.Errorf("show the facts: %w", err)
-	}
-	return input.AppendJSON(out, v, text)
 }
