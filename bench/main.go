@@ -43,6 +43,7 @@ type options struct {
 	write    string
 	binary   string
 	scales   string
+	reloads  bool
 }
 
 // variants are patrol's, by name and the YAML that its configuration gets.
@@ -70,6 +71,7 @@ func main() {
 	flag.IntVar(&o.orgs, "organizations", 20, "organizations in the inventory")
 	flag.StringVar(&o.only, "only", "", "only the loads whose name holds this")
 	flag.StringVar(&o.scales, "scales", "", "only the curves whose name holds this, and no loads")
+	flag.BoolVar(&o.reloads, "reloads", false, "only how soon a bundle with 100,000 entries decides")
 	flag.Var(&o.variants, "patrol", "a variant of patrol, as NAME:=YAML of its configuration, or NAME@VARIABLE=VALUE:=YAML with an environment; may be repeated")
 	flag.StringVar(&o.binary, "binary", "bin/patrol", "patrol's binary")
 	flag.StringVar(&o.peer, "peer", "", "another server's binary to run beside")
@@ -115,9 +117,14 @@ func run(o *options) error {
 		return err
 	}
 	r := &report{options: o}
-	if o.scales == "" {
+	if o.scales == "" && !o.reloads {
 		if err := compareLoads(o, dir, r); err != nil {
 			return err
+		}
+	}
+	if (o.full || o.reloads) && o.scales == "" {
+		if r.reloads, err = measureReloads(o, dir, 100_000); err != nil {
+			return fmt.Errorf("reload: %w", err)
 		}
 	}
 	if o.full || o.scales != "" {

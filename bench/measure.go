@@ -18,6 +18,7 @@ type turn struct {
 	rate           float64 // answers a second
 	cpu            float64 // of the server, seconds per million answers
 	p50, p99, p999 float64 // µs
+	longest        float64 // µs
 	allowed        float64 // share of the answers
 	allocations    float64 // an answer; 0 where the server does not tell
 	bytes          float64 // allocated, an answer
@@ -37,9 +38,7 @@ func measured(s *server, load func() (*tally, error)) (turn, error) {
 		return turn{}, fmt.Errorf("%s answered nothing", s.name)
 	}
 	t := turn{rate: n / elapsed.Seconds(), cpu: spent.Seconds() / n * 1e6, allowed: float64(all.allowed) / float64(all.sampled)}
-	slices.Sort(all.times)
-	at := func(share float64) float64 { return float64(all.times[int(share*(n-1))]) / 1000 }
-	t.p50, t.p99, t.p999 = at(0.5), at(0.99), at(0.999)
+	t.p50, t.p99, t.p999, t.longest = all.at(0.5), all.at(0.99), all.at(0.999), all.at(1)
 	if o, b := s.allocated(); o > 0 {
 		t.allocations, t.bytes = (o-objects)/n, (b-bytes)/n
 	}
@@ -64,6 +63,12 @@ func (t *tally) add(other *tally) {
 	t.times = append(t.times, other.times...)
 	t.sampled += other.sampled
 	t.allowed += other.allowed
+}
+
+// at is the time that a share of the answers took at most, in µs.
+func (t *tally) at(share float64) float64 {
+	slices.Sort(t.times)
+	return float64(t.times[int(share*float64(len(t.times)-1))]) / 1000
 }
 
 // cpuTime is what a process has used so far, by its own clock (clock_getres(2),

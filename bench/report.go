@@ -19,6 +19,7 @@ type report struct {
 	results []*result
 	curves  []*curve
 	ready   map[string]time.Duration
+	reloads *reloads // nil: not measured
 	// idle and loaded are what each server holds, in MB.
 	idle, loaded map[string]int
 }
@@ -46,6 +47,9 @@ func (r *report) print(out io.Writer) {
 			}
 			fmt.Fprintf(w, "  %s\t%s\t%d\t%d\t\n", name, ready, r.idle[name], r.loaded[name])
 		}
+	}
+	if r.reloads != nil {
+		fmt.Fprintf(w, "\n%s\n", r.reloads)
 	}
 	for _, c := range r.curves {
 		fmt.Fprintf(w, "\n%s\tCPU / floor\tp99 / floor\tMB resident\tready after\t\n", c.title)
@@ -103,6 +107,9 @@ func (r *report) markdown() string {
 			}
 		}
 		b.WriteString("\n![CPU by load](performance-loads.svg)\n")
+	}
+	if r.reloads != nil {
+		fmt.Fprintf(&b, "\nReload: %s.\n", r.reloads)
 	}
 	for _, c := range r.curves {
 		fmt.Fprintf(&b, "\n![%s](performance-%s.svg)\n", c.title, c.name)

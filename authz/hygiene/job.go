@@ -268,8 +268,9 @@ func (j *Job) Round(ctx context.Context) error {
 	return err
 }
 
-// round looks at all pairs, or an organization's, batch by batch; it stops where
-// the lease is lost.
+// round looks at all pairs, or an organization's, batch by batch, and rests
+// behind each: an organization may have as many as all others together. It stops
+// where the lease is lost.
 func (j *Job) round(ctx context.Context, organization string, held func() (bool, error)) error {
 	for after := (Pair{}); ; {
 		started := time.Now()
@@ -288,11 +289,14 @@ func (j *Job) round(ctx context.Context, organization string, held func() (bool,
 			if ok, err := held(); err != nil || !ok {
 				return err
 			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(time.Duration(j.Rest) * time.Since(started)):
-			}
+		}
+		if held == nil && len(list) < j.Batch {
+			continue // the last ones, most likely: who waits for a change need not wait longer
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(j.Rest) * time.Since(started)):
 		}
 	}
 }
