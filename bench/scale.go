@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -68,6 +69,15 @@ func curves(o *options, dir string, r *report) error {
 	return nil
 }
 
+// curved are the variants that curves are drawn of: those that were named, or
+// the first.
+func (o *options) curved() variants {
+	if slices.Equal(o.variants, defaultVariants) {
+		return defaultVariants[:1]
+	}
+	return o.variants
+}
+
 func (c *curve) measure(o *options, dir string, s step) error {
 	own, err := os.MkdirTemp(dir, "c")
 	if err != nil {
@@ -76,7 +86,7 @@ func (c *curve) measure(o *options, dir string, s step) error {
 	defer os.RemoveAll(own)
 	without := *o
 	without.peer = ""
-	f, err := startFleet(&without, own, fleetOptions{tokens: s.world.tokens, organizations: s.world.organizations, variants: o.variants, bundle: s.bundle})
+	f, err := startFleet(&without, own, fleetOptions{tokens: s.world.tokens, organizations: s.world.organizations, variants: o.curved(), bundle: s.bundle})
 	if err != nil {
 		return err
 	}
