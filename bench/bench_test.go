@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,6 +131,25 @@ func TestAnAnswerUnderLoadThatDiffersIsAnError(t *testing.T) {
 	}
 	if err := (&questions{}).check(0, verdict{}); err != nil {
 		t.Errorf("of another server nothing is wanted: %v", err)
+	}
+}
+
+func TestAVariantThatFailsUnderLoadFailsTheRun(t *testing.T) {
+	var all tally
+	for i := range 100 {
+		var wrong error
+		if i%50 == 0 {
+			wrong = errors.New("overloaded")
+		}
+		all.sample(true, wrong)
+	}
+	r := report{results: []*result{{names: []string{"a"}, turns: map[string][]turn{"a": {{wrong: float64(all.wrong) / float64(all.sampled), problem: all.problem}}}}}}
+	if r.wrong() == nil {
+		t.Error("2 % of wrong answers are taken")
+	}
+	r.results[0].turns["a"] = []turn{{wrong: 0.005}}
+	if err := r.wrong(); err != nil {
+		t.Error(err)
 	}
 }
 

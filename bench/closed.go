@@ -64,8 +64,8 @@ func (t *tally) ask(c *grpc.ClientConn, q *questions, at int, answer *[]byte, si
 	if err != nil {
 		return err
 	}
-	t.sample(v.allowed)
-	return q.check(at, v)
+	t.sample(v.allowed, q.check(at, v))
+	return nil
 }
 
 // closedLoop asks over and over: as many requests are under way as there are

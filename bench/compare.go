@@ -143,6 +143,22 @@ func (r *result) ratio(name string, figure func(turn) float64) spread {
 	return spreadOf(all)
 }
 
+// mostWrong is the share of answers under load that may be others than before:
+// on a machine that is busy an evaluation may not end in its time.
+const mostWrong = 0.01
+
+// wrong returns an error where a variant answered otherwise than before.
+func (r *result) wrong() error {
+	for _, name := range r.names {
+		for _, t := range r.turns[name] {
+			if t.wrong > mostWrong {
+				return fmt.Errorf("%s: %s answered %.1f %% of the requests otherwise than before: %w", r.load.name, name, 100*t.wrong, t.problem)
+			}
+		}
+	}
+	return nil
+}
+
 func cpuOf(t turn) float64  { return t.cpu }
 func rateOf(t turn) float64 { return t.rate }
 func p99Of(t turn) float64  { return t.p99 }

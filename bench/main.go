@@ -134,9 +134,11 @@ func run(o *options) error {
 	}
 	r.print(os.Stdout)
 	if o.write != "" {
-		return r.write(o.write)
+		if err := r.write(o.write); err != nil {
+			return err
+		}
 	}
-	return nil
+	return r.wrong()
 }
 
 // compareLoads runs each load on all servers in turn.

@@ -20,6 +20,8 @@ type turn struct {
 	p50, p99, p999 float64 // µs
 	longest        float64 // µs
 	allowed        float64 // share of the answers
+	wrong          float64 // share of the answers that were others than before
+	problem        error   // one of them
 	allocations    float64 // an answer; 0 where the server does not tell
 	bytes          float64 // allocated, an answer
 }
@@ -38,6 +40,7 @@ func measured(s *server, load func() (*tally, error)) (turn, error) {
 		return turn{}, fmt.Errorf("%s answered nothing", s.name)
 	}
 	t := turn{rate: n / elapsed.Seconds(), cpu: spent.Seconds() / n * 1e6, allowed: float64(all.allowed) / float64(all.sampled)}
+	t.wrong, t.problem = float64(all.wrong)/float64(all.sampled), all.problem
 	t.p50, t.p99, t.p999, t.longest = all.at(0.5), all.at(0.99), all.at(0.999), all.at(1)
 	if o, b := s.allocated(); o > 0 {
 		t.allocations, t.bytes = (o-objects)/n, (b-bytes)/n
@@ -50,12 +53,20 @@ func measured(s *server, load func() (*tally, error)) (turn, error) {
 type tally struct {
 	times            []int64
 	sampled, allowed int
+	// wrong is how many of them were not answered as before, and problem one of
+	// those.
+	wrong   int
+	problem error
 }
 
-func (t *tally) sample(allowed bool) {
+func (t *tally) sample(allowed bool, wrong error) {
 	t.sampled++
 	if allowed {
 		t.allowed++
+	}
+	if wrong != nil {
+		t.wrong++
+		t.problem = wrong
 	}
 }
 
@@ -63,6 +74,10 @@ func (t *tally) add(other *tally) {
 	t.times = append(t.times, other.times...)
 	t.sampled += other.sampled
 	t.allowed += other.allowed
+	t.wrong += other.wrong
+	if other.problem != nil {
+		t.problem = other.problem
+	}
 }
 
 // at is the time that a share of the answers took at most, in µs.

@@ -24,6 +24,15 @@ type report struct {
 	idle, loaded map[string]int
 }
 
+// wrong returns an error where what was measured is not what should be.
+func (r *report) wrong() error {
+	var all error
+	for _, x := range r.results {
+		all = errors.Join(all, x.wrong())
+	}
+	return all
+}
+
 func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median, s.low, s.high) }
 
 func (r *report) print(out io.Writer) {
