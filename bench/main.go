@@ -44,6 +44,7 @@ type options struct {
 	binary   string
 	scales   string
 	reloads  bool
+	most     int
 }
 
 // variants are patrol's, by name and the YAML that its configuration gets.
@@ -71,6 +72,7 @@ func main() {
 	flag.IntVar(&o.orgs, "organizations", 20, "organizations in the inventory")
 	flag.StringVar(&o.only, "only", "", "only the loads whose name holds this")
 	flag.StringVar(&o.scales, "scales", "", "only the curves whose name holds this, and no loads")
+	flag.IntVar(&o.most, "most", 1_000_000, "the furthest point of a curve that is measured")
 	flag.BoolVar(&o.reloads, "reloads", false, "only how soon a bundle with 100,000 entries decides")
 	flag.Var(&o.variants, "patrol", "a variant of patrol, as NAME:=YAML of its configuration, or NAME@VARIABLE=VALUE:=YAML with an environment; may be repeated")
 	flag.StringVar(&o.binary, "binary", "bin/patrol", "patrol's binary")
@@ -117,28 +119,32 @@ func run(o *options) error {
 		return err
 	}
 	r := &report{options: o}
+	measured := r.measure(dir)
+	// What was measured is shown and written, also where something failed later.
+	r.print(os.Stdout)
+	return errors.Join(measured, r.save(), r.wrong())
+}
+
+// measure runs what the options name.
+func (r *report) measure(dir string) (err error) {
+	o := r.options
 	if o.scales == "" && !o.reloads {
 		if err := compareLoads(o, dir, r); err != nil {
 			return err
 		}
 	}
 	if (o.full || o.reloads) && o.scales == "" {
+		if err := r.save(); err != nil {
+			return err
+		}
 		if r.reloads, err = measureReloads(o, dir, 100_000); err != nil {
 			return fmt.Errorf("reload: %w", err)
 		}
 	}
 	if o.full || o.scales != "" {
-		if err := curves(o, dir, r); err != nil {
-			return err
-		}
+		return curves(o, dir, r)
 	}
-	r.print(os.Stdout)
-	if o.write != "" {
-		if err := r.write(o.write); err != nil {
-			return err
-		}
-	}
-	return r.wrong()
+	return nil
 }
 
 // compareLoads runs each load on all servers in turn.

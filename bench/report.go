@@ -77,6 +77,14 @@ const (
 	end   = "<!-- bench: end -->\n"
 )
 
+// save writes what there is into the documentation, where that is asked for.
+func (r *report) save() error {
+	if r.options.write == "" || len(r.results) == 0 {
+		return nil
+	}
+	return r.write(r.options.write)
+}
+
 // write puts the table into performance.md and the plots beside it.
 func (r *report) write(dir string) error {
 	path := filepath.Join(dir, "performance.md")

@@ -39,32 +39,48 @@ func curves(o *options, dir string, r *report) error {
 		steps []int
 		make  func(x int, dir string) (step, error)
 	}{
-		{curve{name: "organizations", title: "organizations"}, []int{10, 100, 1000, 10_000, 100_000}, func(x int, _ string) (step, error) {
-			return step{x: x, world: world{tokens: 100_000, organizations: x}}, nil
+		{curve{name: "rules", title: "rules of the operator's own"}, []int{1, 10, 100, 1000}, rules},
+		{curve{name: "headers", title: "headers of a request"}, []int{14, 22, 50, 100}, func(x int, _ string) (step, error) {
+			return step{x: x, world: world{tokens: 10_000, organizations: 20, headers: x}}, nil
 		}},
 		{curve{name: "tokens", title: "tokens"}, []int{1000, 10_000, 100_000, 1_000_000}, func(x int, _ string) (step, error) {
 			return step{x: x, world: world{tokens: x, organizations: 20}}, nil
 		}},
-		{curve{name: "rules", title: "rules of the operator's own"}, []int{1, 10, 100, 1000}, rules},
-		{curve{name: "headers", title: "headers of a request"}, []int{14, 22, 50, 100}, func(x int, _ string) (step, error) {
-			return step{x: x, world: world{tokens: 10_000, organizations: 20, headers: x}}, nil
+		{curve{name: "organizations", title: "organizations"}, []int{10, 100, 1000, 10_000, 100_000}, func(x int, _ string) (step, error) {
+			return step{x: x, world: world{tokens: 100_000, organizations: x}}, nil
 		}},
 	} {
 		if !strings.Contains(c.name, o.scales) {
 			continue
 		}
-		for _, x := range c.steps {
-			fmt.Fprintf(os.Stderr, "%s %d ", c.name, x)
-			s, err := c.make(x, dir)
-			if err != nil {
-				return err
-			}
-			if err := c.measure(o, dir, s); err != nil {
-				return fmt.Errorf("%s %d: %w", c.name, x, err)
-			}
-			fmt.Fprintln(os.Stderr)
+		if err := c.follow(o, dir, c.steps, c.make); err != nil {
+			return err
 		}
-		r.curves = append(r.curves, &c.curve)
+		if len(c.points) > 0 {
+			r.curves = append(r.curves, &c.curve)
+		}
+		if err := r.save(); err != nil { // the next may take long
+			return err
+		}
+	}
+	return nil
+}
+
+// follow measures the points of a curve, one after the other.
+func (c *curve) follow(o *options, dir string, steps []int, make func(x int, dir string) (step, error)) error {
+	for _, x := range steps {
+		if x > o.most {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s %d ", c.name, x)
+		s, err := make(x, dir)
+		if err != nil {
+			return err
+		}
+		if err := c.measure(o, dir, s); err != nil {
+			return fmt.Errorf("%s %d: %w", c.name, x, err)
+		}
+		fmt.Fprintln(os.Stderr)
 	}
 	return nil
 }
