@@ -104,9 +104,19 @@ func (r *report) write(dir string) error {
 	return r.plot(dir)
 }
 
+// busy says how busy the machine was of late.
+func busy() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) < 3 {
+		return ""
+	}
+	return fmt.Sprintf(" Load average of the last 15 minutes, this run's own 2 or so among it: %s.", fields[2])
+}
+
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d of its processors; %d rounds; medians of paired ratios with quartiles. %d organizations, %d tokens.\n", runtime.Version(), runtime.NumCPU(), r.rounds, r.orgs, r.tokens)
+	fmt.Fprintf(&b, "%s; %d rounds; medians of paired ratios with quartiles. %d organizations, %d tokens.%s\n", runtime.Version(), r.rounds, r.orgs, r.tokens, busy())
 	for _, x := range r.results {
 		fmt.Fprintf(&b, "\n| %s | CPU / floor | req/s / floor | p99 / floor | CPU-s per million | p50, p99, p99.9 µs | allocations, bytes |\n|---|---|---|---|---|---|---|\n", x.load.name)
 		for _, name := range x.names {
