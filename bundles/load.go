@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -193,7 +194,10 @@ func digest(b *bundle.Bundle) string {
 	for _, n := range names {
 		fmt.Fprintf(h, "%d:%s%d:%s", len(filepath.Base(n)), filepath.Base(n), len(by[n]), by[n])
 	}
-	fmt.Fprintf(h, "%v", b.Data)
+	// Its keys come sorted, and sooner than those that fmt prints.
+	if err := json.NewEncoder(h).Encode(b.Data); err != nil {
+		fmt.Fprintf(h, "%v", b.Data)
+	}
 	return hex.EncodeToString(h.Sum(nil))[:12]
 }
 
