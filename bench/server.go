@@ -244,7 +244,7 @@ func (s *server) pid() int { return s.cmd.Process.Pid }
 func (s *server) stop() {
 	if s.cmd != nil && s.cmd.Process != nil {
 		_ = s.cmd.Process.Kill()
-		_ = <-s.ended
+		<-s.ended //nolint:errcheck // It was killed.
 	}
 }
 
