@@ -112,7 +112,7 @@ type Token struct {
 	Last4       string
 	Kind        string
 	Owner       *Owner
-	Source      string // issued, imported
+	Source      string // issued, imported, jwt, introspection
 	CreatedAt   time.Time
 	ExpiresAt   time.Time // zero: never
 	Grants      *GrantSet

@@ -39,6 +39,8 @@ type Options struct {
 	// Responder, where it is set, answers instead of Decider.
 	Responder Responder
 	Answer    answer.Options
+	// Trust says whose word on dynamic metadata counts; the zero one: nobody's.
+	Trust Trust
 	// Attributes shows a message to policies that read input.attributes whole;
 	// nil: by protojson.
 	Attributes func(*authv3.AttributeContext) (map[string]any, error)
@@ -165,6 +167,9 @@ func (s *Server) Check(ctx context.Context, message string) (out []byte) {
 	}
 	if !r.Describes() {
 		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message describes no HTTP request")
+	}
+	if !s.Trust.Nobody() && s.Trust.counts(ctx) {
+		r.Vouch(showMetadata)
 	}
 	return s.answers.answer(s.Decider.Decide(ctx, r))
 }

@@ -15,7 +15,7 @@ func init() {
 		"parsed_path", "parsed_query", "parsed_body", "truncated_body", "version", "source_principal",
 		"destination_principal", "ext_authz", "v3", "encoding", "protojson", "patrol", "client", "network",
 		"credential", "state", "present", "missing", "bearer", "basic", "token", "display_name", "last4", "kind",
-		"read", "write", "fine-grained", "owner", "name", "type", "user", "service_account", "issued", "imported",
+		"read", "write", "fine-grained", "owner", "name", "type", "user", "service_account", "issued", "imported", "jwt", "introspection",
 		"created_at", "expires_at", "expired", "age_seconds", "remaining_seconds", "grants", "entity", "permissions",
 		"global", "organization", "token_policy", "next_token_policy", "enforce_at", "enforcement", "enforce",
 		"observe", "managed_by", "settings", "membership", "role", "since", "admin", "contributor", "no_access",

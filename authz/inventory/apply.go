@@ -260,10 +260,11 @@ func present(periods []*Period) *Period {
 
 // AdminCreated says whether a token was made by somebody who was an
 // administrator of the organization then, and still is, by the history of the
-// membership. Imported tokens never are: their time of making is hearsay.
+// membership. Imported tokens and those of other sources never are: their time
+// of making is hearsay.
 func AdminCreated(t *Token, periods []*Period) bool {
 	now := present(periods)
-	if t.Source != "issued" || now == nil || now.Role != "admin" {
+	if t.Source != authz.SourceIssued || now == nil || now.Role != "admin" {
 		return false
 	}
 	for _, p := range periods {

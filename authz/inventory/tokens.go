@@ -132,7 +132,7 @@ func (r *rules) issueToken(c IssueToken) error {
 		return err
 	}
 	t := &Token{
-		ID: id, Digest: c.Digest, DisplayName: c.DisplayName, Last4: c.Last4, Kind: c.Kind, OwnerID: u.ID, Source: "issued",
+		ID: id, Digest: c.Digest, DisplayName: c.DisplayName, Last4: c.Last4, Kind: c.Kind, OwnerID: u.ID, Source: authz.SourceIssued,
 		Grants: grants, Global: c.Global, Purpose: c.Purpose, Contact: c.Contact, CreatedAt: r.now,
 		ExpiresAt: wholeSeconds(c.ExpiresAt), Version: 1,
 	}
@@ -206,7 +206,7 @@ func (r *rules) importToken(c *ImportToken) error {
 		if err != nil {
 			return err
 		}
-		before = &Token{ID: id, Digest: c.Digest, OwnerID: u.ID, Source: "imported", CreatedAt: wholeSeconds(c.CreatedAt)}
+		before = &Token{ID: id, Digest: c.Digest, OwnerID: u.ID, Source: authz.SourceImported, CreatedAt: wholeSeconds(c.CreatedAt)}
 	} else if before.OwnerID != u.ID {
 		return &Invalid{"owner", "the token is known and belongs to somebody else"}
 	}

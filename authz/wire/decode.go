@@ -86,6 +86,9 @@ func (d *decoder) delimited(m *message, f field, number, at, end, depth int) (in
 		if m.role != noRole {
 			d.open(m.role, number)
 		}
+		if m.role == attributesRole && number == fieldMetadata && from < to {
+			d.metadata = append(d.metadata, span{uint32(from), uint32(to)}) //nolint:gosec // Parse bounds the length.
+		}
 		if f.message.role == entryRole && depth > 0 && d.plainEntry(from, to) {
 			return to, nil
 		}

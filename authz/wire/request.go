@@ -11,6 +11,10 @@ import (
 // [authz.Request].
 type Show func(message string) (map[string]any, error)
 
+// ShowMetadata gives what a filter noted in a message envoy.config.core.v3.Metadata,
+// as plain JSON values; nil where it noted nothing.
+type ShowMetadata func(metadata, filter string) (map[string]any, error)
+
 // Request is an [authz.Request] over the bytes of a CheckRequest. What it
 // returns are parts of the message, which stays in memory as long as one of
 // them is kept.
@@ -22,12 +26,17 @@ type Request struct {
 	size                int64
 	source, destination peer
 	http                bool
+	metadata            []span // metadata_context, as often as it is there
+	vouch               ShowMetadata
 	body                []byte
 	headers             []header
 	first               [24]header // where headers begins, to make no other room for most requests
 }
 
-var _ authz.Request = (*Request)(nil)
+var (
+	_ authz.Request = (*Request)(nil)
+	_ authz.Vouched = (*Request)(nil)
+)
 
 // Size is the message's, in bytes. All that is read of a request is a part of
 // the message, which never changes.
@@ -112,3 +121,19 @@ func (r *Request) peer(p *peer) authz.Peer {
 
 // Attributes implements [authz.Request]: it decodes the whole message.
 func (r *Request) Attributes() (map[string]any, error) { return r.show(r.bytes) }
+
+// Vouch says that the connection's other end is one whose word on metadata
+// counts, and how to read it.
+func (r *Request) Vouch(show ShowMetadata) { r.vouch = show }
+
+// Metadata implements [authz.Vouched].
+func (r *Request) Metadata(filter string) (map[string]any, error) {
+	if r.vouch == nil || len(r.metadata) == 0 {
+		return nil, nil
+	}
+	all := r.text(r.metadata[0])
+	for _, more := range r.metadata[1:] { // of a message that is there again, the parts are merged
+		all += r.text(more)
+	}
+	return r.vouch(all, filter)
+}

@@ -91,7 +91,11 @@ func peerOf(r role) *message {
 	}}
 }
 
-// Metadata is not read; it is gone over for its form only.
+// fieldMetadata is the number of metadata_context in AttributeContext; 13 is the
+// route's, which is configuration and vouches for nothing.
+const fieldMetadata = 11
+
+// metadata is gone over for its form; where metadata_context is, is noted.
 var metadata = &message{name: "envoy.config.core.v3.Metadata", fields: []field{
 	1: {mapEntry, entryOf(structure)},
 	2: {mapEntry, entryOf(&message{name: "google.protobuf.Any", fields: []field{1: {kind: text}, 2: {kind: octets}}})},

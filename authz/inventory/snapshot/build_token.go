@@ -241,7 +241,7 @@ func (b *builder) effective(n uint32) {
 	token := b.tokens.at(row.token)
 	if token.flags&tokenGone == 0 && b.in.words[row.state] == authz.StateApproved && b.in.words[token.kind] == authz.KindFineGrained {
 		effective = emptySet
-		if both := intersect(b.onOf(token, row.organization), b.grantsOf(row.approved)); len(both) > 0 {
+		if both := authz.Intersect(b.onOf(token, row.organization), b.grantsOf(row.approved)); len(both) > 0 {
 			effective = b.set(both)
 		} else {
 			b.in.grants.again(emptySet)

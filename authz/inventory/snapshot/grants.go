@@ -107,35 +107,3 @@ func on(set *authz.GrantSet, namespace string) *authz.GrantSet {
 	}
 	return noGrants
 }
-
-// intersect returns what two lists of grants have in common, pair by pair: the
-// permissions that both give on the same entity.
-func intersect(current, approved []authz.Grant) []authz.Grant {
-	var out []authz.Grant
-	for _, c := range current {
-		var permissions []string
-		for _, p := range c.Permissions {
-			if gives(approved, c.Entity, p) {
-				permissions = append(permissions, p)
-			}
-		}
-		if len(permissions) > 0 {
-			out = append(out, authz.Grant{Entity: c.Entity, Permissions: permissions})
-		}
-	}
-	return out
-}
-
-func gives(grants []authz.Grant, e authz.Entity, permission string) bool {
-	for _, g := range grants {
-		if g.Entity != e {
-			continue
-		}
-		for _, p := range g.Permissions {
-			if p == permission {
-				return true
-			}
-		}
-	}
-	return false
-}

@@ -236,7 +236,7 @@ func (s *Snapshot) fillAccess(n uint32, a *authz.Access, fineGrained bool) {
 }
 
 func (s *Snapshot) adminCreated(t *authz.Token, o *authz.Organization) bool {
-	if t.Source != "issued" || t.Owner == nil {
+	if t.Source != authz.SourceIssued || t.Owner == nil {
 		return false
 	}
 	m := s.member(o, t.Owner)
