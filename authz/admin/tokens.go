@@ -44,10 +44,11 @@ type Listed struct {
 	Version       int64                       `json:"version"`
 	LastUsedAt    *time.Time                  `json:"lastUsedAt,omitempty"`
 	Findings      []string                    `json:"findings,omitempty"`
+	Source        string                      `json:"source"` // issued, imported, jwt, introspection
 }
 
 func listed(t *inventory.TokenRow) Listed {
-	return Listed{t.ID, t.DisplayName, t.Owner, hubRole(t.Kind), t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version, t.LastUsedAt, t.Findings}
+	return Listed{t.ID, t.DisplayName, t.Owner, hubRole(t.Kind), t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version, t.LastUsedAt, t.Findings, t.Source}
 }
 
 // TokenPath names a token in a path.

@@ -71,6 +71,8 @@ func (r *rules) onToken(c Command) (known bool, err error) {
 		err = r.issueToken(c)
 	case ImportTokens:
 		err = r.importTokens(c)
+	case SeeToken:
+		err = r.seeToken(c)
 	case UpdateToken:
 		err = r.updateToken(c)
 	case RotateToken:

@@ -133,6 +133,20 @@ type (
 		Contact     string
 	}
 
+	// SeeToken takes note of a token of another source that was used: it makes
+	// the record at the first use, and widens it where the token is seen with
+	// more. A record that was deleted stays so ([Forbidden]).
+	SeeToken struct {
+		Source string // jwt, introspection
+		// Digest is that of the token's identity.
+		Digest      authz.Digest
+		Owner       string
+		DisplayName string
+		Kind        string
+		// Grants on what is not in the inventory are left out.
+		Grants []authz.Grant
+	}
+
 	// RevokeToken ends a token's access to an organization for ever.
 	RevokeToken struct{ Organization, Token, Comment string }
 	// SuspendToken stops a token's access to an organization until resumed.
@@ -242,6 +256,7 @@ func (AddMember) Action() string          { return "member.add" }
 func (RemoveMember) Action() string       { return "member.remove" }
 func (IssueToken) Action() string         { return "token.issue" }
 func (ImportTokens) Action() string       { return "token.import" }
+func (SeeToken) Action() string           { return "token.see" }
 func (ChangeSettings) Action() string     { return "organization.settings" }
 func (RenameOrganization) Action() string { return "organization.rename" }
 func (UpdateToken) Action() string        { return "token.update" }

@@ -21,6 +21,9 @@ const reuseQuiet = 24 * time.Hour
 // what was approved, and above all not a revocation.
 func (r *rules) rotateToken(c RotateToken) error {
 	before, err := r.token(c.Token)
+	if err == nil {
+		err = ofElsewhere(before, "token", "is not rotated here")
+	}
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,9 @@ func (r *rules) updated(t *Token, c UpdateToken) error {
 		t.Contact = *c.Contact
 	}
 	if c.Global != nil {
+		if err := ofElsewhere(t, "global", "is not changed here"); err != nil {
+			return err
+		}
 		t.Global = *c.Global
 	}
 	if c.ExpiresAt != nil {
@@ -59,8 +62,10 @@ func (r *rules) updated(t *Token, c UpdateToken) error {
 	if c.Grants == nil {
 		return nil
 	}
-	var err error
-	t.Grants, err = r.grants(t.Kind, *c.Grants)
+	err := ofElsewhere(t, "grants", "are not changed here")
+	if err == nil {
+		t.Grants, err = r.grants(t.Kind, *c.Grants)
+	}
 	return err
 }
 

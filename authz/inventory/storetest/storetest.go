@@ -69,6 +69,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"an organization lists what concerns it": anOrganizationListsWhatConcernsIt,
 		"an import is all or nothing":            anImportIsAllOrNothing,
 		"what a life cycle leaves":               whatALifeCycleLeaves,
+		"a token made elsewhere is seen":         aTokenMadeElsewhereIsSeen,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
