@@ -122,6 +122,12 @@ live if {
 	input.token.id
 }
 
+# METADATA
+# description: |
+#   The token is made elsewhere (JWT, introspection): its secrets come and go
+#   there, and what is known here is an identity without an end.
+elsewhere if input.token.source in {"jwt", "introspection"}
+
 ended if days_since(input.token.expires_at) >= 0
 
 revoked if input.authorization.state == "revoked"

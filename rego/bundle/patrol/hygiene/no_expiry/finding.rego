@@ -7,6 +7,7 @@ import data.patrol.hygiene
 
 finding := {"age": age} if {
 	hygiene.live
+	not hygiene.elsewhere
 	not input.token.expires_at
 	age := hygiene.days_since(input.token.created_at)
 	age >= hygiene.setting("no_expiry", "days")

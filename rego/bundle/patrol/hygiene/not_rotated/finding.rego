@@ -7,6 +7,7 @@ import data.patrol.hygiene
 
 finding := {"age": age} if {
 	hygiene.live
+	not hygiene.elsewhere
 	age := hygiene.days_since(made)
 	age >= hygiene.setting("not_rotated", "days")
 }

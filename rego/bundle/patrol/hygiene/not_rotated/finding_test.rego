@@ -21,3 +21,7 @@ test_what_opens_nothing_any_more if {
 	not not_rotated.finding with input as object.union(old, {"token": {"disabled": true}})
 	not not_rotated.finding with input as object.union(old, {"token": {"expires_at": "2026-06-01T12:00:00Z"}})
 }
+
+test_an_identity_of_elsewhere if {
+	not not_rotated.finding with input as fixtures.with_token({"created_at": "2025-06-01T12:00:00Z", "source": "jwt"})
+}
