@@ -24,6 +24,7 @@ var arrows = map[string][]string{
 	"authz/engine/compiled":     {}, // a library
 	"authz/dropin":              {"authz", "authz/input", "authz/input/protodoc", "authz/engine"},
 	"authz/decide":              {"authz", "authz/credential", "authz/routing"},
+	"authz/sources":             {"authz", "authz/credential"},
 	"authz/answer":              {"authz"},
 	"authz/wire":                {"authz"},
 	"authz/extauthz":            {"authz", "authz/answer", "authz/wire"},
@@ -50,6 +51,7 @@ var forbidden = map[string][]string{
 	"authz/credential": {"google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/routing":    {"google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/decide":     {"google.golang.org/grpc", "github.com/open-policy-agent/opa"},
+	"authz/sources":    {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/inventory":  {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/answer":     {"github.com/open-policy-agent/opa"},
 	"authz/extauthz":   {"github.com/open-policy-agent/opa"},

@@ -1,6 +1,23 @@
 package authz
 
-import "slices"
+import (
+	"regexp"
+	"slices"
+)
+
+var (
+	validPermission = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
+	validType       = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
+)
+
+// MaxPermissions is how many permissions one grant may hold.
+const MaxPermissions = 100
+
+// ValidPermission says whether a text can be a permission's name.
+func ValidPermission(name string) bool { return validPermission.MatchString(name) }
+
+// ValidType says whether a text can be a type of entity.
+func ValidType(name string) bool { return validType.MatchString(name) }
 
 // Intersect returns what two lists of grants have in common, pair by pair: the
 // permissions that both give on the same entity.

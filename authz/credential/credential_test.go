@@ -113,3 +113,29 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestIdentitiesAreToldApart(t *testing.T) {
+	d, err := credential.NewDigester([]byte("a key of thirty-two bytes, or so"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[authz.Digest]string{}
+	for name, digest := range map[string]authz.Digest{
+		"jwt a b":            d.Identity("jwt", "a", "b"),
+		"jwt ab, nothing":    d.Identity("jwt", "ab", ""),
+		"jwt nothing, ab":    d.Identity("jwt", "", "ab"),
+		"jwt a":              d.Identity("jwt", "a"),
+		"jwta b":             d.Identity("jwta", "b"),
+		"introspection a b":  d.Identity("introspection", "a", "b"),
+		"a secret":           d.Secret(credential.NewSecret("ab")),
+		"a secret, in parts": d.Secret(credential.NewSecret("jwt\x00a\x00b")),
+	} {
+		if other, taken := seen[digest]; taken {
+			t.Errorf("%s is %s", name, other)
+		}
+		seen[digest] = name
+	}
+	if d.Identity("jwt", "a") != d.Identity("jwt", "a") {
+		t.Error("an identity is not the same the second time")
+	}
+}

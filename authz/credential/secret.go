@@ -3,6 +3,7 @@ package credential
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -143,4 +144,20 @@ func LooksLikeToken(text string) bool {
 func (d *Digester) Check() string {
 	sum := d.mac.sum([]byte("patrol: digest key check"))
 	return hex.EncodeToString(sum[:16])
+}
+
+// Identity gives the digest under which a token is known by who it is instead
+// of by its secret. No secret, and no digest that is imported, gives the same:
+// the key is part of what is hashed.
+func (d *Digester) Identity(source string, parts ...string) authz.Digest {
+	own := d.mac.sum([]byte("patrol: identity"))
+	h := sha256.New()
+	h.Write(own[:])
+	for _, p := range append([]string{source}, parts...) {
+		var length [8]byte // so that parts can't be joined otherwise
+		binary.BigEndian.PutUint64(length[:], uint64(len(p)))
+		h.Write(length[:])
+		h.Write([]byte(p))
+	}
+	return d.mac.sum(h.Sum(nil))
 }

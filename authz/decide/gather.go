@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 
 // gather finds the token and, for each organization of the route, what holds
 // between them. Without a route there is one Facts, for Rego to refuse.
-func (r *run) gather(route *authz.Route, cred credential.Credential) ([]*authz.Facts, error) {
+func (r *run) gather(ctx context.Context, route *authz.Route, cred credential.Credential, claimed *authz.Claimed) ([]*authz.Facts, error) {
 	snapshot := r.Inventory.Snapshot()
 	if snapshot == nil {
 		r.out.Err = fmt.Errorf("the inventory has not been read yet")
@@ -23,8 +24,21 @@ func (r *run) gather(route *authz.Route, cred credential.Credential) ([]*authz.F
 	}
 	base := r.facts(route)
 	base.Credential = cred.Facts
-	if cred.Facts.State == authz.CredentialPresent {
+	if cred.Secret != (credential.Secret{}) {
 		r.identify(base, snapshot, r.Digester.Secret(cred.Secret))
+		var err error
+		if route != nil {
+			claimed, err = r.introspected(ctx, cred.Secret)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if claimed != nil && route != nil {
+		var err error
+		if snapshot, err = r.adopt(ctx, base, snapshot, claimed); err != nil {
+			return nil, err
+		}
 	}
 	if route == nil || len(route.Organizations) == 0 {
 		return []*authz.Facts{base}, nil
@@ -89,6 +103,9 @@ func (r *run) organize(g *gathered, snapshot Snapshot, name string) {
 		f.Membership = snapshot.Membership(f.Organization, f.Token.Owner)
 	}
 	snapshot.Access(f.Token, f.Organization, &g.access)
+	if r.elsewhere {
+		narrow(&g.access)
+	}
 	f.Authorization, f.Current, f.Effective = &g.access.Authorization, g.access.Current, g.access.Effective
 }
 

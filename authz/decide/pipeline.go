@@ -50,6 +50,20 @@ type Digester interface {
 	Secret(credential.Secret) authz.Digest
 }
 
+// Sources know tokens that are made elsewhere. Their errors allow nothing; one
+// that is no [*authz.Refusal] is told as policy_error.
+type Sources interface {
+	// Vouched says whether the proxy verified a token's claims, and which token
+	// that is: nil where they are none that is taken.
+	Vouched(context.Context, authz.Request) (present bool, token *authz.Claimed, err error)
+	// Introspected returns the token behind a secret that the inventory does not
+	// know; nil where nobody answers for such secrets, or it is none.
+	Introspected(context.Context, credential.Secret) (*authz.Claimed, error)
+	// Record makes the record of a token, or widens a known one, and returns when
+	// it is in force here; false: it gets none.
+	Record(ctx context.Context, token *authz.Claimed, known bool) (bool, error)
+}
+
 // Options of a Pipeline. Policy, Inventory and Digester are required.
 type Options struct {
 	Policy    Policy
@@ -57,6 +71,7 @@ type Options struct {
 	Digester  Digester
 	Opener    Opener
 	Recorder  Recorder
+	Sources   Sources // may be nil
 	// Credentials says which headers carry one.
 	Credentials credential.Parser
 	// MaxStaleness is how old facts may be; default 60 s.
@@ -172,6 +187,8 @@ type run struct {
 	// formerUntil is when the secret that was sent ends to be accepted, where it
 	// is the one before a rotation.
 	formerUntil time.Time
+	// elsewhere: the token is one of another source, which says what it grants.
+	elsewhere bool
 }
 
 func (p *Pipeline) start(r authz.Request) *run {
@@ -241,7 +258,12 @@ func (r *run) decide(ctx context.Context) {
 		r.refuse(err)
 		return
 	}
-	facts, err := r.gather(route, cred)
+	claimed, err := r.claimed(ctx, &cred)
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	facts, err := r.gather(ctx, route, cred, claimed)
 	if err != nil {
 		r.refuse(err)
 		return
@@ -276,6 +298,9 @@ func (r *run) refuse(err error) {
 	if !errors.As(err, &refusal) {
 		r.fail(err)
 		return
+	}
+	if error(refusal) != err { //nolint:errorlint // what it is wrapped in is why
+		r.out.Err = err
 	}
 	r.out.Decision = authz.Decision{
 		Reason: refusal.Reason, Reasons: []string{refusal.Reason},

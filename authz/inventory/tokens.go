@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,15 +10,10 @@ import (
 )
 
 const (
-	maxGrants      = 500
-	maxPermissions = 100
-	maxText        = 2000
-	maxBad         = 50 // tokens of an import whose problems are told at once
+	maxGrants = 500
+	maxText   = 2000
+	maxBad    = 50 // tokens of an import whose problems are told at once
 )
-
-var validPermission = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
-
-var validType = regexp.MustCompile(`^[a-z][a-z-]{0,31}$`)
 
 // grants checks grants and fills in the ids of what they reach.
 func (r *rules) grants(kind string, given []authz.Grant) ([]authz.Grant, error) {
@@ -35,14 +29,14 @@ func (r *rules) grants(kind string, given []authz.Grant) ([]authz.Grant, error) 
 	out := make([]authz.Grant, len(given))
 	for i, g := range given {
 		field := fmt.Sprintf("grants[%d]", i)
-		if !validType.MatchString(g.Entity.Type) {
+		if !authz.ValidType(g.Entity.Type) {
 			return nil, &Invalid{field + ".entity.type", fmt.Sprintf("%q is no type of entity", g.Entity.Type)}
 		}
-		if len(g.Permissions) == 0 || len(g.Permissions) > maxPermissions {
+		if len(g.Permissions) == 0 || len(g.Permissions) > authz.MaxPermissions {
 			return nil, &Invalid{field + ".permissions", "must name 1 to 100 permissions"}
 		}
 		for _, p := range g.Permissions {
-			if !validPermission.MatchString(p) {
+			if !authz.ValidPermission(p) {
 				return nil, &Invalid{field + ".permissions", fmt.Sprintf("%q is no permission's name", p)}
 			}
 		}

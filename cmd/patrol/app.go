@@ -30,6 +30,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/notify"
 	"github.com/patrol-authz/patrol/authz/preview"
 	"github.com/patrol-authz/patrol/authz/record"
+	"github.com/patrol-authz/patrol/authz/sources"
 	"github.com/patrol-authz/patrol/authz/telemetry"
 	uses "github.com/patrol-authz/patrol/authz/usage"
 	"github.com/patrol-authz/patrol/bundles"
@@ -53,6 +54,7 @@ type App struct {
 	Usage    *uses.Gatherer
 	Hygiene  *hygiene.Job
 	Server   *extauthz.Server
+	Sources  *sources.Sources // nil where none is configured
 	Notify   *notify.Sender
 	Preview  *preview.Previewer
 
@@ -96,6 +98,9 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return err
 	}
 	if err := a.openRecorders(); err != nil {
+		return err
+	}
+	if err := a.openSources(); err != nil {
 		return err
 	}
 	a.decisions(responder)
@@ -221,14 +226,14 @@ func (a *App) decisions(responder extauthz.Responder) {
 		return err
 	}, a.Log, a.Clock)
 	a.Pipeline = decide.New(decide.Options{
-		Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
+		Sources: a.tokenSources(), Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
 		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, a.reuses, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
 		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
 		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
 	})
 	a.Preview = a.previewer()
 	a.Server = extauthz.New(extauthz.Options{
-		Decider: a.Pipeline, Responder: responder, Answer: a.answerOptions(), Log: a.Log,
+		Decider: a.Pipeline, Responder: responder, Answer: a.answerOptions(), Trust: a.Config.Sources.trust(), Log: a.Log,
 		Attributes: func(c *authv3.AttributeContext) (map[string]any, error) { return protodoc.Of(c) },
 	})
 }
@@ -388,6 +393,9 @@ func (a *App) Close() {
 	a.wait.Wait()
 	if a.Pipeline != nil {
 		a.Pipeline.Close()
+	}
+	if a.Sources != nil {
+		a.Sources.Close()
 	}
 	a.closeRecorders(within)
 	if a.Follower != nil {

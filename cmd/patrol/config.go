@@ -30,6 +30,7 @@ type Config struct {
 	Diagnostics ListenConfig    `yaml:"diagnostics"`
 	Policy      PolicyConfig    `yaml:"policy"`
 	Inventory   InventoryConfig `yaml:"inventory"`
+	Sources     SourcesConfig   `yaml:"sources"`
 	Answer      AnswerConfig    `yaml:"answer"`
 	Login       LoginConfig     `yaml:"login"`
 	Mail        MailConfig      `yaml:"mail"`
