@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-//go:embed strict.yaml raw.yaml unix-socket.yaml
+//go:embed strict.yaml raw.yaml unix-socket.yaml jwt.yaml
 var files embed.FS
 
 // The two configurations.
@@ -34,6 +34,14 @@ type Config struct {
 	Patrol string
 	// Upstream is what Envoy stands in front of.
 	Upstream string
+	// JWT puts the parts of jwt.yaml in, where it is not nil.
+	JWT *JWT
+}
+
+// JWT says whose tokens Envoy verifies.
+type JWT struct {
+	Issuer string
+	Keys   string // a JSON Web Key Set (RFC 7517)
 }
 
 // The addresses of the files, as the default of each.
@@ -76,7 +84,36 @@ func (c Config) Render() (string, error) {
 		}
 		yaml = strings.ReplaceAll(yaml, from, to)
 	}
-	return yaml, nil
+	return c.withJWT(yaml)
+}
+
+// withJWT puts the parts of jwt.yaml where its comments say.
+func (c Config) withJWT(yaml string) (string, error) {
+	if c.JWT == nil {
+		return yaml, nil
+	}
+	part, err := files.ReadFile("jwt.yaml")
+	if err != nil {
+		return "", err
+	}
+	const (
+		filter  = "          - name: envoy.filters.http.ext_authz\n"
+		version = "              transport_api_version: V3\n"
+		line    = "metadata_context_namespaces: [envoy.filters.http.jwt_authn]"
+	)
+	text := string(part)
+	for _, change := range [][2]string{{"https://login.example.com ", c.JWT.Issuer + " "}, {`'{"keys":[]}'`, "'" + c.JWT.Keys + "'"}} {
+		if strings.Count(text, change[0]) != 1 || strings.Contains(change[1], "\n") {
+			return "", fmt.Errorf("envoy configuration jwt: %s can't be replaced", change[0])
+		}
+		text = strings.Replace(text, change[0], change[1], 1)
+	}
+	if strings.Count(yaml, filter) != 1 || strings.Count(yaml, version) != 1 || !strings.Contains(text, "#     "+line) {
+		return "", fmt.Errorf("envoy configuration %s: there is no place for jwt.yaml", c.File)
+	}
+	indented := "          " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n          ") + "\n"
+	yaml = strings.Replace(yaml, filter, indented+filter, 1)
+	return strings.Replace(yaml, version, version+"              "+line+"\n", 1), nil
 }
 
 // address writes an address as Envoy's YAML has it.
