@@ -17,20 +17,23 @@ import (
 
 // provider starts a real OpenID Connect provider that sends people back to an
 // address, and returns its issuer.
-func provider(t *testing.T, callback string) string {
+func provider(t *testing.T, callback string) string { return nodeServer(t, "provider.mjs", callback) }
+
+// nodeServer starts a server of tools/node, which prints its address first.
+func nodeServer(t *testing.T, script ...string) string {
 	t.Helper()
 	node, err := filepath.Abs("../../.venv/bin/node")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(node, "provider.mjs", callback)
+	cmd := exec.Command(node, script...)
 	cmd.Dir = "../../tools/node"
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start the OpenID provider (run make parts): %v", err)
+		t.Fatalf("start %s (run make parts): %v", script[0], err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	lines := bufio.NewScanner(out)
@@ -43,7 +46,7 @@ func provider(t *testing.T, callback string) string {
 			return lines.Text()
 		}
 	}
-	t.Fatal("the OpenID provider did not start")
+	t.Fatalf("%s did not start", script[0])
 	return ""
 }
 
