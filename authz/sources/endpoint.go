@@ -71,9 +71,6 @@ type endpoint struct {
 // open makes what an endpoint that was checked needs for asking.
 func (e *endpoint) open() error {
 	e.defaults()
-	if _, err := e.secret(); err != nil {
-		return fmt.Errorf(".client_secret_file: %w", err)
-	}
 	transport := &http.Transport{
 		// No proxy of the environment's: tokens are sent to the endpoint alone.
 		DialContext: (&net.Dialer{Timeout: e.Timeout}).DialContext, TLSHandshakeTimeout: e.Timeout, ForceAttemptHTTP2: true,
@@ -138,6 +135,21 @@ func (e *endpoint) check() error {
 	}
 	if e.format.MatchString("") {
 		return errors.New(".format: fits everything, or nothing at all: describe the tokens of the endpoint")
+	}
+	return e.checkFiles()
+}
+
+// checkFiles reads the files once, so that one that can't be read is told at
+// the start.
+func (e *endpoint) checkFiles() error {
+	if _, err := e.secret(); err != nil {
+		return fmt.Errorf(".client_secret_file: %w", err)
+	}
+	if e.CAFile == "" {
+		return nil
+	}
+	if _, err := trusted(e.CAFile); err != nil {
+		return fmt.Errorf(".ca_file: %w", err)
 	}
 	return nil
 }

@@ -57,8 +57,7 @@ type Sources struct {
 	records   *records
 }
 
-// New checks the options and reads the secrets of the endpoints once, so that
-// one that can't be read is told at the start.
+// New makes sources of options that [Check] is content with.
 func New(o Options) (*Sources, error) {
 	if o.NewPerSecond == 0 {
 		o.NewPerSecond = 10
@@ -86,7 +85,7 @@ func New(o Options) (*Sources, error) {
 }
 
 // Check says what is wrong with issuers and endpoints, by their place in the
-// configuration. It opens nothing.
+// configuration. It reads their files and opens no connection.
 func Check(o Options) error {
 	return (&Sources{Options: o, issuers: map[string]*Issuer{}}).take()
 }
