@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"authz/inventory/snapshot":  {"authz", "authz/inventory"},
 	"authz/inventory/storetest": {"authz", "authz/inventory", "authz/inventory/auditlog"},
 	"authz/notify":              {},
+	"authz/scim":                {"authz", "authz/inventory"},
 	"authz/telemetry":           {"authz"},
 	"authz/usage":               {"authz"},
 	"authz/record":              {"authz"},

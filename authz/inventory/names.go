@@ -22,6 +22,10 @@ var reserved = map[string]bool{
 // Fold gives the form under which a name is stored and looked up.
 func Fold(name string) string { return strings.ToLower(name) }
 
+// CheckName gives a name as it is stored, or says of a field what is wrong with
+// it ([*Invalid]).
+func CheckName(field, name string) (string, error) { return checkName(field, name) }
+
 // checkName folds and checks a name.
 func checkName(field, name string) (string, error) {
 	folded := Fold(name)

@@ -14,6 +14,9 @@ const DefaultPolicy = "allow_user_access_tokens"
 
 var roles = map[string]bool{"admin": true, "reviewer": true, "write": true, "contributor": true, "read": true, "no_access": true}
 
+// ValidRole says whether a member can have a role.
+func ValidRole(role string) bool { return roles[role] }
+
 func (r *rules) checkPolicy(field, policy string) error {
 	if !r.policies.HasPolicy(policy) {
 		return &Invalid{field, fmt.Sprintf("%q is no token policy of the active bundle; there are %s", policy, strings.Join(r.policies.PolicyNames(), ", "))}

@@ -289,7 +289,11 @@ func (a *App) listenAdmin() error {
 	a.admin = append(a.admin, socket)
 	if l := a.taken(a.Config.Admin.Listen); l != nil {
 		c.Listen = l.Addr().String()
-		a.admin = append(a.admin, admin.NewServer(l, withConsole(api, pages)))
+		handler, err := a.withSCIM(withConsole(api, pages))
+		if err != nil {
+			return err
+		}
+		a.admin = append(a.admin, admin.NewServer(l, handler))
 	}
 	if l := a.taken(a.Config.People.Listen); l != nil {
 		a.Config.People.Listen = l.Addr().String()

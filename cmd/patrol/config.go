@@ -31,6 +31,7 @@ type Config struct {
 	Policy      PolicyConfig    `yaml:"policy"`
 	Inventory   InventoryConfig `yaml:"inventory"`
 	Sources     SourcesConfig   `yaml:"sources"`
+	SCIM        SCIMConfig      `yaml:"scim"`
 	Answer      AnswerConfig    `yaml:"answer"`
 	Login       LoginConfig     `yaml:"login"`
 	Mail        MailConfig      `yaml:"mail"`

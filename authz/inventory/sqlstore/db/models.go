@@ -156,6 +156,19 @@ type Request struct {
 	Review         string `db:"review"`
 }
 
+type ScimResource struct {
+	OrganizationID string `db:"organization_id"`
+	Kind           string `db:"kind"`
+	ID             string `db:"id"`
+	Name           string `db:"name"`
+	ExternalID     string `db:"external_id"`
+	Subject        string `db:"subject"`
+	Attributes     string `db:"attributes"`
+	Version        int64  `db:"version"`
+	CreatedAt      int64  `db:"created_at"`
+	ChangedAt      int64  `db:"changed_at"`
+}
+
 type Session struct {
 	Hash      string `db:"hash"`
 	Caller    string `db:"caller"`

@@ -1,0 +1,215 @@
+package scim
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	lib "github.com/elimity-com/scim"
+	scimerrors "github.com/elimity-com/scim/errors"
+	libfilter "github.com/elimity-com/scim/filter"
+	"github.com/elimity-com/scim/schema"
+	"github.com/scim2/filter-parser/v2"
+)
+
+// patch applies an operation to attributes (RFC 7644, section 3.5.2). It was
+// validated against the schema. Names are written as the schema has them.
+func patch(attributes map[string]any, op lib.PatchOperation, s schema.Schema) error {
+	if op.Path == nil {
+		given, ok := op.Value.(map[string]any)
+		if !ok {
+			return scimerrors.ScimErrorInvalidValue
+		}
+		for name, value := range given {
+			if strings.HasPrefix(name, "urn:") {
+				merge(attributes, name, value)
+				continue
+			}
+			attribute, _ := find(s.Attributes, name)
+			assign(attributes, canonical(s.Attributes, name), value, op.Op == lib.PatchOperationAdd, attribute)
+		}
+		return nil
+	}
+	target, list := attributes, s.Attributes
+	path := op.Path.AttributePath
+	if uri := path.URI(); uri != "" && uri != s.ID {
+		inner, _ := attributes[uri].(map[string]any)
+		if inner == nil {
+			inner = map[string]any{}
+			attributes[uri] = inner
+		}
+		target, list = inner, enterprise.Attributes
+	}
+	attribute, ok := find(list, path.AttributeName)
+	if !ok {
+		if strings.EqualFold(path.AttributeName, "externalId") {
+			assign(target, "externalId", op.Value, false, attribute)
+			return nil
+		}
+		return scimerrors.ScimErrorInvalidPath
+	}
+	name := attribute.Name()
+	sub := path.SubAttributeName()
+	if sub == "" {
+		sub = op.Path.SubAttributeName()
+	}
+	if sub != "" {
+		sub = canonical(attribute.SubAttributes(), sub)
+	}
+	if op.Path.ValueExpression != nil {
+		return patchElements(target, attribute, op, sub)
+	}
+	switch {
+	case sub != "" && !attribute.MultiValued():
+		inner, _ := target[name].(map[string]any)
+		inner = cloned(inner)
+		if op.Op == lib.PatchOperationRemove {
+			delete(inner, sub)
+		} else {
+			inner[sub] = op.Value
+		}
+		target[name] = inner
+	case sub != "":
+		return scimerrors.ScimErrorInvalidPath
+	case op.Op == lib.PatchOperationRemove && op.Value != nil && attribute.MultiValued():
+		target[name] = without(asList(target[name]), asList(op.Value))
+	case op.Op == lib.PatchOperationRemove:
+		delete(target, name)
+	default:
+		assign(target, name, op.Value, op.Op == lib.PatchOperationAdd, attribute)
+	}
+	return nil
+}
+
+// patchElements changes the elements of a multi-valued attribute that an
+// expression selects. Where none is, one is made as the expression describes it.
+func patchElements(target map[string]any, attribute schema.CoreAttribute, op lib.PatchOperation, sub string) error {
+	name := attribute.Name()
+	select_ := libfilter.NewFilterValidator(op.Path.ValueExpression, schema.Schema{Attributes: attribute.SubAttributes()})
+	var out []any
+	found := false
+	for _, one := range asList(target[name]) {
+		element, ok := one.(map[string]any)
+		if !ok || select_.PassesFilter(element) != nil {
+			out = append(out, one)
+			continue
+		}
+		found = true
+		element = cloned(element)
+		switch {
+		case op.Op == lib.PatchOperationRemove && sub == "":
+			continue
+		case op.Op == lib.PatchOperationRemove:
+			delete(element, sub)
+		case sub == "":
+			if given, ok := op.Value.(map[string]any); ok {
+				for k, v := range given {
+					element[k] = v
+				}
+			}
+		default:
+			element[sub] = op.Value
+		}
+		out = append(out, element)
+	}
+	if !found && op.Op != lib.PatchOperationRemove {
+		e, ok := op.Path.ValueExpression.(*filter.AttributeExpression)
+		if !ok || e.Operator != filter.EQ {
+			return scimerrors.ScimErrorNoTarget
+		}
+		element := map[string]any{canonical(attribute.SubAttributes(), e.AttributePath.AttributeName): e.CompareValue}
+		if given, ok := op.Value.(map[string]any); ok && sub == "" {
+			for k, v := range given {
+				element[k] = v
+			}
+		} else if sub != "" {
+			element[sub] = op.Value
+		}
+		out = append(out, element)
+	}
+	target[name] = out
+	return nil
+}
+
+// assign sets an attribute; to a multi-valued one that is added to, what is new.
+func assign(target map[string]any, name string, value any, add bool, attribute schema.CoreAttribute) {
+	if !add {
+		target[name] = value
+		return
+	}
+	if attribute.MultiValued() {
+		have := asList(target[name])
+		target[name] = append(slices.Clone(have), without(asList(value), have)...)
+		return
+	}
+	merge(target, name, value)
+}
+
+// merge sets the members of an object, or another value whole.
+func merge(target map[string]any, name string, value any) {
+	given, ok := value.(map[string]any)
+	have, there := target[name].(map[string]any)
+	if !ok || !there {
+		target[name] = value
+		return
+	}
+	have = cloned(have)
+	for k, v := range given {
+		have[k] = v
+	}
+	target[name] = have
+}
+
+func find(list schema.Attributes, name string) (schema.CoreAttribute, bool) {
+	for _, a := range list {
+		if strings.EqualFold(a.Name(), name) {
+			return a, true
+		}
+	}
+	return schema.CoreAttribute{}, false
+}
+
+func canonical(list schema.Attributes, name string) string {
+	if a, ok := find(list, name); ok {
+		return a.Name()
+	}
+	return name
+}
+
+func asList(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return v
+	}
+	return []any{v}
+}
+
+// without leaves out what is in another list: equal, or of the same value.
+func without(list, other []any) []any {
+	out := []any{}
+	for _, v := range list {
+		if !slices.ContainsFunc(other, func(o any) bool { return same(v, o) }) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func same(a, b any) bool {
+	x, _ := a.(map[string]any)
+	y, _ := b.(map[string]any)
+	if x["value"] != nil && y["value"] != nil {
+		return reflect.DeepEqual(x["value"], y["value"])
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func cloned(m map[string]any) map[string]any {
+	out := make(map[string]any, len(m)+1)
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
