@@ -38,7 +38,7 @@ func provisioned(t *testing.T) (w *world, base string) {
 type exchange struct {
 	Title, Method, Path, Raw string
 	Body, Want               any
-	Status, Or               int
+	Status                   int
 	Keep                     string            // the answer's id is kept under this name
 	Absent                   []string          // members that the answer must not have
 	Members, Emails          map[string]string // roles and addresses of acme's members afterwards; "": none
@@ -144,14 +144,14 @@ func play(t *testing.T, w *world, base string, steps []exchange) {
 				t.Errorf("%s: it is of type %s", s.Title, kind)
 			}
 		}
-		if status != s.Status && (s.Or == 0 || status != s.Or) {
+		if status != s.Status {
 			t.Errorf("%s: %d %s; want %d", s.Title, status, text, s.Status)
 			continue
 		}
 		if s.Keep != "" {
 			ids = append(ids, "{"+s.Keep+"}", fmt.Sprint(got["id"]))
 		}
-		if s.Want != nil && status == s.Status {
+		if s.Want != nil {
 			var want any
 			if err := json.Unmarshal([]byte(fill(s.Want)), &want); err != nil {
 				t.Fatal(err)
@@ -206,9 +206,7 @@ func TestWhatADirectorySendsWrongChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, a := range after[:len(after)-len(before)] {
-		if a.Details["user"] != "eve" { // where "another resource" is taken
-			t.Errorf("it changed something: %+v", a)
-		}
+		t.Errorf("it changed something: %+v", a)
 	}
 }
 

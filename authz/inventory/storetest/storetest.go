@@ -31,6 +31,9 @@ type Store interface {
 	AuditState(context.Context) (*auditlog.State, error)
 	PoliciesInUse(context.Context) ([]string, error)
 
+	ReadDirectory(ctx context.Context, organizationID string, f func(inventory.Directory) error) error
+	WriteDirectory(ctx context.Context, organizationID string, f func(inventory.Directory) error) error
+
 	Close() error
 }
 
@@ -70,6 +73,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"an import is all or nothing":            anImportIsAllOrNothing,
 		"what a life cycle leaves":               whatALifeCycleLeaves,
 		"a token made elsewhere is seen":         aTokenMadeElsewhereIsSeen,
+		"a directory is kept":                    aDirectoryIsKept,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
