@@ -374,3 +374,47 @@ func TestADirectoryAddressesItsOwnUsersOnly(t *testing.T) {
 		t.Errorf("a service account is %+v", m)
 	}
 }
+
+// TestTheSectionSCIMIsCheckedByItsLine: each wrong one is told with its place.
+func TestTheSectionSCIMIsCheckedByItsLine(t *testing.T) {
+	dir := t.TempDir()
+	token := filepath.Join(dir, "token")
+	write(t, token, scimToken)
+	write(t, filepath.Join(dir, "short"), "short")
+	good := strings.ReplaceAll(`scim:
+  organizations:
+    - organization: acme
+      token_file: TOKEN
+      groups:
+        - {group: acme-admins, role: admin}
+      default_role: read
+      user_name: whole
+`, "TOKEN", token)
+	path := filepath.Join(dir, "patrol.yaml")
+	write(t, path, good)
+	if _, err := loadConfig(path); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string][3]string{
+		"no organization's name":      {"organization: acme", "organization: A me", "[3:21] scim.organizations[0].organization: "},
+		"an organization twice":       {"    - organization: acme", "    - {organization: acme, token_file: " + token + "}\n    - organization: acme", "[4:21] scim.organizations[1].organization: "},
+		"no token":                    {"      token_file: " + token + "\n", "", "scim.organizations[0].token_file: is missing"},
+		"a token that is not there":   {token, "/nowhere", "[4:19] scim.organizations[0].token_file: "},
+		"a token that is short":       {token, filepath.Join(dir, "short"), "[4:19] scim.organizations[0].token_file: "},
+		"a role that there is not":    {"role: admin", "role: owner", "[6:38] scim.organizations[0].groups[0].role: "},
+		"a group without a name":      {"group: acme-admins", "group: \"\"", "[6:19] scim.organizations[0].groups[0].group: "},
+		"no default role":             {"default_role: read", "default_role: all", "[7:21] scim.organizations[0].default_role: "},
+		"another way of making names": {"user_name: whole", "user_name: email", "[8:18] scim.organizations[0].user_name: "},
+		"a key that there is not":     {"default_role", "role", `unknown field "role"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !strings.Contains(good, change[0]) {
+				t.Fatalf("there is no %q", change[0])
+			}
+			write(t, path, strings.Replace(good, change[0], change[1], 1))
+			if _, err := loadConfig(path); err == nil || !strings.Contains(err.Error(), change[2]) {
+				t.Errorf("it says %v; want %s", err, change[2])
+			}
+		})
+	}
+}
