@@ -42,6 +42,7 @@ type inventory struct {
 	organization  *authz.Organization
 	authorization authz.Authorization
 	asOf          time.Time
+	current       []authz.Grant // as a snapshot makes it of the token's grants
 }
 
 func (i *inventory) Snapshot() decide.Snapshot               { return i }
@@ -50,8 +51,11 @@ func (i *inventory) Membership(*authz.Organization, *authz.Owner) *authz.Members
 	return &authz.Membership{Role: "write"}
 }
 func (i *inventory) AsOf() time.Time { return i.asOf }
-func (i *inventory) Access(_ *authz.Token, _ *authz.Organization, a *authz.Access) {
+func (i *inventory) Access(t *authz.Token, _ *authz.Organization, a *authz.Access) {
 	*a = authz.Access{Authorization: i.authorization}
+	if i.current != nil {
+		a.Current, a.Effective = t.Grants, t.Grants
+	}
 }
 
 func (i *inventory) Token(_ authz.Digest, t *authz.Token) bool {
@@ -103,6 +107,7 @@ type world struct {
 	route     *authz.Route
 	request   request
 	rules     bool
+	sources   decide.Sources
 }
 
 func sound() *world {
@@ -128,7 +133,7 @@ func (w *world) decide() *authz.Outcome {
 			rules.Catalogue[code] = &authz.Reason{Code: code, Allow: true}
 		}
 	}
-	p := decide.New(decide.Options{Policy: policy{rules}, Inventory: w.inventory, Digester: digester{}, Clock: func() time.Time { return now }})
+	p := decide.New(decide.Options{Sources: w.sources, Policy: policy{rules}, Inventory: w.inventory, Digester: digester{}, Clock: func() time.Time { return now }})
 	defer p.Close()
 	return p.Decide(context.Background(), w.request)
 }
