@@ -157,14 +157,10 @@ func resolve(s Snapshot, given []authz.Grant) []authz.Grant {
 	return out
 }
 
-// narrow bounds what a token may use by what the claims grant now: the snapshot
-// made it of what the record shows.
+// narrow bounds what a token may use where an approval was given by what the
+// claims grant now: the snapshot made it of what the record shows.
 func narrow(a *authz.Access) {
-	if a.Current == nil {
-		return
-	}
-	a.Effective = a.Current
-	if a.Authorization.State == authz.StateApproved {
+	if a.Current != nil && a.Authorization.State == authz.StateApproved {
 		a.Effective = &authz.GrantSet{Grants: authz.Intersect(a.Current.Grants, a.Authorization.Grants.All())}
 	}
 }

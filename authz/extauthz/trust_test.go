@@ -3,6 +3,7 @@ package extauthz
 import (
 	"context"
 	"net"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -106,6 +107,7 @@ func TestMetadataIsShownOfWhomIsTrusted(t *testing.T) {
 	}{
 		"trusted":                          {Trust{Unix: true}, verified, claims},
 		"not trusted":                      {Trust{}, verified, nil},
+		"another is trusted":               {Trust{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, verified, nil},
 		"trusted, of the route":            {Trust{Unix: true}, ofRoute, nil},
 		"trusted, said twice: the last is": {Trust{Unix: true}, verified + metadata(t, map[string]any{"b": "c"}, func(a *authv3.AttributeContext, m *corev3.Metadata) { a.MetadataContext = m }), map[string]any{"b": "c"}},
 	} {

@@ -22,7 +22,7 @@ import (
 )
 
 // maxAnswer is the longest answer that is read, in bytes.
-const maxAnswer = 64 << 10
+const maxAnswer = 16 << 10
 
 // answer is what an endpoint said of a token.
 type answer struct {

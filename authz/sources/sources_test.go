@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -158,6 +159,7 @@ func TestWhatIsNoAnswerIsNeverAToken(t *testing.T) {
 		"an end before all time":        says(`{"active":true,"sub":"bob","exp":-1}`),
 		"an end beyond all time":        says(`{"active":true,"sub":"bob","exp":1e300}`),
 		"more than is read":             says(`{"active":true,"sub":"bob","x":"` + strings.Repeat("x", 70_000) + `"}`),
+		"more than is read, of nothing": says(`{"active":true,"sub":"bob"}` + strings.Repeat(" ", 20_000)),
 		"nested beyond measure":         says(`{"active":true,"x":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`),
 		"another type": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
@@ -223,6 +225,34 @@ func TestAnInactiveTokenIsNone(t *testing.T) {
 	l.offset.Store(int64(11 * time.Second))
 	if _, err := l.about("at_1"); err != nil || asked != 2 {
 		t.Errorf("after the time that it is remembered: asked %d times, %v", asked, err)
+	}
+}
+
+func TestAnAnswerIsRememberedForItsTimeAndNotBeyondTheTokensEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		says  string
+		after time.Duration
+		asked int
+	}{
+		"within its time":           {`{"active":true}`, 59 * time.Second, 1},
+		"after it":                  {`{"active":true}`, 61 * time.Second, 2},
+		"before the token's end":    {fmt.Sprintf(`{"active":true,"exp":%d}`, time.Now().Unix()+30), 20 * time.Second, 1},
+		"after the token's end":     {fmt.Sprintf(`{"active":true,"exp":%d}`, time.Now().Unix()+30), 31 * time.Second, 2},
+		"an end that is far beyond": {`{"active":true,"exp":2000000000}`, 61 * time.Second, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			l := asking(t, func(w http.ResponseWriter, r *http.Request) { asked++; says(c.says)(w, r) }, nil)
+			for range 2 {
+				if token, err := l.about("at_1"); err != nil || token == nil {
+					t.Fatalf("%+v %v", token, err)
+				}
+				l.offset.Store(int64(c.after))
+			}
+			if asked != c.asked {
+				t.Errorf("asked %d times", asked)
+			}
+		})
 	}
 }
 
