@@ -135,7 +135,7 @@ func TestIdentitiesAreToldApart(t *testing.T) {
 		}
 		seen[digest] = name
 	}
-	if d.Identity("jwt", "a") != d.Identity("jwt", "a") {
-		t.Error("an identity is not the same the second time")
+	if name := seen[d.Identity("jwt", "a")]; name != "jwt a" {
+		t.Errorf("an identity is not the same the second time: %q", name)
 	}
 }
