@@ -190,7 +190,7 @@ type page[T any] struct {
 // Paging are a listing's parameters.
 type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"Rows a page"`
-	Cursor string `query:"cursor" maxLength:"200" doc:"Where the page before ended, from its Link header"`
+	Cursor string `query:"cursor" maxLength:"1500" doc:"Where the page before ended, from its Link header"`
 }
 
 func (p Paging) page() inventory.Page { return inventory.Page{Limit: p.Limit, Cursor: p.Cursor} }

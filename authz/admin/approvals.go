@@ -25,7 +25,7 @@ type Denial struct {
 }
 
 func (s *service) approvals() {
-	register(s, "list-approvals", "GET", "/api/organizations/{organization}/settings/approvals", "List approval requests, oldest first", func(ctx context.Context, in *struct {
+	register(s, "list-approvals", "GET", "/api/organizations/{organization}/settings/approvals", "List approval requests, the oldest first unless sorted", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Paging
 		Status         string `query:"status" enum:"open,decided,withdrawn,all" default:"open"`
@@ -33,10 +33,11 @@ func (s *service) approvals() {
 		Assignee       string `query:"assignee" maxLength:"96" doc:"Who is to decide; - for nobody"`
 		Group          string `query:"group" maxLength:"64" doc:"Requests that ask for the same"`
 		Recommendation string `query:"recommendation" enum:"approve,deny,escalate"`
+		Sort           string `query:"sort" enum:"oldest,risk" default:"oldest" doc:"risk: what the review rules would deny first, what they would approve last"`
 	},
 	) (*page[inventory.ApprovalRow], error) {
 		rows, next, err := s.Queries.FindApprovals(ctx, in.Organization, inventory.ApprovalFilter{
-			Status: in.Status, Owner: in.Owner, Assignee: in.Assignee, Group: in.Group, Recommendation: in.Recommendation,
+			Status: in.Status, Owner: in.Owner, Assignee: in.Assignee, Group: in.Group, Recommendation: in.Recommendation, Sort: in.Sort,
 		}, in.page())
 		return listing(ctx, rows, next), err
 	})

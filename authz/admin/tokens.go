@@ -70,7 +70,7 @@ type Comment struct {
 func (s *service) tokens() {
 	register(s, "issue-token", "POST", "/api/tokens", "Issue a token; its secret is shown once", s.issue)
 	s.imports()
-	register(s, "list-tokens", "GET", "/api/tokens", "List all tokens, newest first", func(ctx context.Context, in *struct {
+	register(s, "list-tokens", "GET", "/api/tokens", "List all tokens, the newest first unless sorted", func(ctx context.Context, in *struct {
 		Paging
 		Filter
 	},
@@ -78,7 +78,7 @@ func (s *service) tokens() {
 		rows, next, err := s.Queries.Tokens(ctx, "", in.tokens(), in.page())
 		return listing(ctx, rows, next), err
 	})
-	register(s, "list-organization-tokens", "GET", "/api/organizations/{organization}/settings/tokens", "List the tokens that reach an organization, newest first; revoked ones by status=all", func(ctx context.Context, in *struct {
+	register(s, "list-organization-tokens", "GET", "/api/organizations/{organization}/settings/tokens", "List the tokens that reach an organization, the newest first unless sorted; revoked ones by status=all", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Paging
 		Filter
@@ -135,10 +135,11 @@ type Filter struct {
 	Kind  string `query:"kind" enum:"read,write,fine-grained"`
 	Owner string `query:"owner" maxLength:"96"`
 	Query string `query:"q" maxLength:"200" doc:"Part of the name"`
+	Sort  string `query:"sort" enum:"name,-name,owner,-owner,created,-created,last_used,-last_used,severity,-severity" doc:"The order, with a - the other way round; by default the newest first. last_used and severity (of the gravest finding) are an organization's"`
 }
 
 func (f Filter) tokens() inventory.TokenFilter {
-	return inventory.TokenFilter{Kind: f.Kind, Owner: f.Owner, Query: f.Query}
+	return inventory.TokenFilter{Kind: f.Kind, Owner: f.Owner, Query: f.Query, Sort: f.Sort}
 }
 
 func (s *service) issue(ctx context.Context, in *struct{ Body NewToken }) (*body[IssuedToken], error) {

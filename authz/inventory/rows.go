@@ -157,6 +157,9 @@ type ApprovalFilter struct {
 	Group    string
 	// Recommendation is approve, deny or escalate.
 	Recommendation string
+	// Sort is "oldest" (the default) or "risk": what the review rules would deny
+	// first, what they would approve last, the oldest of each first.
+	Sort string
 }
 
 // Page bounds a listing: at most Limit rows (default 50, at most 1,000) that
@@ -175,7 +178,20 @@ type TokenFilter struct {
 	Query  string // part of the name
 	// Finding is the name of a finding; at an organization only.
 	Finding string
+	// Sort is one of the orders below, or empty for that of their ids, the newest
+	// first.
+	Sort string
 }
+
+// Orders of a listing of tokens; with a - before it the other way round. Those by
+// last use and by findings are of an organization's listing only.
+const (
+	SortName     = "name"      // case does not count
+	SortOwner    = "owner"     // by the owner's name
+	SortCreated  = "created"   // the oldest first
+	SortLastUsed = "last_used" // those that were never used first
+	SortSeverity = "severity"  // of the gravest finding; those without one first
+)
 
 // ReplicaRow is a patrol that serves from the same database, as it last said.
 type ReplicaRow struct {

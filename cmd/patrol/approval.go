@@ -43,10 +43,13 @@ type ApprovalListCmd struct {
 	Assignee     string `help:"Only those that this user is to decide; - for nobody." placeholder:"USER"`
 	Group        string `help:"Only those of a group." placeholder:"GROUP"`
 	Recommended  string `help:"Only what the review rules say this of: approve, deny or escalate." placeholder:"ACTION"`
+	Sort         string `help:"oldest, or risk: what the review rules would deny first, what they would approve last." enum:"oldest,risk" default:"oldest" placeholder:"ORDER"`
 }
 
-// Help gives an example.
-func (*ApprovalListCmd) Help() string { return example("patrol approval list acme") }
+// Help gives examples.
+func (*ApprovalListCmd) Help() string {
+	return example("patrol approval list acme", "patrol approval list acme --sort risk")
+}
 
 // Run lists them.
 func (c *ApprovalListCmd) Run(ctx context.Context, cli *CLI) error {
@@ -55,7 +58,7 @@ func (c *ApprovalListCmd) Run(ctx context.Context, cli *CLI) error {
 		return err
 	}
 	rows, err := cl.FindApprovals(ctx, c.Organization, inventory.ApprovalFilter{
-		Status: c.Status, Owner: c.Owner, Assignee: c.Assignee, Group: c.Group, Recommendation: c.Recommended,
+		Status: c.Status, Owner: c.Owner, Assignee: c.Assignee, Group: c.Group, Recommendation: c.Recommended, Sort: c.Sort,
 	})
 	return list(cli, rows, err, "Nothing waits for a decision.", func(t *table, rows []inventory.ApprovalRow) {
 		t.row("TOKEN", "VERSION", "NAME", "OWNER", "STATE", "OPENED", "RECOMMENDED", "ASKS FOR", "PURPOSE")

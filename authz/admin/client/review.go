@@ -13,7 +13,7 @@ import (
 // FindApprovals lists an organization's approval requests, oldest first.
 func (c *Client) FindApprovals(ctx context.Context, organization string, f inventory.ApprovalFilter) ([]inventory.ApprovalRow, error) {
 	query := url.Values{}
-	for name, value := range map[string]string{"status": f.Status, "owner": f.Owner, "assignee": f.Assignee, "group": f.Group, "recommendation": f.Recommendation} {
+	for name, value := range map[string]string{"status": f.Status, "owner": f.Owner, "assignee": f.Assignee, "group": f.Group, "recommendation": f.Recommendation, "sort": f.Sort} {
 		if value != "" {
 			query.Set(name, value)
 		}

@@ -19,13 +19,17 @@ type group struct {
 	Grants []authz.Grant
 }
 
-// review is the queue: the oldest first, equal requests of one owner together.
+// review is the queue: the oldest or the riskiest first, equal requests of one owner together.
 func (c *Console) review(w http.ResponseWriter, a *ask) error {
-	rows, next, err := c.Queries.Approvals(a.Context(), a.organization, "open", inventory.Page{Limit: 200, Cursor: a.URL.Query().Get("cursor")})
+	f := inventory.ApprovalFilter{Status: "open"}
+	if a.URL.Query().Get("sort") == "risk" {
+		f.Sort = "risk"
+	}
+	rows, next, err := c.Queries.FindApprovals(a.Context(), a.organization, f, inventory.Page{Limit: 200, Cursor: a.URL.Query().Get("cursor")})
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Groups": groups(rows), "Count": len(rows)}
+	body := map[string]any{"Groups": groups(rows), "Count": len(rows), "Risk": f.Sort == "risk"}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}

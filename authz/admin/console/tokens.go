@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
@@ -20,6 +21,9 @@ var statuses = []string{"pending", "pending_frozen", "approved", "approval_ended
 func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	q := a.URL.Query()
 	f := inventory.TokenFilter{Status: q.Get("status"), Kind: q.Get("kind"), Owner: q.Get("owner"), Query: q.Get("q"), Finding: q.Get("finding")}
+	if slices.Contains(sorts, strings.TrimPrefix(q.Get("sort"), "-")) {
+		f.Sort = q.Get("sort")
+	}
 	if f.Status == "" && q.Get("revoked") == "on" {
 		f.Status = "all"
 	}
@@ -32,15 +36,51 @@ func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	}
 	body := map[string]any{
 		"Rows": rows, "Filter": f, "Revoked": q.Get("revoked") == "on", "Statuses": statuses, "First": q.Get("cursor") == "",
-		"Filtered": f != (inventory.TokenFilter{}),
+		"Filtered": f != (inventory.TokenFilter{Sort: f.Sort}),
 	}
 	if next != "" {
 		body["Next"] = with(q, "cursor", next)
 	}
 	q.Del("cursor")
 	body["Start"] = "?" + q.Encode()
+	body["Heads"] = heads(q, f.Sort)
 	c.show(w, a.Request, a, http.StatusOK, "tokens", "Tokens of "+a.organization, body)
 	return nil
+}
+
+// sorts are the orders of the listing.
+var sorts = []string{inventory.SortName, inventory.SortOwner, inventory.SortCreated, inventory.SortLastUsed, inventory.SortSeverity}
+
+// downFirst are the orders that begin at their end: with the latest, the gravest.
+var downFirst = map[string]bool{inventory.SortCreated: true, inventory.SortLastUsed: true, inventory.SortSeverity: true}
+
+// head is a column's head that sorts by it, and then the other way round.
+type head struct{ Words, To, Aria string }
+
+func heads(q url.Values, present string) map[string]head {
+	words := map[string]string{
+		inventory.SortName: "Name", inventory.SortOwner: "Owner", inventory.SortCreated: "Created", inventory.SortLastUsed: "Last used", inventory.SortSeverity: "Findings",
+	}
+	out := map[string]head{}
+	for _, by := range sorts {
+		h, first, second := head{Words: words[by]}, by, "-"+by
+		if downFirst[by] {
+			first, second = second, first
+		}
+		to := first
+		if present == first {
+			to = second
+		}
+		h.To = with(q, "sort", to)
+		switch present {
+		case by:
+			h.Aria = "ascending"
+		case "-" + by:
+			h.Aria = "descending"
+		}
+		out[by] = h
+	}
+	return out
 }
 
 func with(q url.Values, key, value string) string {

@@ -22,7 +22,15 @@ func (s *Store) Approvals(ctx context.Context, organization, status string, p in
 // FindApprovals lists approval requests, oldest first. A page may hold fewer
 // rows than its limit and still have a next one.
 func (s *Store) FindApprovals(ctx context.Context, organization string, f inventory.ApprovalFilter, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error) {
-	after, id, err := approvalCursor(p.Cursor)
+	levels := []int64{anyRisk}
+	switch f.Sort {
+	case "", "oldest":
+	case "risk":
+		levels = []int64{2, 1, 0} // see riskOf
+	default:
+		return nil, "", &inventory.Invalid{Field: "sort", Problem: "must be oldest or risk"}
+	}
+	at, err := approvalCursor(p.Cursor, levels)
 	if err != nil {
 		return nil, "", err
 	}
@@ -34,7 +42,7 @@ func (s *Store) FindApprovals(ctx context.Context, organization string, f invent
 		size := limit(p)
 		for looked := 0; looked < maxLooked; {
 			part := min(max(size+1-len(rows), 50), 500)
-			list, err := requestsAfter(st, o, f, after, id, part)
+			list, err := requestsAfter(st, o, f, at, part)
 			if err != nil {
 				return err
 			}
@@ -42,31 +50,88 @@ func (s *Store) FindApprovals(ctx context.Context, organization string, f invent
 			if err != nil {
 				return err
 			}
+			last := at
 			for i := range found {
 				if !passes(f, &found[i]) {
 					continue
 				}
 				if len(rows) == size {
-					next = approvalPlace(rows[size-1].OpenedAt.UnixMilli(), rows[size-1].ID)
+					next = last.String()
 					return nil
 				}
 				rows = append(rows, found[i])
+				last = at.behind(&rows[len(rows)-1])
 			}
+			next = ""
 			if len(list) < part {
-				next = ""
-				return nil
+				if at, next = at.below(levels); next == "" {
+					return nil
+				}
+				if len(rows) == size {
+					return nil // the level below begins with the next page
+				}
+				continue
 			}
-			last := list[len(list)-1]
-			after, id, looked = millis(last.OpenedAt), last.ID, looked+len(list)
-			next = approvalPlace(after, id)
+			at.opened, at.id, looked = millis(list[len(list)-1].OpenedAt), list[len(list)-1].ID, looked+len(list)
+			next = at.String()
 		}
 		return nil
 	})
 	return rows, next, err
 }
 
-func approvalPlace(openedAt int64, id string) string {
-	return strconv.FormatInt(openedAt, 10) + "." + id
+// anyRisk is the level of a listing that is not ordered by risk.
+const anyRisk = -1
+
+// requestPlace is where a listing of requests stands: behind one of a level.
+type requestPlace struct {
+	risk, opened int64
+	id           string
+}
+
+// String is the place as a cursor.
+func (p requestPlace) String() string {
+	text := strconv.FormatInt(p.opened, 10) + "." + p.id
+	if p.risk != anyRisk {
+		return strconv.FormatInt(p.risk, 10) + "/" + text
+	}
+	return text
+}
+
+func (p requestPlace) behind(r *inventory.ApprovalRow) requestPlace {
+	return requestPlace{p.risk, r.OpenedAt.UnixMilli(), r.ID}
+}
+
+// below is the beginning of the level that follows; next is "" after the last.
+func (p requestPlace) below(levels []int64) (at requestPlace, next string) {
+	i := slices.Index(levels, p.risk) + 1
+	if i == len(levels) {
+		return p, ""
+	}
+	at = requestPlace{risk: levels[i]}
+	return at, at.String()
+}
+
+// approvalCursor reads a cursor: the place of the last row, which stays where it
+// is when requests before it are decided.
+func approvalCursor(cursor string, levels []int64) (at requestPlace, err error) {
+	at.risk = levels[0]
+	if cursor == "" {
+		return at, nil
+	}
+	if at.risk != anyRisk {
+		level, rest, _ := strings.Cut(cursor, "/")
+		if at.risk, err = strconv.ParseInt(level, 10, 64); err != nil || !slices.Contains(levels, at.risk) {
+			return at, badCursor
+		}
+		cursor = rest
+	}
+	opened, id, ok := strings.Cut(cursor, ".")
+	if at.opened, err = strconv.ParseInt(opened, 10, 64); !ok || err != nil {
+		return at, badCursor
+	}
+	at.id = id
+	return at, nil
 }
 
 // passes applies what is not worth an index.
@@ -79,7 +144,7 @@ func passes(f inventory.ApprovalFilter, row *inventory.ApprovalRow) bool {
 
 // requestsAfter reads the next requests: those in one state, or in any, each by
 // its part of the index.
-func requestsAfter(st *state, o *inventory.Organization, f inventory.ApprovalFilter, after int64, id string, size int) ([]*inventory.Request, error) {
+func requestsAfter(st *state, o *inventory.Organization, f inventory.ApprovalFilter, at requestPlace, size int) ([]*inventory.Request, error) {
 	states := []string{f.Status}
 	if f.Status == "" || f.Status == "all" {
 		states = []string{authz.RequestOpen, authz.RequestDecided, authz.RequestWithdrawn}
@@ -97,6 +162,9 @@ func requestsAfter(st *state, o *inventory.Organization, f inventory.ApprovalFil
 		q := &question{from: "requests q"}
 		q.where("q.organization_id = ?", o.ID)
 		q.where("q.state = ?", state)
+		if at.risk != anyRisk {
+			q.where("q.risk = ?", at.risk)
+		}
 		if owner != "" {
 			q.where("q.owner_id = ?", owner)
 		}
@@ -108,7 +176,7 @@ func requestsAfter(st *state, o *inventory.Organization, f inventory.ApprovalFil
 			q.where("q.assignee = ?", inventory.Fold(f.Assignee))
 		}
 		n := len(q.args) + 1
-		q.args = append(q.args, after, id)
+		q.args = append(q.args, at.opened, at.id)
 		q.conditions = append(q.conditions, fmt.Sprintf("(q.opened_at, q.id) > (%s)", db.Placeholders(n, 2)))
 		found, err := selectRows(st, "q", fmt.Sprintf("%s ORDER BY q.opened_at, q.id LIMIT %d", q, size), q.args, requestOf)
 		if err != nil {
@@ -187,7 +255,7 @@ func (s *Store) ApprovalGroups(ctx context.Context, organization string) (out []
 		if err != nil {
 			return err
 		}
-		list, err := requestsAfter(st, o, inventory.ApprovalFilter{Status: authz.RequestOpen}, 0, "", maxGrouped)
+		list, err := requestsAfter(st, o, inventory.ApprovalFilter{Status: authz.RequestOpen}, requestPlace{risk: anyRisk}, maxGrouped)
 		if err != nil {
 			return err
 		}

@@ -21,3 +21,7 @@ func Asked(s *Store) func() map[string][]any {
 		return maps.Clone(queries)
 	}
 }
+
+// SortUpTo says up to how many tokens a store sorts, for tests: those of more it
+// walks in order.
+func SortUpTo(s *Store, n int) { s.mostSorted = n }

@@ -44,6 +44,9 @@ func (s *Store) Tokens(ctx context.Context, organization string, f inventory.Tok
 			}
 			l.owner = u.ID
 		}
+		if l.order, err = orderOf(f.Sort, l.organization != nil); err != nil {
+			return err
+		}
 		if rows, next, err = l.page(p); err != nil {
 			return err
 		}
@@ -59,12 +62,13 @@ type listing struct {
 	organization *inventory.Organization // nil: all tokens
 	owner        string                  // id; empty: anybody's
 	filter       inventory.TokenFilter
+	order        *order // nil: by id, the newest first
 }
 
 // page reads on until a page is full, since the status of a token is known only
 // once it is read, or until it has looked at enough.
 func (l *listing) page(p inventory.Page) (rows []inventory.TokenRow, next string, err error) {
-	size := limit(p)
+	size, last := limit(p), ""
 	cursor := p.Cursor
 	for looked := 0; ; {
 		part, err := l.part(cursor, min(max(size+1-len(rows), 50), 500))
@@ -74,18 +78,18 @@ func (l *listing) page(p inventory.Page) (rows []inventory.TokenRow, next string
 		if err := l.state.readTokens(l.organization, part.tokens); err != nil {
 			return nil, "", err
 		}
-		for _, t := range part.tokens {
+		for i, t := range part.tokens {
 			row, err := l.store.row(l.state, l.organization, t)
 			if err != nil {
 				return nil, "", err
 			}
-			if row == nil || !matches(l.filter.Status, row) {
+			if row == nil || !matches(l.filter.Status, row) || !l.passes(t) {
 				continue
 			}
 			if len(rows) == size {
-				return rows, rows[len(rows)-1].ID, nil
+				return rows, last, nil
 			}
-			rows = append(rows, *row)
+			rows, last = append(rows, *row), part.place(i)
 		}
 		if part.end == "" {
 			return rows, "", nil
@@ -100,12 +104,24 @@ func (l *listing) page(p inventory.Page) (rows []inventory.TokenRow, next string
 // part is a part of a listing.
 type part struct {
 	tokens []*inventory.Token
-	looked int    // how many tokens were looked at for it
-	end    string // the last one that was looked at; empty: there are no more
+	looked int      // how many tokens were looked at for it
+	end    string   // the place of the last one that was looked at; empty: there are no more
+	places []string // of the tokens, in an order of its own
+}
+
+// place is the cursor behind a token.
+func (p *part) place(i int) string {
+	if p.places != nil {
+		return p.places[i]
+	}
+	return p.tokens[i].ID
 }
 
 // part reads the next tokens that may be listed, by the index that says most.
 func (l *listing) part(cursor string, size int) (*part, error) {
+	if l.order != nil {
+		return l.order.part(l, cursor, size)
+	}
 	q, id := l.question()
 	if cursor != "" {
 		q.where(id+" < ?", cursor)

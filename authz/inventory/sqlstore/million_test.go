@@ -13,8 +13,11 @@ import (
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	"github.com/patrol-authz/patrol/authz/preview"
+	"github.com/patrol-authz/patrol/authz/usage"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
 
@@ -69,8 +72,50 @@ func million(b *testing.B, n int, o sqlstore.Options) {
 		b.Fatal(err)
 	}
 	b.Logf("%d tokens imported in %v, %v of CPU", n, time.Since(start).Round(time.Millisecond), (used() - cpu).Round(time.Millisecond))
+	liven(b, s)
 	for range b.N {
 		pages(b, s)
+	}
+}
+
+// liven lets a third of acme's tokens be used, and finds something of a tenth;
+// gamma has a few tokens among them all.
+func liven(b *testing.B, s *sqlstore.Store) {
+	ctx, at := context.Background(), time.Now()
+	if _, err := s.Do(ctx, operator, inventory.CreateOrganization{Name: "gamma"}); err != nil {
+		b.Fatal(err)
+	}
+	few := inventory.ImportTokens{}
+	for i := range 2000 {
+		t := sample(10_000_000 + 2*i)
+		t.Kind, t.Grants = authz.KindFineGrained, []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "gamma"}, Permissions: []string{"org.read"}}}
+		few.Tokens = append(few.Tokens, t)
+	}
+	if _, err := s.Do(ctx, operator, few); err != nil {
+		b.Fatal(err)
+	}
+	acme, err := s.Organization(ctx, "acme")
+	for after := ""; err == nil; {
+		var list []preview.Reached
+		if list, err = s.Reached(ctx, acme.ID, "", after, at, 5000); len(list) == 0 {
+			break
+		}
+		batch, found := &usage.Batch{}, []hygiene.Result{}
+		for i, r := range list {
+			if i%3 == 0 {
+				batch.Uses = append(batch.Uses, usage.Use{Token: r.Token, Organization: acme.ID, Allowed: at.Add(-time.Duration(i) * time.Minute)})
+			}
+			if i%10 == 0 {
+				found = append(found, hygiene.Result{Pair: hygiene.Pair{Organization: acme.ID, Token: r.Token}, Findings: []hygiene.Finding{{Name: "f", Severity: []string{"low", "medium", "high"}[i/10%3]}}})
+			}
+		}
+		if err = s.WriteUsage(ctx, batch); err == nil {
+			err = s.SaveFindings(ctx, found)
+		}
+		after = list[len(list)-1].Token
+	}
+	if err != nil {
+		b.Fatal(err)
 	}
 }
 
@@ -134,6 +179,21 @@ func pages(b *testing.B, s *sqlstore.Store) {
 		"its of an owner":         tokens("acme", inventory.TokenFilter{Owner: "user-8"}),
 		"its by name":             tokens("acme", inventory.TokenFilter{Query: "token 12345"}),
 		"by a name that none has": tokens("acme", inventory.TokenFilter{Query: "nothing like it"}),
+		"its sorted by name":      tokens("acme", inventory.TokenFilter{Sort: "name"}),
+		"its sorted by owner":     tokens("acme", inventory.TokenFilter{Sort: "owner"}),
+		"its sorted by creation":  tokens("acme", inventory.TokenFilter{Sort: "-created"}),
+		"its last used first":     tokens("acme", inventory.TokenFilter{Sort: "-last_used"}),
+		"its never used first":    tokens("acme", inventory.TokenFilter{Sort: "last_used"}),
+		"its gravest first":       tokens("acme", inventory.TokenFilter{Sort: "-severity"}),
+		"its tidiest first":       tokens("acme", inventory.TokenFilter{Sort: "severity"}),
+		"its pending by name":     tokens("acme", inventory.TokenFilter{Sort: "name", Status: "pending"}),
+		"of a few by name":        tokens("gamma", inventory.TokenFilter{Sort: "name"}),
+		"of a few by owner":       tokens("gamma", inventory.TokenFilter{Sort: "-owner"}),
+		"all by name":             tokens("", inventory.TokenFilter{Sort: "name"}),
+		"the riskiest requests": func(cursor string) (string, int, error) {
+			rows, next, err := s.FindApprovals(ctx, "acme", inventory.ApprovalFilter{Status: "open", Sort: "risk"}, inventory.Page{Cursor: cursor})
+			return next, len(rows), err
+		},
 		"open requests": func(cursor string) (string, int, error) {
 			rows, next, err := s.Approvals(ctx, "acme", "open", inventory.Page{Cursor: cursor})
 			return next, len(rows), err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -107,19 +106,6 @@ func (s *Store) Token(ctx context.Context, organization, id string) (row *invent
 		return st.decorate(o, rows)
 	})
 	return row, err
-}
-
-// approvalCursor reads a cursor of Approvals: the place of its last row, which
-// stays where it is when requests before it are decided.
-func approvalCursor(cursor string) (after int64, id string, err error) {
-	if cursor == "" {
-		return 0, "", nil
-	}
-	at, id, ok := strings.Cut(cursor, ".")
-	if after, err = strconv.ParseInt(at, 10, 64); !ok || err != nil {
-		return 0, "", badCursor
-	}
-	return after, id, nil
 }
 
 var badCursor = &inventory.Invalid{Field: "cursor", Problem: "is none of ours"}

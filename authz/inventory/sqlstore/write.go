@@ -313,7 +313,7 @@ func (w *writer) requests(list []*inventory.Request) {
 		rows[i] = db.UpsertRequestParams{
 			ID: q.ID, TokenID: q.TokenID, OrganizationID: q.OrganizationID, Round: int64(q.Round), State: q.State, Grants: w.json(q.Grants),
 			OpenedAt: millis(q.OpenedAt), OpenedBy: q.OpenedBy, DecidedAt: millis(q.DecidedAt), DecidedBy: q.DecidedBy,
-			Decision: q.Decision, Comment: q.Comment, OwnerID: q.OwnerID, Purpose: q.Purpose, Assignee: q.Assignee, Review: w.json(q.Review),
+			Decision: q.Decision, Comment: q.Comment, OwnerID: q.OwnerID, Purpose: q.Purpose, Assignee: q.Assignee, Review: w.json(q.Review), Risk: riskOf(q.Recommendation),
 		}
 		w.touch("request", q.TokenID, q.OrganizationID)
 	}

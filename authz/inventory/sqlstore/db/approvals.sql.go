@@ -123,7 +123,7 @@ func (q *Queries) CountRequests(ctx context.Context, state string) ([]CountReque
 }
 
 const latestRequest = `-- name: LatestRequest :one
-SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review FROM requests WHERE token_id = $1 AND organization_id = $2 ORDER BY round DESC LIMIT 1
+SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review, risk FROM requests WHERE token_id = $1 AND organization_id = $2 ORDER BY round DESC LIMIT 1
 `
 
 type LatestRequestParams struct {
@@ -151,12 +151,13 @@ func (q *Queries) LatestRequest(ctx context.Context, arg LatestRequestParams) (R
 		&i.Purpose,
 		&i.Assignee,
 		&i.Review,
+		&i.Risk,
 	)
 	return i, err
 }
 
 const openRequestsOn = `-- name: OpenRequestsOn :many
-SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review FROM requests WHERE organization_id = $1 AND state = 'open' ORDER BY id
+SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review, risk FROM requests WHERE organization_id = $1 AND state = 'open' ORDER BY id
 `
 
 func (q *Queries) OpenRequestsOn(ctx context.Context, organizationID string) ([]Request, error) {
@@ -185,6 +186,7 @@ func (q *Queries) OpenRequestsOn(ctx context.Context, organizationID string) ([]
 			&i.Purpose,
 			&i.Assignee,
 			&i.Review,
+			&i.Risk,
 		); err != nil {
 			return nil, err
 		}
@@ -235,10 +237,10 @@ func (q *Queries) UpsertAuthorization(ctx context.Context, arg UpsertAuthorizati
 
 const upsertRequest = `-- name: UpsertRequest :exec
 INSERT INTO requests (id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment,
-  owner_id, purpose, assignee, review)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+  owner_id, purpose, assignee, review, risk)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (token_id, organization_id, round) DO UPDATE SET state = excluded.state, grants = excluded.grants, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
-  decision = excluded.decision, comment = excluded.comment, purpose = excluded.purpose, assignee = excluded.assignee, review = excluded.review
+  decision = excluded.decision, comment = excluded.comment, purpose = excluded.purpose, assignee = excluded.assignee, review = excluded.review, risk = excluded.risk
 `
 
 type UpsertRequestParams struct {
@@ -258,6 +260,7 @@ type UpsertRequestParams struct {
 	Purpose        string `db:"purpose"`
 	Assignee       string `db:"assignee"`
 	Review         string `db:"review"`
+	Risk           int64  `db:"risk"`
 }
 
 func (q *Queries) UpsertRequest(ctx context.Context, arg UpsertRequestParams) error {
@@ -278,6 +281,7 @@ func (q *Queries) UpsertRequest(ctx context.Context, arg UpsertRequestParams) er
 		arg.Purpose,
 		arg.Assignee,
 		arg.Review,
+		arg.Risk,
 	)
 	return err
 }

@@ -232,7 +232,7 @@ func (q *Queries) ChangedPeriods(ctx context.Context, change int64) ([]Period, e
 }
 
 const changedRequests = `-- name: ChangedRequests :many
-SELECT q.id, q.token_id, q.organization_id, q.round, q.state, q.grants, q.opened_at, q.opened_by, q.decided_at, q.decided_by, q.decision, q.comment, q.owner_id, q.purpose, q.assignee, q.review FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'request' AND change > $1) c
+SELECT q.id, q.token_id, q.organization_id, q.round, q.state, q.grants, q.opened_at, q.opened_by, q.decided_at, q.decided_by, q.decision, q.comment, q.owner_id, q.purpose, q.assignee, q.review, q.risk FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'request' AND change > $1) c
 JOIN requests q ON q.token_id = c.key1 AND q.organization_id = c.key2
 WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2)
 `
@@ -263,6 +263,7 @@ func (q *Queries) ChangedRequests(ctx context.Context, change int64) ([]Request,
 			&i.Purpose,
 			&i.Assignee,
 			&i.Review,
+			&i.Risk,
 		); err != nil {
 			return nil, err
 		}

@@ -154,6 +154,7 @@ type Request struct {
 	Purpose        string `db:"purpose"`
 	Assignee       string `db:"assignee"`
 	Review         string `db:"review"`
+	Risk           int64  `db:"risk"`
 }
 
 type ScimResource struct {

@@ -313,7 +313,7 @@ func (q *Queries) RaiseDiscovered(ctx context.Context, arg RaiseDiscoveredParams
 }
 
 const requestsOfToken = `-- name: RequestsOfToken :many
-SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review FROM requests q WHERE q.token_id = $1 AND (CAST($2 AS BIGINT) = 1 OR q.organization_id = $3)
+SELECT id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment, owner_id, purpose, assignee, review, risk FROM requests q WHERE q.token_id = $1 AND (CAST($2 AS BIGINT) = 1 OR q.organization_id = $3)
 ORDER BY q.opened_at DESC LIMIT $4
 `
 
@@ -355,6 +355,7 @@ func (q *Queries) RequestsOfToken(ctx context.Context, arg RequestsOfTokenParams
 			&i.Purpose,
 			&i.Assignee,
 			&i.Review,
+			&i.Risk,
 		); err != nil {
 			return nil, err
 		}

@@ -12,10 +12,10 @@ SELECT * FROM requests WHERE token_id = $1 AND organization_id = $2 ORDER BY rou
 
 -- name: UpsertRequest :exec
 INSERT INTO requests (id, token_id, organization_id, round, state, grants, opened_at, opened_by, decided_at, decided_by, decision, comment,
-  owner_id, purpose, assignee, review)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+  owner_id, purpose, assignee, review, risk)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (token_id, organization_id, round) DO UPDATE SET state = excluded.state, grants = excluded.grants, decided_at = excluded.decided_at, decided_by = excluded.decided_by,
-  decision = excluded.decision, comment = excluded.comment, purpose = excluded.purpose, assignee = excluded.assignee, review = excluded.review;
+  decision = excluded.decision, comment = excluded.comment, purpose = excluded.purpose, assignee = excluded.assignee, review = excluded.review, risk = excluded.risk;
 
 -- name: CountOpenRequests :one
 SELECT count(*) FROM requests WHERE organization_id = $1 AND owner_id = $2 AND state = 'open';

@@ -1,0 +1,104 @@
+package sqlstore
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+)
+
+// stage is a part of a listing whose keys lie in a table beside the tokens:
+// each has an index that gives it in order, so that no page reads more than it
+// shows. Those without a row there are a stage of their own.
+type stage struct {
+	// from and to bound the keys of the stage.
+	from, to int64
+	// table is what gives the tokens, as x, with organization_id and token_id,
+	// and key the key; "" for what has no row: then absent says so of t.
+	table, key string
+	where      string
+	absent     string
+}
+
+// joined gives the key of the tokens of a filter by a look at the other table.
+func (o *order) joined(q *question, l *listing, id string) string {
+	q.args = append(q.args, l.organization.ID)
+	n := db.Placeholders(len(q.args), 1)
+	if o.stages[0].absent == neverUsed {
+		return fmt.Sprintf("(SELECT coalesce(max(k.used_at), 0) FROM token_uses k WHERE k.token_id = %s AND k.organization_id = %s)", id, n)
+	}
+	return fmt.Sprintf("(SELECT coalesce(max(k.grade), -1) FROM findings k WHERE k.organization_id = %s AND k.token_id = %s)", n, id)
+}
+
+const (
+	neverUsed  = "NOT EXISTS (SELECT 1 FROM token_uses k WHERE k.token_id = x.token_id AND k.organization_id = x.organization_id AND k.used_at > 0)"
+	notFound   = "NOT EXISTS (SELECT 1 FROM findings k WHERE k.organization_id = x.organization_id AND k.token_id = x.token_id)"
+	reaches    = "EXISTS (SELECT 1 FROM token_namespaces n WHERE n.organization_id = x.organization_id AND n.token_id = x.token_id)"
+	notGraver  = "NOT EXISTS (SELECT 1 FROM findings k WHERE k.organization_id = x.organization_id AND k.token_id = x.token_id AND k.grade > x.grade)"
+	ofOneGrade = "x.grade = %d AND x.token_id <> ''"
+)
+
+var lastUsedStages = []stage{
+	{from: 0, to: 0, absent: neverUsed},
+	{from: 1, to: math.MaxInt64, table: "token_uses x", key: "x.used_at", where: "x.used_at > 0"},
+}
+
+var severityStages = func() []stage {
+	out := []stage{{from: -1, to: -1, absent: notFound}}
+	for grade := range gravest + 1 {
+		out = append(out, stage{from: grade, to: grade, table: "findings x", key: "x.grade", where: fmt.Sprintf(ofOneGrade, grade) + " AND " + notGraver})
+	}
+	return out
+}()
+
+// staged reads the next tokens, stage by stage.
+func (o *order) staged(l *listing, p *place, size int) (out []place, err error) {
+	stages := slices.Clone(o.stages)
+	if o.down {
+		slices.Reverse(stages)
+	}
+	for i := range stages {
+		s := &stages[i]
+		if p != nil && (o.down && p.Number < s.from || !o.down && p.Number > s.to) {
+			continue // it lies behind
+		}
+		inside := p
+		if p != nil && (p.Number < s.from || p.Number > s.to) {
+			inside = nil // all of it comes yet
+		}
+		more, err := o.stage(l, s, inside, size-len(out))
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, more...); len(out) == size {
+			break
+		}
+	}
+	return out, nil
+}
+
+func (o *order) stage(l *listing, s *stage, p *place, size int) ([]place, error) {
+	direction, beyond := o.way()
+	q := &question{from: "token_namespaces x"}
+	q.where("x.organization_id = ?", l.organization.ID)
+	key, by := fmt.Sprint(s.from), "x.token_id "+direction
+	switch {
+	case s.absent != "":
+		q.conditions = append(q.conditions, s.absent)
+	default:
+		q.from, key = s.table, s.key
+		q.conditions = append(q.conditions, s.where, reaches)
+	}
+	if s.from != s.to { // the key orders too
+		by = s.key + " " + direction + ", " + by
+		if p != nil {
+			n := len(q.args) + 1
+			q.args = append(q.args, p.Number, p.ID)
+			q.conditions = append(q.conditions, fmt.Sprintf("(%s, x.token_id) %s (%s)", s.key, beyond, db.Placeholders(n, 2)))
+		}
+	} else if p != nil {
+		q.where("x.token_id "+beyond+" ?", p.ID)
+	}
+	return l.places(o, fmt.Sprintf("SELECT DISTINCT %s, x.token_id %s ORDER BY %s LIMIT %d", key, q, by, size), q.args)
+}
