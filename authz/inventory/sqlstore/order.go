@@ -113,10 +113,22 @@ func (o *order) part(l *listing, cursor string, size int) (*part, error) {
 		size = 500 // few may pass
 	}
 	var found []place
-	if o.stages != nil && !l.chosen() {
-		found, err = o.staged(l, p, size)
-	} else {
+	few := l.few
+	if l.owner != "" || l.byFinding() {
+		few = func() (bool, error) { return true, nil } // of one person, or untidy
+	}
+	if l.organization == nil {
+		few = func() (bool, error) { return false, nil }
+	}
+	sorts, err := few()
+	switch {
+	case err != nil:
+	case sorts && (o.stages == nil || l.chosen()):
 		found, err = o.sorted(l, p, size)
+	case o.stages != nil:
+		found, err = o.staged(l, p, size)
+	default:
+		found, err = o.walked(l, p, size)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list tokens by %s: %w", o.name, err)
@@ -150,7 +162,7 @@ func (l *listing) chosen() bool {
 // defaultMostSorted is up to how many tokens are read to be sorted; of more, those of
 // all organizations are walked in the order of the key until there are enough.
 // What either costs at most is about the same at a million tokens.
-const defaultMostSorted = 8000
+const defaultMostSorted = 3000
 
 // placed is a row of keys: the one that the order is by, and the id.
 type (
@@ -164,20 +176,10 @@ type (
 	}
 )
 
-// sorted reads tokens in the order of a key of theirs.
+// sorted reads what is listed, and sorts it by a key.
 func (o *order) sorted(l *listing, p *place, size int) ([]place, error) {
 	q, id := l.question()
-	direction, _ := o.way()
-	if !l.chosen() {
-		few, err := l.few()
-		if err != nil {
-			return nil, err
-		}
-		if !few {
-			q, id = o.walk(l), "t.id"
-		}
-	}
-	if o.owners && !strings.Contains(q.from, "users o") {
+	if o.owners {
 		q.from += " JOIN users o ON o.id = t.owner_id"
 	}
 	key := o.key
@@ -186,13 +188,18 @@ func (o *order) sorted(l *listing, p *place, size int) ([]place, error) {
 	}
 	sorting := *o
 	sorting.key = key
-	sorting.after(q, p)
-	return l.places(o, fmt.Sprintf("SELECT %s, t.id %s ORDER BY %s %s, t.id %s LIMIT %d", key, q, key, direction, direction, size), q.args)
+	return sorting.read(l, q, p, size)
 }
 
-// walk asks for all tokens in the order of the key, of which those are taken that
+func (o *order) read(l *listing, q *question, p *place, size int) ([]place, error) {
+	o.after(q, p)
+	direction, _ := o.way()
+	return l.places(o, fmt.Sprintf("SELECT %s, t.id %s ORDER BY %s %s, t.id %s LIMIT %d", o.key, q, o.key, direction, direction, size), q.args)
+}
+
+// walked reads all tokens in the order of the key, of which those are taken that
 // reach the organization.
-func (o *order) walk(l *listing) *question {
+func (o *order) walked(l *listing, p *place, size int) ([]place, error) {
 	q := &question{from: "tokens t"}
 	if o.owners {
 		q.from = "users o JOIN tokens t ON t.owner_id = o.id"
@@ -201,18 +208,17 @@ func (o *order) walk(l *listing) *question {
 	if l.organization != nil {
 		q.where("EXISTS (SELECT 1 FROM token_namespaces n WHERE n.token_id = t.id AND n.organization_id = ?)", l.organization.ID)
 	}
-	return q
+	return o.read(l, q, p, size)
 }
 
-// few says whether so few tokens reach the organization that they are read and
-// sorted.
+// few says whether so few tokens have the status at the organization, or reach it
+// at all, that they are read and sorted.
 func (l *listing) few() (few bool, err error) {
-	if l.organization == nil {
-		return false, nil
-	}
-	n := 0
-	query := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM token_namespaces x WHERE x.organization_id = $1 LIMIT %d) c", l.store.mostSorted+1)
-	err = l.state.session.QueryRowContext(l.state.ctx, query, l.organization.ID).Scan(&n)
+	q, n := &question{}, 0
+	l.byStatus(q)
+	q.from = strings.TrimSuffix(q.from, " JOIN tokens t ON t.id = x.token_id")
+	query := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 %s LIMIT %d) c", q, l.store.mostSorted+1)
+	err = l.state.session.QueryRowContext(l.state.ctx, query, q.args...).Scan(&n)
 	return n <= l.store.mostSorted, err
 }
 
