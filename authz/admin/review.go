@@ -86,7 +86,10 @@ func (s *service) requestAction(name, summary string, command func(org, id, comm
 func (s *service) asked(ctx context.Context, c inventory.Command) (*body[inventory.ApprovalRow], error) {
 	r, err := s.do(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, ownersConflict(ctx, err)
+	}
+	if owns(ctx, r.Approval.Owner) {
+		r.Approval = ownersRequest(r.Approval)
 	}
 	return &body[inventory.ApprovalRow]{*r.Approval}, nil
 }

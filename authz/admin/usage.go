@@ -50,7 +50,17 @@ func (s *service) usage() {
 		Days
 	},
 	) (*body[[]usage.Event], error) {
-		return s.timeline(ctx, "", in.ID, in.Days.Days)
+		out, err := s.timeline(ctx, "", in.ID, in.Days.Days)
+		if c := callerOf(ctx); err == nil && c != nil && !c.trusted {
+			row, err := s.Queries.Token(ctx, "", in.ID)
+			if err != nil {
+				return nil, err
+			}
+			if owns(ctx, row.Owner) {
+				out.Body = ownersTimeline(out.Body, row.Owner)
+			}
+		}
+		return out, err
 	})
 	register(s, "get-organization-usage", "GET", "/api/organizations/{organization}/settings/usage", "How the tokens of an organization were used, all together, by day and reason", func(ctx context.Context, in *struct {
 		OrganizationPath

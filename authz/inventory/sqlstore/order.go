@@ -162,7 +162,7 @@ func (l *listing) chosen() bool {
 // defaultMostSorted is up to how many tokens are read to be sorted; of more, those of
 // all organizations are walked in the order of the key until there are enough.
 // What either costs at most is about the same at a million tokens.
-const defaultMostSorted = 3000
+const defaultMostSorted = 2000
 
 // placed is a row of keys: the one that the order is by, and the id.
 type (
@@ -180,7 +180,8 @@ type (
 func (o *order) sorted(l *listing, p *place, size int) ([]place, error) {
 	q, id := l.question()
 	if o.owners {
-		q.from += " JOIN users o ON o.id = t.owner_id"
+		q.from += " CROSS JOIN users o" // SQLite keeps to this order of the two
+		q.conditions = append(q.conditions, "o.id = t.owner_id")
 	}
 	key := o.key
 	if o.stages != nil { // a filter's few, by a key of another table
@@ -202,7 +203,8 @@ func (o *order) read(l *listing, q *question, p *place, size int) ([]place, erro
 func (o *order) walked(l *listing, p *place, size int) ([]place, error) {
 	q := &question{from: "tokens t"}
 	if o.owners {
-		q.from = "users o JOIN tokens t ON t.owner_id = o.id"
+		q.from = "users o CROSS JOIN tokens t" // SQLite keeps to this order of the two
+		q.conditions = append(q.conditions, "t.owner_id = o.id")
 	}
 	q.where("NOT t.deleted")
 	if l.organization != nil {

@@ -1,0 +1,89 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/usage"
+)
+
+// What owners of tokens see of a review: what they were asked, said and told.
+// What reviewers say among themselves, who has voted, whose turn it is and what
+// the rules recommend is not for them.
+
+// owns says whether the caller comes with a token of an owner of that name.
+func owns(ctx context.Context, owner string) bool {
+	c := callerOf(ctx)
+	return c != nil && !c.trusted && c.token != nil && c.token.Owner != nil && inventory.Fold(owner) == c.token.Owner.Name
+}
+
+// ownersRequest is a request as the token's owner sees it.
+func ownersRequest(q *inventory.ApprovalRow) *inventory.ApprovalRow {
+	if q == nil {
+		return nil
+	}
+	out := *q
+	out.Votes, out.Recommendation, out.Assignee, out.Escalated, out.RemindedAt, out.Notes = nil, nil, "", false, nil, nil
+	for _, n := range q.Notes {
+		if slices.Contains([]string{"question", "answer", "purpose"}, n.Kind) || n.By == q.Owner {
+			out.Notes = append(out.Notes, n)
+		}
+	}
+	return &out
+}
+
+// ownersToken is a token as its owner sees it.
+func ownersToken(t *inventory.TokenRow) *inventory.TokenRow {
+	out := *t
+	if t.Authorization != nil {
+		a := *t.Authorization
+		a.Request = ownersRequest(a.Request)
+		out.Authorization = &a
+	}
+	return &out
+}
+
+// ownersConflict takes what is not the owner's out of a conflict.
+func ownersConflict(ctx context.Context, err error) error {
+	var conflict *inventory.Conflict
+	if errors.As(err, &conflict) && conflict.Token != nil && owns(ctx, conflict.Token.Owner) {
+		told := *conflict
+		told.Token = ownersToken(conflict.Token)
+		return &told
+	}
+	return err
+}
+
+// amongReviewers are changes that owners are not told of, and amongDetails parts
+// of others.
+var (
+	amongReviewers = []string{"notify.unreachable", "approval.comment", "approval.assign", "approval.escalate", "approval.remind"}
+	amongDetails   = []string{"people", "vote", "votes", "recommendation", "rule", "rules", "why"}
+)
+
+// ownersTimeline is what happened to a token, as far as its owner is told.
+func ownersTimeline(events []usage.Event, owner string) []usage.Event {
+	out := make([]usage.Event, 0, len(events))
+	for _, e := range events {
+		if e.Kind != usage.EventAudit || e.By == owner {
+			out = append(out, e)
+			continue
+		}
+		if slices.Contains(amongReviewers, e.What) || e.Details["vote"] != nil {
+			continue
+		}
+		details := map[string]any{}
+		for k, v := range e.Details {
+			if !slices.Contains(amongDetails, k) {
+				details[k] = v
+			}
+		}
+		if e.Details = details; len(details) == 0 {
+			e.Details = nil
+		}
+		out = append(out, e)
+	}
+	return out
+}
