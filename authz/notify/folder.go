@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Folder puts mails into a folder, as files .eml that mail programs open: the
@@ -14,6 +16,30 @@ import (
 type Folder struct {
 	Path string
 	From string
+}
+
+// Forget deletes the mails that were written before a time, and says how many.
+// Other files stay.
+func (f *Folder) Forget(before time.Time) (n int, err error) {
+	entries, err := os.ReadDir(f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || filepath.Ext(e.Name()) != ".eml" && !strings.HasPrefix(e.Name(), ".mail-") {
+			continue
+		}
+		info, statErr := e.Info()
+		if statErr != nil || !info.ModTime().Before(before) {
+			continue
+		}
+		if removed := os.Remove(filepath.Join(f.Path, e.Name())); removed != nil {
+			err = errors.Join(err, removed)
+			continue
+		}
+		n++
+	}
+	return n, err
 }
 
 // Send writes one mail, whole or not at all. A repeated one replaces itself.

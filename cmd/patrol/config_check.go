@@ -158,6 +158,9 @@ func (c *Config) checkNotify() error {
 	if c.Mail.PerMinute < 0 {
 		return fmt.Errorf("mail.per_minute: %d is below 0", c.Mail.PerMinute)
 	}
+	if err := c.Mail.checkDays(); err != nil {
+		return err
+	}
 	if _, err := c.mailTransport(); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +29,10 @@ type MailConfig struct {
 	PerMinute int        `yaml:"per_minute"`
 	// PolicyDays are how many days before a dated change of policy people are told.
 	PolicyDays []int `yaml:"policy_days"`
+	// KeepDays is how long it is kept what was told, and FolderDays how long mails
+	// in the folder are.
+	KeepDays   int `yaml:"keep_days"`
+	FolderDays int `yaml:"folder_days"`
 }
 
 // SMTPConfig is a mail server.
@@ -73,10 +76,6 @@ func (a *App) startNotify(ctx context.Context) error {
 		PublicURL: a.Config.Answer.PublicURL, Operators: m.Operators, Fallback: m.Fallback, PerMinute: m.PerMinute, Clock: a.Clock, Log: a.Log,
 		Observe: a.Metrics.Notified,
 	})
-	planner, err := a.planner()
-	if err != nil {
-		return err
-	}
 	a.wait.Add(2)
 	go func() {
 		defer a.wait.Done()
@@ -84,23 +83,20 @@ func (a *App) startNotify(ctx context.Context) error {
 	}()
 	go func() {
 		defer a.wait.Done()
-		a.plan(ctx, planner)
+		a.plan(ctx, a.planner())
 	}()
 	return nil
 }
 
-func (a *App) planner() (*notify.Planner, error) {
+func (a *App) planner() *notify.Planner {
 	p := notify.NewPlanner(outbox{a.Store}, calendar{a})
 	if days := a.Config.Mail.PolicyDays; days != nil {
 		p.PolicyBefore = nil // [] tells nobody
 		for _, n := range days {
-			if n < 1 || n > 90 {
-				return nil, fmt.Errorf("mail.policy_days: %d is not from 1 to 90", n)
-			}
 			p.PolicyBefore = append(p.PolicyBefore, time.Duration(n)*24*time.Hour)
 		}
 	}
-	return p, nil
+	return p
 }
 
 // plan looks at the calendar now and each quarter of an hour.
@@ -111,6 +107,7 @@ func (a *App) plan(ctx context.Context, p *notify.Planner) {
 		if err := p.Plan(ctx, a.Clock()); err != nil && ctx.Err() == nil {
 			a.Log.Error("what is due cannot be planned", "error", err)
 		}
+		a.forgetTold(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -129,11 +126,7 @@ func (c *Config) mailTransport() (notify.Transport, error) {
 		}
 	}
 	if m.SMTP.Host == "" {
-		folder := m.Folder
-		if folder == "" {
-			folder = filepath.Join(c.DataDir, "mail")
-		}
-		return &notify.Folder{Path: folder, From: m.From}, nil
+		return &notify.Folder{Path: c.mailFolder(), From: m.From}, nil
 	}
 	s := m.SMTP
 	return notify.NewSMTP(notify.SMTPOptions{

@@ -29,11 +29,7 @@ func stopping(t *testing.T) (*world, *mailServer, *notify.Planner) {
 		w.do(t, inventory.IssueToken{Owner: one[0], DisplayName: one[1], Kind: authz.KindWrite, Digest: inventorytest.Digest(8000 + i), Last4: "x0y1"})
 	}
 	w.do(t, inventory.IssueToken{Owner: "dave", DisplayName: "fine", Kind: authz.KindFineGrained, Digest: inventorytest.Digest(8100), Grants: []authz.Grant{inventorytest.On("acme", "repo.write")}})
-	p, err := w.planner()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w, server, p
+	return w, server, w.planner()
 }
 
 // round plans and sends what is due.
@@ -72,10 +68,7 @@ func TestOwnersAreToldWhichOfTheirTokensStopAndWhen(t *testing.T) {
 	w.offset.Add(int64(7 * day))
 	for range 3 { // each quarter of an hour, and again after a restart
 		w.round(t, p)
-		var err error
-		if p, err = w.planner(); err != nil {
-			t.Fatal(err)
-		}
+		p = w.planner()
 	}
 	if got := server.subjects(t, 3); !same(got, want) {
 		t.Fatalf("13 days before: %v, want %v", got, want)
@@ -151,5 +144,21 @@ func TestWhatIsToldOfADateIsWithdrawnWhenItIsMoved(t *testing.T) {
 	}
 	if sizes, err := w.Store.OutboxSizes(t.Context()); err != nil || sizes["waiting"]+sizes["events"]+sizes["dead"] != 0 {
 		t.Errorf("left in the outbox: %v %v", sizes, err)
+	}
+}
+
+func TestDaysOfMailThatAreWrong(t *testing.T) {
+	for want, m := range map[string]MailConfig{
+		"mail.policy_days[1]: 91 is not from 1 to 90": {PolicyDays: []int{14, 91}},
+		"mail.policy_days[0]: 0 is not from 1 to 90":  {PolicyDays: []int{0}},
+		"mail.keep_days: 99 is not from 100 to 3650":  {KeepDays: 99},
+		"mail.folder_days: -1 is not from 1 to 3650":  {FolderDays: -1},
+	} {
+		if err := m.checkDays(); err == nil || err.Error() != want {
+			t.Errorf("the error is %v, want %s", err, want)
+		}
+	}
+	if err := (&MailConfig{PolicyDays: []int{}, KeepDays: 100, FolderDays: 1}).checkDays(); err != nil {
+		t.Error(err)
 	}
 }

@@ -157,6 +157,28 @@ func (s *Store) EndDeliveries(ctx context.Context, ids []int64, how, problem str
 	})
 }
 
+// ForgetEvents deletes events that were told before a time, with what was given
+// up of them, and says how many. Their keys are free then: what is planned by a
+// key must be over.
+func (s *Store) ForgetEvents(ctx context.Context, before time.Time) (n int64, err error) {
+	for {
+		part := int64(0)
+		err := s.writing(ctx, "forget events", func(st *state) error {
+			if err := st.ForgetDeliveries(ctx, millis(before)); err != nil {
+				return err
+			}
+			if err := st.ForgetDead(ctx, millis(before)); err != nil {
+				return err
+			}
+			part, err = st.Queries.ForgetEvents(ctx, millis(before))
+			return err
+		})
+		if n += part; err != nil || part == 0 {
+			return n, err
+		}
+	}
+}
+
 // PutBackDeliveries lets deliveries be tried again from a time on.
 func (s *Store) PutBackDeliveries(ctx context.Context, ids []int64, problem string, next time.Time) error {
 	return s.writing(ctx, "put deliveries back", func(st *state) error {

@@ -300,6 +300,15 @@ func (q *Queries) EventsWaiting(ctx context.Context, arg EventsWaitingParams) ([
 	return items, nil
 }
 
+const forgetDead = `-- name: ForgetDead :exec
+DELETE FROM deliveries WHERE state = 'dead' AND ended_at < $1
+`
+
+func (q *Queries) ForgetDead(ctx context.Context, before int64) error {
+	_, err := q.db.ExecContext(ctx, forgetDead, before)
+	return err
+}
+
 const forgetDeliveries = `-- name: ForgetDeliveries :exec
 DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries d WHERE d.state IN ('sent', 'skipped') AND d.ended_at < $1 LIMIT 1000)
 `
@@ -307,6 +316,20 @@ DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries d WHERE d.state 
 func (q *Queries) ForgetDeliveries(ctx context.Context, before int64) error {
 	_, err := q.db.ExecContext(ctx, forgetDeliveries, before)
 	return err
+}
+
+const forgetEvents = `-- name: ForgetEvents :execrows
+DELETE FROM outbox WHERE id IN (SELECT o.id FROM outbox o WHERE o.state = 'addressed' AND o.created_at < $1
+  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = o.id) ORDER BY o.created_at LIMIT 1000)
+`
+
+// Events that were told; their keys are free then.
+func (q *Queries) ForgetEvents(ctx context.Context, before int64) (int64, error) {
+	result, err := q.db.ExecContext(ctx, forgetEvents, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const insertDelivery = `-- name: InsertDelivery :exec

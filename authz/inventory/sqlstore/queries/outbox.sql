@@ -58,3 +58,11 @@ WHERE NOT t.deleted AND o.type = 'organization' AND t.expires_at >= sqlc.arg(sin
 
 -- name: PoliciesComing :many
 SELECT id, enforce_at FROM organizations WHERE NOT deleted AND next_token_policy <> '' AND enforce_at < sqlc.arg(before) AND enforce_at > sqlc.arg(now) ORDER BY enforce_at, id;
+
+-- name: ForgetEvents :execrows
+-- Events that were told; their keys are free then.
+DELETE FROM outbox WHERE id IN (SELECT o.id FROM outbox o WHERE o.state = 'addressed' AND o.created_at < sqlc.arg(before)
+  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = o.id) ORDER BY o.created_at LIMIT 1000);
+
+-- name: ForgetDead :exec
+DELETE FROM deliveries WHERE state = 'dead' AND ended_at < sqlc.arg(before);
