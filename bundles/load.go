@@ -36,6 +36,9 @@ type loaded struct {
 	serial   int64 // 0: it has none
 }
 
+// is tells what was read from anything else that a source may have.
+func (l *loaded) is() string { return l.revision + digest(l.Bundle) }
+
 func readFS(f fs.FS) (*loaded, error) {
 	l, err := bundle.NewFSLoader(f)
 	if err != nil {

@@ -142,15 +142,19 @@ func (m *Manager) first(ctx context.Context) {
 			_ = m.report(s, nil, err)
 			continue
 		}
-		s.seen = l.revision + digest(l.Bundle)
+		s.seen = l.is()
 		candidates[s] = l
 	}
+	var refused error
+	trigger := m.trigger()
 	if complete {
-		if err := m.activate(ctx, m.trigger(), candidates); err == nil {
+		if trigger, refused = m.attempt(ctx, trigger, candidates); refused == nil {
 			return
 		}
 	}
-	m.lastGood(ctx)
+	if !m.lastGood(ctx, candidates) && refused != nil {
+		_ = m.report(trigger, candidates[trigger], refused)
+	}
 }
 
 func (m *Manager) trigger() *source {
@@ -161,36 +165,44 @@ func (m *Manager) trigger() *source {
 }
 
 // lastGood serves the set that was last active before, from the disk. The
-// gate judges it again.
-func (m *Manager) lastGood(ctx context.Context) {
+// gate judges it again. What the sources have now is then tried one by one, so
+// that the error is told of the one that is at fault and the others go on. It
+// says whether something serves.
+func (m *Manager) lastGood(ctx context.Context, now map[*source]*loaded) bool {
 	if m.StateDir == "" {
-		return
+		return false
 	}
-	candidates := map[*source]*loaded{}
-	for _, s := range append([]*source{m.base}, m.overlays...) {
+	base, err := readFS(m.Base)
+	if err != nil {
+		return false
+	}
+	candidates := map[*source]*loaded{m.base: base}
+	unread := map[*source]string{}
+	for _, s := range m.overlays {
 		l, err := m.restore(s)
 		if err != nil {
-			if s == m.base {
-				l, err = readFS(m.Base)
-			}
-			if err != nil {
-				m.Log.Warn("there is no last good bundle to fall back on", "bundle", s.name, "error", err)
-				return
-			}
+			m.Log.Warn("there is no last good bundle to fall back on", "bundle", s.name, "error", err)
+			return false
 		}
-		candidates[s] = l
+		candidates[s], unread[s] = l, s.status.Error
 	}
-	kept := map[*source]string{}
-	for s := range candidates {
-		kept[s] = s.status.Error
-	}
-	if err := m.activate(ctx, m.trigger(), candidates); err != nil {
-		return
-	}
-	for s, message := range kept {
-		s.status.LastGood, s.status.Error = true, message
+	if _, err := m.attempt(ctx, m.trigger(), candidates); err != nil {
+		m.Log.Warn("the last good bundles are refused", "error", err)
+		return false
 	}
 	m.Log.Warn("the last good bundles serve", "revision", m.Ruleset().Revision)
+	for _, s := range m.overlays {
+		fresh := now[s]
+		if fresh != nil && fresh.is() == candidates[s].is() {
+			continue // what serves is what the source has
+		}
+		s.status.LastGood, s.status.Error = true, unread[s]
+		if fresh != nil {
+			s.seen = ""
+			_ = m.try(ctx, s, fresh) // reported
+		}
+	}
+	return true
 }
 
 // offer tries what a source has now. It changes nothing when the gate refuses.
@@ -204,11 +216,15 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 		}
 		return err
 	}
-	seen := l.revision + digest(l.Bundle)
-	if s.seen == seen {
+	return m.try(ctx, s, l)
+}
+
+// try sends what a source has through the gate, beside what the others have.
+func (m *Manager) try(ctx context.Context, s *source, l *loaded) (err error) {
+	if s.seen == l.is() {
 		return nil
 	}
-	s.seen = seen
+	s.seen = l.is()
 	candidates := map[*source]*loaded{s: l}
 	for _, other := range append([]*source{m.base}, m.overlays...) {
 		if other == s {
@@ -233,48 +249,78 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 	return m.activate(ctx, s, candidates)
 }
 
-// activate sends candidates through the gate and swaps the pointer.
+// activate makes an attempt and reports its failure.
 func (m *Manager) activate(ctx context.Context, trigger *source, candidates map[*source]*loaded) error {
-	base := candidates[m.base]
+	if culprit, err := m.attempt(ctx, trigger, candidates); err != nil {
+		return m.report(culprit, candidates[culprit], err)
+	}
+	return nil
+}
+
+// attempt sends candidates through the gate and swaps the pointer. With an error
+// it names the source at fault, as far as that can be told, and nothing changed.
+func (m *Manager) attempt(ctx context.Context, trigger *source, candidates map[*source]*loaded) (*source, error) {
 	for s, l := range candidates {
 		if err := m.replayed(s, l); err != nil {
-			return m.report(s, l, err)
+			return s, err
 		}
 	}
-	var overlays []*loaded
+	base, overlays := m.base, []*source{}
 	for _, s := range m.overlays {
-		l := candidates[s]
-		if l == nil {
-			continue
-		}
-		if l.root == rootBase {
-			base = l
-		} else {
-			overlays = append(overlays, l)
+		switch l := candidates[s]; {
+		case l == nil:
+		case l.root != rootBase:
+			overlays = append(overlays, s)
+		case base != m.base:
+			return trigger, fmt.Errorf("the bundles %s and %s have both the root %s: one replaces the base", base.name, s.name, rootBase)
+		default:
+			base = s
 		}
 	}
-	p, err := m.gate(ctx, base, overlays)
+	active := append([]*source{base}, overlays...)
+	parts := make([]*loaded, len(active))
+	for i, s := range active {
+		parts[i] = candidates[s]
+	}
+	p, err := m.gate(ctx, parts[0], parts[1:])
 	if err != nil {
-		return m.report(trigger, candidates[trigger], err)
+		return trigger, err
 	}
 	m.active.Store(p.rules)
-	now := m.Clock()
-	for s, l := range candidates {
-		s.current = l
-		s.status = Status{
-			Name: s.name, Source: s.kind, Root: l.root, Revision: l.revision, LastSuccess: &now, LastAttempt: &now,
-		}
-		if l.root == rootOverlay {
-			s.status.Warnings = p.warnings
-		}
-		if err := m.keep(s, l); err != nil {
-			m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
-		}
-	}
 	m.Log.Info("policy activated", "name", p.rules.Name, "revision", p.rules.Revision, "warnings", len(p.warnings),
 		"evaluator", p.rules.Evaluator.Name(), "why", EvaluatorWhy(p.rules))
-	m.observe(Event{Name: trigger.name, Revision: p.rules.Revision, Time: now})
-	return nil
+	m.activated(trigger, active, candidates, p.warnings)
+	return nil, nil
+}
+
+// activated notes of each source what is active now. What was active before goes
+// on as it was: its age, and what is wrong with what its source has.
+func (m *Manager) activated(trigger *source, active []*source, candidates map[*source]*loaded, warnings []string) {
+	now := m.Clock()
+	event := Event{Name: trigger.name, Time: now}
+	for s, l := range candidates {
+		if s.current != l || s.status.Revision == "" {
+			since := &now
+			if s.status.Revision != "" && s.current.is() == l.is() { // it was lost in between, and is back
+				since = s.status.LastSuccess
+			}
+			s.status = Status{Name: s.name, Source: s.kind, Root: l.root, Revision: l.revision, LastSuccess: since, LastAttempt: &now}
+			if err := m.keep(s, l); err != nil {
+				m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
+			}
+		}
+		s.current = l
+		if l.root == rootOverlay {
+			s.status.Warnings = warnings
+		}
+	}
+	if active[0] != m.base {
+		m.base.status = Status{Name: m.base.name, Source: m.base.kind, Root: rootBase, ReplacedBy: active[0].name}
+	}
+	for _, s := range active {
+		event.Active = append(event.Active, Active{Name: s.name, Revision: s.status.Revision, Since: *s.status.LastSuccess})
+	}
+	m.observe(event)
 }
 
 // replayed refuses a bundle that is older than the one it would replace: a
@@ -300,7 +346,7 @@ func (m *Manager) report(s *source, l *loaded, err error) error {
 		revision = l.revision
 	}
 	m.Log.Error("policy bundle refused; what was active stays", "bundle", s.name, "source", s.kind, "revision", revision, "error", err)
-	m.observe(Event{Name: s.name, Revision: revision, Err: err, Time: now})
+	m.observe(Event{Name: s.name, Err: err, Time: now})
 	return err
 }
 

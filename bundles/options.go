@@ -66,10 +66,18 @@ type Options struct {
 
 // Event is an attempt to activate.
 type Event struct {
-	Name     string // the source that changed
-	Revision string
-	Err      error
-	Time     time.Time
+	Name string // the source that changed
+	Err  error
+	Time time.Time
+	// Active are all bundles that are active after a success: the base, then the
+	// overlays.
+	Active []Active
+}
+
+// Active is a bundle that is active.
+type Active struct {
+	Name, Revision string
+	Since          time.Time // when this revision was activated
 }
 
 // Status of one source.
@@ -78,15 +86,18 @@ type Status struct {
 	Source string `json:"source"`
 	Root   string `json:"root,omitempty"`
 	// Revision that is active; "" while none is.
-	Revision    string     `json:"revision,omitempty"`
+	Revision string `json:"revision,omitempty"`
+	// LastSuccess is when it was activated.
 	LastSuccess *time.Time `json:"last_success,omitempty"`
 	LastAttempt *time.Time `json:"last_attempt,omitempty"`
 	// Error is why the last attempt was refused; "" after a success.
 	Error string `json:"error,omitempty"`
 	// Warnings of the active revision.
 	Warnings []string `json:"warnings,omitempty"`
-	// LastGood: the last good set from the disk serves, not the source.
+	// LastGood: what was last good serves, from the disk, not what the source has.
 	LastGood bool `json:"last_good,omitempty"`
+	// ReplacedBy is the bundle that serves instead of the embedded base.
+	ReplacedBy string `json:"replaced_by,omitempty"`
 	// Evaluator is what evaluates the active set at the moment, compiled or
 	// topdown, and EvaluatorWhy why it is the latter.
 	Evaluator    string `json:"evaluator,omitempty"`

@@ -61,7 +61,7 @@ type Metrics struct {
 	exceptions, activations         *prometheus.CounterVec
 	evaluator                       evaluatorMetrics
 	notifications                   *prometheus.CounterVec
-	bundleInfo, bundleSuccess       *prometheus.GaugeVec
+	bundles                         atomic.Pointer[[]Bundle] // the active ones, replaced as a whole
 	approvalSeconds                 prometheus.Histogram
 	mu                              sync.Mutex
 	known                           map[string]bool
@@ -86,19 +86,12 @@ func New(o Options) *Metrics {
 		m.Registry.MustRegister(c)
 		return c
 	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "patrol_" + name, Help: help}, labels)
-		m.Registry.MustRegister(g)
-		return g
-	}
 	m.decisions = counter("decisions_total", "Requests decided.", "allowed", "reason", "policy", "mode")
 	m.denials = counter("denials_total", "Requests refused, by organization.", "organization", "policy", "reason")
 	m.pendingHits = counter("approval_pending_hits_total", "Requests by tokens that wait for an approval, refused or waived.", "organization")
 	m.exceptions = counter("exceptions_used_total", "Decisions that an exception changed.", "exception")
 	m.activations = counter("bundle_activations_total", "Attempts to activate a bundle.", "name", "result")
 	m.notifications = counter("notifications_total", "Messages to people by how they ended.", "channel", "kind", "state")
-	m.bundleInfo = gauge("bundle_info", "The active bundles.", "name", "revision")
-	m.bundleSuccess = gauge("bundle_last_success_timestamp_seconds", "When a bundle was last activated.", "name")
 	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "patrol_decision_duration_seconds", Help: "Time to decide a request.", Buckets: durations,
 		NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
@@ -218,16 +211,21 @@ func (m *Metrics) bounded(name string) string {
 	return name
 }
 
-// Activated counts an attempt to activate a bundle.
-func (m *Metrics) Activated(name, revision string, err error, at time.Time) {
+// Bundle is a bundle that is active.
+type Bundle struct {
+	Name, Revision string
+	Since          time.Time // when this revision was activated
+}
+
+// Activated counts an attempt to activate a bundle, and after a success takes
+// the bundles that are active in the place of those that were.
+func (m *Metrics) Activated(name string, err error, active []Bundle) {
 	if err != nil {
 		m.activations.WithLabelValues(name, "refused").Inc()
 		return
 	}
 	m.activations.WithLabelValues(name, "activated").Inc()
-	m.bundleInfo.DeletePartialMatch(prometheus.Labels{"name": name})
-	m.bundleInfo.WithLabelValues(name, revision).Set(1)
-	m.bundleSuccess.WithLabelValues(name).Set(float64(at.UnixMilli()) / 1000)
+	m.bundles.Store(&active)
 }
 
 // Decided counts how long an approval request waited.
@@ -247,6 +245,8 @@ var (
 	oldestDesc    = prometheus.NewDesc("patrol_approval_oldest_pending_seconds", "Age of the oldest open approval request.", []string{"organization"}, nil)
 	tokensDesc    = prometheus.NewDesc("patrol_inventory_tokens", "Tokens in the inventory.", nil, nil)
 	stalenessDesc = prometheus.NewDesc("patrol_inventory_staleness_seconds", "Time since the inventory was last read.", nil, nil)
+	bundleDesc    = prometheus.NewDesc("patrol_bundle_info", "The active bundles.", []string{"name", "revision"}, nil)
+	successDesc   = prometheus.NewDesc("patrol_bundle_last_success_timestamp_seconds", "When the present revision of an active bundle was activated.", []string{"name"}, nil)
 	modeDesc      = prometheus.NewDesc("patrol_governance", "Organizations by enforcement.", []string{"mode"}, nil)
 	outboxDesc    = prometheus.NewDesc("patrol_outbox_jobs", "What waits to be told to people, or was given up.", []string{"state"}, nil)
 	openingDesc   = prometheus.NewDesc("patrol_approval_opening_failures_total", "Attempts to open an approval request that failed and are tried again.", nil, nil)
@@ -254,7 +254,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingDesc, oldestDesc, tokensDesc, stalenessDesc, modeDesc, openingDesc, outboxDesc, evaluatorDesc} {
+	for _, d := range []*prometheus.Desc{pendingDesc, oldestDesc, tokensDesc, stalenessDesc, modeDesc, openingDesc, outboxDesc, evaluatorDesc, bundleDesc, successDesc} {
 		ch <- d
 	}
 }
@@ -265,6 +265,12 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	s.collectEvaluator(ch)
+	if active := s.bundles.Load(); active != nil {
+		for _, b := range *active {
+			gauge(bundleDesc, 1, b.Name, b.Revision)
+			gauge(successDesc, float64(b.Since.UnixMilli())/1000, b.Name)
+		}
+	}
 	if s.OpeningFailures != nil {
 		ch <- prometheus.MustNewConstMetric(openingDesc, prometheus.CounterValue, float64(s.OpeningFailures()))
 	}

@@ -102,3 +102,56 @@ func TestWhatLooksLikeACredentialIsRedacted(t *testing.T) {
 		t.Error("what is no credential is gone")
 	}
 }
+
+// TestTheActiveBundlesAreReplacedAsAWhole: one series for each that is active,
+// with its own revision, and none for what is not.
+func TestTheActiveBundlesAreReplacedAsAWhole(t *testing.T) {
+	m := telemetry.New(telemetry.Options{})
+	at := func(s int64) time.Time { return time.Unix(s, 500e6) }
+	for _, c := range []struct {
+		name    string
+		err     error
+		active  []telemetry.Bundle
+		info    string
+		success string
+	}{
+		{"two overlays", nil, []telemetry.Bundle{{"base", "b1", at(1)}, {"local", "l1", at(1)}, {"ours", "o1", at(1)}}, "base b1=1 local l1=1 ours o1=1", "base=1.5 local=1.5 ours=1.5"},
+		{"one is swapped", nil, []telemetry.Bundle{{"base", "b1", at(1)}, {"local", "l2", at(2)}, {"ours", "o1", at(1)}}, "base b1=1 local l2=1 ours o1=1", "base=1.5 local=2.5 ours=1.5"},
+		{"one is refused", errors.New("no"), nil, "base b1=1 local l2=1 ours o1=1", "base=1.5 local=2.5 ours=1.5"},
+		{"one is removed", nil, []telemetry.Bundle{{"base", "b1", at(1)}, {"ours", "o1", at(1)}}, "base b1=1 ours o1=1", "base=1.5 ours=1.5"},
+	} {
+		m.Activated("local", c.err, c.active)
+		if got := series(t, m, "patrol_bundle_info"); got != c.info {
+			t.Errorf("%s: %q, want %q", c.name, got, c.info)
+		}
+		if got := series(t, m, "patrol_bundle_last_success_timestamp_seconds"); got != c.success {
+			t.Errorf("%s: %q, want %q", c.name, got, c.success)
+		}
+	}
+	if got := series(t, m, "patrol_bundle_activations_total"); got != "local activated=3 local refused=1" {
+		t.Errorf("attempts: %q", got)
+	}
+}
+
+// series shows the series of a metric: their labels' values and their own.
+func series(t *testing.T, m *telemetry.Metrics, name string) string {
+	t.Helper()
+	families, err := m.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, metric := range f.GetMetric() {
+			var words []string
+			for _, l := range metric.GetLabel() {
+				words = append(words, l.GetValue())
+			}
+			all = append(all, fmt.Sprintf("%s=%v", strings.Join(words, " "), metric.GetGauge().GetValue()+metric.GetCounter().GetValue()))
+		}
+	}
+	return strings.Join(all, " ")
+}

@@ -150,7 +150,11 @@ func (a *App) openState(ctx context.Context) error {
 	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
 	o.Observe = func(e bundles.Event) {
 		if a.Metrics != nil {
-			a.Metrics.Activated(e.Name, e.Revision, e.Err, e.Time)
+			active := make([]telemetry.Bundle, len(e.Active))
+			for i, b := range e.Active {
+				active[i] = telemetry.Bundle(b)
+			}
+			a.Metrics.Activated(e.Name, e.Err, active)
 		}
 		if e.Err == nil && a.Hygiene != nil {
 			a.Hygiene.Again() // other rules may find something else

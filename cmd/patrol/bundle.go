@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/patrol-authz/patrol/bundles"
 )
@@ -30,14 +31,25 @@ func (*BundleStatusCmd) Run(ctx context.Context, cli *CLI) error {
 	return cli.print(rows, func(t *table) {
 		t.row("BUNDLE", "SOURCE", "REVISION", "ACTIVE SINCE", "NOTE")
 		for _, r := range rows {
-			note := r.Error
-			if r.LastGood {
-				note = "the last good one serves; " + note
-			}
-			t.row(r.Name, r.Source, dash(r.Revision), relative(r.LastSuccess), dash(note))
+			t.row(r.Name, r.Source, dash(r.Revision), relative(r.LastSuccess), dash(bundleNote(&r)))
 			for _, w := range r.Warnings {
 				t.row("", "", "", "", "warning: "+w)
 			}
 		}
 	})
+}
+
+// bundleNote says what is to be known of a source, "" where all is well.
+func bundleNote(s *bundles.Status) string {
+	var notes []string
+	if s.LastGood {
+		notes = append(notes, "the last good one serves")
+	}
+	if s.ReplacedBy != "" {
+		notes = append(notes, "replaced by "+s.ReplacedBy)
+	}
+	if s.Error != "" {
+		notes = append(notes, s.Error)
+	}
+	return strings.Join(notes, "; ")
 }

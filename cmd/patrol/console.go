@@ -173,7 +173,7 @@ func (p consolePolicy) Sources() []console.BundleSource {
 	for _, s := range p.Bundles.Status() {
 		out = append(out, console.BundleSource{
 			Name: s.Name, Source: s.Source, Root: s.Root, Revision: s.Revision, Evaluator: s.Evaluator, Error: s.Error,
-			LastSuccess: s.LastSuccess, LastAttempt: s.LastAttempt, LastGood: s.LastGood, Warnings: s.Warnings,
+			LastSuccess: s.LastSuccess, LastAttempt: s.LastAttempt, LastGood: s.LastGood, ReplacedBy: s.ReplacedBy, Warnings: s.Warnings,
 		})
 	}
 	return out

@@ -47,6 +47,7 @@ type BundleSource struct {
 	Name, Source, Root, Revision, Evaluator, Error string
 	LastSuccess, LastAttempt                       *time.Time
 	LastGood                                       bool
+	ReplacedBy                                     string
 	Warnings                                       []string
 }
 
