@@ -231,8 +231,11 @@ func TestCountsAndCoverage(t *testing.T) {
 	}
 	if want := []preview.StatusCount{
 		{Status: "none", Tokens: 4, Breaks: 3, GoesOn: 1},
-		{Status: "pending", Tokens: 1, Breaks: 1}, {Status: "approved", Tokens: 1, GoesOn: 1}, {Status: "denied", Tokens: 1, Breaks: 1},
-		{Status: "suspended", Tokens: 1, Refused: 1}, {Status: "revoked", Tokens: 1, Refused: 1},
+		{Status: "pending", Tokens: 1, Breaks: 1},
+		{Status: "approved", Tokens: 1, GoesOn: 1},
+		{Status: "denied", Tokens: 1, Breaks: 1},
+		{Status: "suspended", Tokens: 1, Refused: 1},
+		{Status: "revoked", Tokens: 1, Refused: 1},
 	}; !reflect.DeepEqual(r.Statuses, want) {
 		t.Errorf("statuses\n%+v, want\n%+v", r.Statuses, want)
 	}
