@@ -122,7 +122,7 @@ func sound() *world {
 	}
 }
 
-func (w *world) decide() *authz.Outcome {
+func (w *world) ruleset() *authz.Ruleset {
 	var rules *authz.Ruleset
 	if w.rules {
 		rules = &authz.Ruleset{Evaluator: w.policy, Router: router{w.route}, Catalogue: authz.Catalogue{}}
@@ -133,7 +133,11 @@ func (w *world) decide() *authz.Outcome {
 			rules.Catalogue[code] = &authz.Reason{Code: code, Allow: true}
 		}
 	}
-	p := decide.New(decide.Options{Sources: w.sources, Policy: policy{rules}, Inventory: w.inventory, Digester: digester{}, Clock: func() time.Time { return now }})
+	return rules
+}
+
+func (w *world) decide() *authz.Outcome {
+	p := decide.New(decide.Options{Sources: w.sources, Policy: policy{w.ruleset()}, Inventory: w.inventory, Digester: digester{}, Clock: func() time.Time { return now }})
 	defer p.Close()
 	return p.Decide(context.Background(), w.request)
 }

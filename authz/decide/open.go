@@ -28,6 +28,7 @@ func (r *run) openRequest(ctx context.Context, f *authz.Facts) *authz.ApprovalRe
 type openings struct {
 	opener  Opener
 	timeout time.Duration
+	after   func(time.Duration) <-chan time.Time
 	failed  atomic.Int64
 
 	mu      sync.Mutex
@@ -46,9 +47,9 @@ type opening struct {
 // maxOpenings bounds the requests that wait for a store that does not answer.
 const maxOpenings = 1024
 
-func newOpenings(o Opener, timeout time.Duration) *openings {
+func newOpenings(o *Options) *openings {
 	stop, cancel := context.WithCancel(context.Background())
-	return &openings{opener: o, timeout: timeout, running: map[[2]string]*opening{}, stop: stop, cancel: cancel}
+	return &openings{opener: o.Opener, timeout: o.OpenTimeout, after: o.After, running: map[[2]string]*opening{}, stop: stop, cancel: cancel}
 }
 
 // OpeningFailures counts attempts to open an approval request that failed;
@@ -75,14 +76,12 @@ func (o *openings) open(ctx context.Context, token, organization string) *authz.
 		go o.work(key, job)
 	}
 	o.mu.Unlock()
-	timer := time.NewTimer(o.timeout)
-	defer timer.Stop()
 	select {
 	case <-job.done:
 		if job.request != nil {
 			return job.request
 		}
-	case <-timer.C:
+	case <-o.after(o.timeout):
 	case <-ctx.Done():
 	}
 	return pending
@@ -108,7 +107,7 @@ func (o *openings) work(key [2]string, job *opening) {
 		select {
 		case <-o.stop.Done():
 			return
-		case <-time.After(pause):
+		case <-o.after(pause):
 		}
 	}
 }

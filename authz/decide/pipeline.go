@@ -86,6 +86,8 @@ type Options struct {
 	// client is warned; default 7 days.
 	WarnBefore time.Duration
 	Clock      func() time.Time
+	// After waits, as [time.After] does, which is the default.
+	After func(time.Duration) <-chan time.Time
 }
 
 // Pipeline decides requests. It is safe for concurrent use.
@@ -109,7 +111,10 @@ func New(o Options) *Pipeline {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	return &Pipeline{Options: o, opening: newOpenings(o.Opener, o.OpenTimeout)}
+	if o.After == nil {
+		o.After = time.After
+	}
+	return &Pipeline{Options: o, opening: newOpenings(&o)}
 }
 
 // Close waits for approval requests that are still being opened.

@@ -1,0 +1,186 @@
+package decide_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/decide"
+)
+
+// store opens requests when it is told to, with the answer that it is told.
+type store struct {
+	asked  chan [2]string
+	answer chan error
+}
+
+func newStore() *store { return &store{make(chan [2]string, 4096), make(chan error)} }
+
+func (s *store) OpenRequest(ctx context.Context, token, organization string) (*authz.ApprovalRequest, error) {
+	s.asked <- [2]string{token, organization}
+	select {
+	case err := <-s.answer:
+		if err != nil {
+			return nil, err
+		}
+		return &authz.ApprovalRequest{ID: "q-" + token, State: authz.RequestOpen}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// waits are what somebody waits for, by how long: each ends when the test says so.
+type waits struct {
+	mu sync.Mutex
+	by map[time.Duration]chan wait
+}
+
+type wait chan time.Time
+
+func (w *waits) of(d time.Duration) chan wait {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.by[d] == nil {
+		w.by[d] = make(chan wait, 4096)
+	}
+	return w.by[d]
+}
+
+func (w *waits) after(d time.Duration) <-chan time.Time {
+	one := make(wait, 1)
+	w.of(d) <- one
+	return one
+}
+
+// next is the next wait of that span, once somebody waits.
+func (w *waits) next(d time.Duration) wait { return <-w.of(d) }
+
+func (w wait) over() { w <- time.Time{} }
+
+// pending decides on a token that waits for an approval, with a slow store.
+func pending(s *store) (*decide.Pipeline, *waits, func(token string) *authz.Outcome) {
+	w := sound()
+	w.policy.decision = authz.Decision{Reason: "policy_denied", Reasons: []string{"policy_denied"}, RequestApproval: true}
+	var mu sync.Mutex
+	after := &waits{by: map[time.Duration]chan wait{}}
+	p := decide.New(decide.Options{
+		Policy: policy{w.ruleset()}, Inventory: w.inventory, Digester: digester{}, Opener: s, After: after.after, Clock: func() time.Time { return now },
+	})
+	return p, after, func(token string) *authz.Outcome {
+		mu.Lock()
+		other := *w.inventory.token
+		other.ID = token
+		w.inventory.token = &other
+		mu.Unlock()
+		return p.Decide(context.Background(), w.request)
+	}
+}
+
+func inBackground(f func() *authz.Outcome) chan *authz.Outcome {
+	out := make(chan *authz.Outcome, 1)
+	go func() { out <- f() }()
+	return out
+}
+
+// TestADecisionWaitsForTheStoreWithinItsBound: the answer names the request that
+// was opened in that time, or says that it is opening. The bound is 50 ms.
+func TestADecisionWaitsForTheStoreWithinItsBound(t *testing.T) {
+	s := newStore()
+	p, after, ask := pending(s)
+	answer := inBackground(func() *authz.Outcome { return ask("t") })
+	<-s.asked
+	s.answer <- nil
+	if got := (<-answer).Approval; got == nil || got.ID != "q-t" || got.State != authz.RequestOpen {
+		t.Errorf("a store that answers: %+v", got)
+	}
+	after.next(50*time.Millisecond) // which never ended
+
+	answer = inBackground(func() *authz.Outcome { return ask("slow") })
+	<-s.asked
+	select {
+	case o := <-answer:
+		t.Fatalf("it did not wait: %+v", o.Approval)
+	default:
+	}
+	after.next(50*time.Millisecond).over()
+	o := <-answer
+	if got := o.Approval; got == nil || got.State != authz.RequestOpening || o.Decision.Allowed || o.Decision.Reason != "policy_denied" {
+		t.Errorf("a slow store: %+v, %+v", o.Decision, got)
+	}
+	// Who comes meanwhile waits for the same work, and is told of its end.
+	again := inBackground(func() *authz.Outcome { return ask("slow") })
+	second := after.next(50*time.Millisecond)
+	s.answer <- nil
+	if got := (<-again).Approval; got == nil || got.ID != "q-slow" {
+		t.Errorf("who came meanwhile: %+v", got)
+	}
+	second.over()
+	p.Close()
+	if len(s.asked) > 0 || p.OpeningFailures() != 0 {
+		t.Errorf("the store was asked %d times more, %d failures", len(s.asked), p.OpeningFailures())
+	}
+}
+
+// TestAFailingStoreIsTriedAgainInTheBackground, ever more slowly, and each
+// failure is counted.
+func TestAFailingStoreIsTriedAgainInTheBackground(t *testing.T) {
+	s := newStore()
+	p, after, ask := pending(s)
+	answer := inBackground(func() *authz.Outcome { return ask("t") })
+	<-s.asked
+	s.answer <- errors.New("disk full")
+	after.next(50*time.Millisecond).over()
+	if got := (<-answer).Approval; got == nil || got.State != authz.RequestOpening || got.ID != "" {
+		t.Errorf("a failing store: %+v", got)
+	}
+	for i, pause := range []int{20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000} {
+		after.next(time.Duration(pause)*time.Millisecond).over()
+		if got := <-s.asked; got != [2]string{"t", "o"} {
+			t.Errorf("tried again for %v", got)
+		}
+		if got := p.OpeningFailures(); got != int64(i+1) {
+			t.Errorf("%d failures are counted, not %d", got, i+1)
+		}
+		if i < 9 {
+			s.answer <- errors.New("disk full")
+		}
+	}
+	// A later hit waits for the same attempt.
+	later := inBackground(func() *authz.Outcome { return ask("t") })
+	after.next(50*time.Millisecond)
+	s.answer <- nil
+	if got := (<-later).Approval; got == nil || got.ID != "q-t" {
+		t.Errorf("after the store came back: %+v", got)
+	}
+	p.Close()
+	if len(s.asked) > 0 || p.OpeningFailures() != 10 {
+		t.Errorf("the store was asked %d times more, %d failures", len(s.asked), p.OpeningFailures())
+	}
+}
+
+// TestWhatWaitsForTheStoreIsBounded: 1024 requests; one more is answered at
+// once, counted, and left to its next hit.
+func TestWhatWaitsForTheStoreIsBounded(t *testing.T) {
+	s := newStore()
+	p, after, ask := pending(s)
+	for i := range 1024 {
+		answer := inBackground(func() *authz.Outcome { return ask(fmt.Sprint(i)) })
+		<-s.asked
+		after.next(50*time.Millisecond).over()
+		<-answer
+	}
+	if p.OpeningFailures() != 0 {
+		t.Fatalf("%d failures within the bound", p.OpeningFailures())
+	}
+	if got := ask("one more").Approval; got == nil || got.State != authz.RequestOpening || len(s.asked) > 0 || p.OpeningFailures() != 1 {
+		t.Errorf("beyond the bound: %+v, %d asked, %d failures", got, len(s.asked), p.OpeningFailures())
+	}
+	for range 1024 {
+		s.answer <- nil
+	}
+	p.Close()
+}
