@@ -1,6 +1,11 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,7 +62,18 @@ func TestAPlantedSecretFailsTheTest(t *testing.T) {
 			waitFor(t, "a mail", func() bool { return len(filesBelow(t, filepath.Join(w.Config.DataDir, "mail"))) > 0 })
 		}, "/data/mail/"},
 		"a record of a refusal": {file("data/refusals/refusals-1-1.jsonl"), "refusals-1-1.jsonl"},
-		"a bundle kept":         {file("data/bundles/planted.tar.gz"), "planted.tar.gz"},
+		"a bundle kept": {func(t *testing.T, w *world, raw string) {
+			write(t, filepath.Join(w.Config.DataDir, "bundles", "planted.tar.gz"), tarGz(t, "local/a.rego", "package local.a\n\n# "+raw+"\n"))
+		}, "planted.tar.gz"},
+		"a backup": {func(t *testing.T, w *world, raw string) {
+			named(t, w, raw)
+			path := filepath.Join(filepath.Dir(w.Config.DataDir), "planted.gz")
+			var backup bytes.Buffer
+			if err := w.api(t).Backup(t.Context(), &backup); err != nil {
+				t.Fatal(err)
+			}
+			write(t, path, backup.String())
+		}, "planted.gz"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trap := canary.NewTrap(t)
@@ -79,4 +95,20 @@ func TestAPlantedSecretFailsTheTest(t *testing.T) {
 			t.Errorf("the search of the server's folder complains of %v", said)
 		}
 	})
+}
+
+// tarGz packs one file.
+func tarGz(t *testing.T, name, text string) string {
+	t.Helper()
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	w := tar.NewWriter(z)
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(text))}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := io.WriteString(w, text)
+	if err := errors.Join(err, w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return packed.String()
 }

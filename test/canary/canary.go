@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// Find returns the files below a folder, or the one file, that hold a secret,
-// and how many were looked at. What is not there is left out.
+// Find returns the files below a folder, or the one file, that hold a secret, also
+// packed by gzip or tar, and how many were looked at. What is not there is left out.
 func Find(path string) (found []string, files int, err error) {
 	err = filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
 		if os.IsNotExist(err) {
@@ -26,7 +26,7 @@ func Find(path string) (found []string, files int, err error) {
 			return nil
 		}
 		files++
-		if Holds(text) {
+		if packed(text, 0) {
 			found = append(found, path)
 		}
 		return err
