@@ -54,6 +54,7 @@ type askedCaller struct {
 type askedToken struct {
 	ID        string   `json:"id"`
 	Kind      string   `json:"kind"`
+	Source    string   `json:"source"`
 	Global    []string `json:"global"`
 	Ends      bool     `json:"ends"`
 	ExpiresAt string   `json:"expires_at,omitempty"` // where it ends
@@ -190,7 +191,7 @@ func (s *service) decideOwn(ctx context.Context, c *caller, q *question) *Proble
 	c.actor = inventory.Actor{Kind: "token", Name: t.Owner.Name, Token: t.ID}
 	q.Caller = askedCaller{
 		Kind: "token", Owner: t.Owner.Name, SystemOwner: slices.Contains(s.SystemOwners, t.Owner.Name),
-		Token: askedToken{ID: t.ID, Kind: t.Kind, Global: append([]string{}, t.Global...)},
+		Token: askedToken{ID: t.ID, Kind: t.Kind, Source: t.Source, Global: append([]string{}, t.Global...)},
 	}
 	if !t.ExpiresAt.IsZero() {
 		q.Caller.Token.Ends, q.Caller.Token.ExpiresAt = true, t.ExpiresAt.UTC().Format(time.RFC3339)

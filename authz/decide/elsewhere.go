@@ -99,7 +99,7 @@ func (r *run) dismiss(base *authz.Facts, token *authz.Token) {
 
 // same says whether a record is that of the claims.
 func same(t *authz.Token, c *authz.Claimed) bool {
-	return t.Source == c.Source && t.Owner != nil && t.Owner.Name == strings.ToLower(c.Owner)
+	return t.Source == c.Source && t.Owner != nil && t.Owner.Name == c.Owner
 }
 
 // widens says whether a token is more than its record shows.

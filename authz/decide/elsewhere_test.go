@@ -40,7 +40,7 @@ func (e *elsewhere) Record(context.Context, *authz.Claimed, bool) (bool, error) 
 var write = []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "acme"}, Permissions: []string{"repo.write"}}}
 
 func claimed() *authz.Claimed {
-	return &authz.Claimed{Source: authz.SourceJWT, Owner: "Bob", Kind: authz.KindFineGrained, Grants: write, ExpiresAt: now.Add(time.Hour)}
+	return &authz.Claimed{Source: authz.SourceJWT, Owner: "bob", Kind: authz.KindFineGrained, Grants: write, ExpiresAt: now.Add(time.Hour)}
 }
 
 // record is the record of the claimed token.

@@ -97,7 +97,7 @@ func TestADecisionWaitsForTheStoreWithinItsBound(t *testing.T) {
 	if got := (<-answer).Approval; got == nil || got.ID != "q-t" || got.State != authz.RequestOpen {
 		t.Errorf("a store that answers: %+v", got)
 	}
-	after.next(50*time.Millisecond) // which never ended
+	after.next(50 * time.Millisecond) // which never ended
 
 	answer = inBackground(func() *authz.Outcome { return ask("slow") })
 	<-s.asked
@@ -106,14 +106,14 @@ func TestADecisionWaitsForTheStoreWithinItsBound(t *testing.T) {
 		t.Fatalf("it did not wait: %+v", o.Approval)
 	default:
 	}
-	after.next(50*time.Millisecond).over()
+	after.next(50 * time.Millisecond).over()
 	o := <-answer
 	if got := o.Approval; got == nil || got.State != authz.RequestOpening || o.Decision.Allowed || o.Decision.Reason != "policy_denied" {
 		t.Errorf("a slow store: %+v, %+v", o.Decision, got)
 	}
 	// Who comes meanwhile waits for the same work, and is told of its end.
 	again := inBackground(func() *authz.Outcome { return ask("slow") })
-	second := after.next(50*time.Millisecond)
+	second := after.next(50 * time.Millisecond)
 	s.answer <- nil
 	if got := (<-again).Approval; got == nil || got.ID != "q-slow" {
 		t.Errorf("who came meanwhile: %+v", got)
@@ -133,12 +133,12 @@ func TestAFailingStoreIsTriedAgainInTheBackground(t *testing.T) {
 	answer := inBackground(func() *authz.Outcome { return ask("t") })
 	<-s.asked
 	s.answer <- errors.New("disk full")
-	after.next(50*time.Millisecond).over()
+	after.next(50 * time.Millisecond).over()
 	if got := (<-answer).Approval; got == nil || got.State != authz.RequestOpening || got.ID != "" {
 		t.Errorf("a failing store: %+v", got)
 	}
 	for i, pause := range []int{20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000} {
-		after.next(time.Duration(pause)*time.Millisecond).over()
+		after.next(time.Duration(pause) * time.Millisecond).over()
 		if got := <-s.asked; got != [2]string{"t", "o"} {
 			t.Errorf("tried again for %v", got)
 		}
@@ -151,7 +151,7 @@ func TestAFailingStoreIsTriedAgainInTheBackground(t *testing.T) {
 	}
 	// A later hit waits for the same attempt.
 	later := inBackground(func() *authz.Outcome { return ask("t") })
-	after.next(50*time.Millisecond)
+	after.next(50 * time.Millisecond)
 	s.answer <- nil
 	if got := (<-later).Approval; got == nil || got.ID != "q-t" {
 		t.Errorf("after the store came back: %+v", got)
@@ -170,7 +170,7 @@ func TestWhatWaitsForTheStoreIsBounded(t *testing.T) {
 	for i := range 1024 {
 		answer := inBackground(func() *authz.Outcome { return ask(fmt.Sprint(i)) })
 		<-s.asked
-		after.next(50*time.Millisecond).over()
+		after.next(50 * time.Millisecond).over()
 		<-answer
 	}
 	if p.OpeningFailures() != 0 {

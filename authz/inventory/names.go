@@ -4,11 +4,12 @@ import (
 	"crypto/sha256"
 	"regexp"
 	"strconv"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/patrol-authz/patrol/authz"
 )
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,95}$`)
@@ -20,7 +21,7 @@ var reserved = map[string]bool{
 }
 
 // Fold gives the form under which a name is stored and looked up.
-func Fold(name string) string { return strings.ToLower(name) }
+func Fold(name string) string { return authz.Fold(name) }
 
 // CheckName gives a name as it is stored, or says of a field what is wrong with
 // it ([*Invalid]).

@@ -206,7 +206,7 @@ func (e *endpoint) read(text []byte) (*answer, error) {
 	switch end := claims["exp"].(type) {
 	case nil:
 	case float64:
-		if math.IsNaN(end) || end < 0 || end > 1<<40 {
+		if math.IsNaN(end) || end < 1 || end > 1<<40 {
 			return nil, errors.New("its answer's exp is no time")
 		}
 		if ends := time.Unix(int64(end), 0); ends.Before(a.until) {

@@ -71,12 +71,20 @@ func (s *Sources) mapped(ctx context.Context, source, name string, claims map[st
 		return nil, fmt.Errorf("the mapping of claims: %s says %d tokens of one", entry, len(said))
 	}
 	token, err := s.claimed(source, &said[0])
+	if errors.Is(err, errOtherwise) {
+		s.metrics.token(source, "refused")
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the mapping of claims: %s: %w", entry, err)
 	}
 	s.metrics.token(source, "mapped")
 	return token, nil
 }
+
+// errOtherwise: the owner is not written as users' names are written here. The
+// token is nobody's, which is no mistake of the mapping's.
+var errOtherwise = errors.New("owner: is not written as users' names are")
 
 // claimed checks what the mapping says. Names are not quoted: they are the
 // client's.
@@ -95,6 +103,8 @@ func (s *Sources) claimed(source string, d *described) (*authz.Claimed, error) {
 		return nil, fmt.Errorf("id: needs 1 to %d parts", maxParts)
 	case d.Owner == "" || len(d.Owner) > maxName:
 		return nil, errors.New("owner: is missing, or too long")
+	case d.Owner != authz.Fold(d.Owner):
+		return nil, errOtherwise // elsewhere Bob and bob may be two people
 	case d.Kind != authz.KindRead && d.Kind != authz.KindWrite && d.Kind != authz.KindFineGrained:
 		return nil, errors.New("kind: is none of read, write, fine-grained")
 	case d.Kind != authz.KindFineGrained && len(d.Grants) > 0:

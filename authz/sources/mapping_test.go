@@ -89,6 +89,8 @@ func TestWhatAMappingMaySay(t *testing.T) {
 		"an identity of nothing":   {with(`"id": ["", ""]`), true, ""},
 		"an identity of numbers":   {with(`"id": [1]`), true, ""},
 		"an endless identity":      {with(`"id": ["` + strings.Repeat("x", 2000) + `"]`), true, ""},
+		"a name in another case":   {with(`"owner": "BOB"`), false, ""},
+		"a look-alike is nobody's": {with(`"owner": "m\u0130ke"`), false, "m\u0130ke fine-grained ci"},
 		"nobody":                   {with(`"owner": ""`), true, ""},
 		"no kind":                  {with(`"kind": ""`), true, ""},
 		"a kind of its own":        {with(`"kind": "admin"`), true, ""},

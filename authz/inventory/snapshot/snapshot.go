@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -94,7 +93,7 @@ func (s *Snapshot) Organization(name string) *authz.Organization {
 	if name == "" {
 		return nil
 	}
-	name = strings.ToLower(name)
+	name = authz.Fold(name)
 	for p := s.organizationByName.find(hashText(name)); ; {
 		n := p.next()
 		if n == 0 {

@@ -29,6 +29,7 @@
 #               properties:
 #                 id: {type: string}
 #                 kind: {type: string}
+#                 source: {type: string}
 #                 global: {type: array, items: {type: string}}
 #                 ends: {type: boolean}
 #                 expires_at: {type: string}
@@ -192,8 +193,10 @@ within_organization if {
 
 # A new token is its maker's, does nothing that the one that made it may not do,
 # and does not outlive it. What goes beyond is what the maker's own token would
-# be refused.
+# be refused. One that was made elsewhere makes none: what it made would be an
+# administrator's own, which it is not itself, and would outlive its end there.
 within_own_rights if {
+	input.caller.token.source == "issued"
 	input.asked.owner == input.caller.owner
 	input.asked.kind == "fine-grained"
 	input.asked.grants > 0

@@ -5,7 +5,7 @@ import data.patrol.admin
 # alice's token, an administrator's, asks to approve bob's in acme.
 asks := {
 	"operation": {"id": "approve-token", "scope": "organization", "permission": "org.tokens.review", "subject": "token", "in_body": false, "changes": true},
-	"caller": {"kind": "token", "owner": "alice", "system_owner": false, "token": {"id": "t1", "kind": "fine-grained", "global": [], "ends": false}},
+	"caller": {"kind": "token", "owner": "alice", "system_owner": false, "token": {"id": "t1", "kind": "fine-grained", "source": "issued", "global": [], "ends": false}},
 	"decision": {"on": "organization", "allowed": true, "reason": "admin_created", "reasons": []},
 	"organization": "acme",
 	"target": {"id": "t2", "owner": "bob"},
@@ -120,6 +120,12 @@ issue := with_({
 })
 
 test_a_token_issues_within_its_rights if because(issue) == "allowed"
+
+test_a_token_that_was_made_elsewhere_issues_none if {
+	every source in ["jwt", "introspection", "imported", ""] {
+		because(object.union(issue, {"caller": {"token": {"source": source}}})) == "beyond_own_rights"
+	}
+}
 
 test_a_token_issues_nothing_beyond if {
 	every change in [

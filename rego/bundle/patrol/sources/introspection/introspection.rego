@@ -48,5 +48,6 @@ tokens contains object.union(lib.times, {
 	lower(lib.text("token_type")) == "bearer"
 	subject := lib.text("sub")
 	lib.begun
+	lib.ends
 	lib.bearer
 }

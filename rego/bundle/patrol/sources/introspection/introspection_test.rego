@@ -30,6 +30,7 @@ test_what_is_not_taken if {
 	every wrong in [
 		{"active": false}, {"active": "true"}, {"active": 1}, {"token_type": "refresh_token"}, {"token_type": "DPoP"},
 		{"sub": 7}, {"cnf": {"x5t#S256": "x"}}, {"nbf": 1501},
+		{"nbf": false}, {"cnf": false}, {"exp": 0}, {"exp": 0.5}, {"exp": false}, {"exp": "2000"},
 	] {
 		introspection.mapped == set() with input as of(object.union(claims, wrong))
 	}

@@ -51,19 +51,25 @@ else := owner
 # description: |
 #   A token that is bound to its sender's key (RFC 8705, RFC 9449) is no bearer
 #   token: whoever copied it would pass, since the key is not checked here.
-bearer if not input.claims.cnf
+bearer if not "cnf" in object.keys(input.claims)
 
 # METADATA
 # description: The times that a token may carry, in seconds since 1970.
 times[name] := floor(input.claims[claim]) if {
 	some name, claim in {"issued_at": "iat", "expires_at": "exp"}
 	is_number(input.claims[claim])
-	input.claims[claim] > 0
+	input.claims[claim] >= 1
 }
 
 # METADATA
+# description: It tells its end, or nothing of one; what is there and is no time is no token's.
+ends if times.expires_at
+
+ends if not "exp" in object.keys(input.claims)
+
+# METADATA
 # description: It has begun, where it tells when it does.
-begun if not input.claims.nbf
+begun if not "nbf" in object.keys(input.claims)
 
 begun if {
 	is_number(input.claims.nbf)
