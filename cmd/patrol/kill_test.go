@@ -131,7 +131,7 @@ func survivesKill(t *testing.T, args ...string) {
 		var wait sync.WaitGroup
 		stop := make(chan struct{})
 		before, beforeHits := total, hits // nobody writes them yet
-		wait.Go(func() { // requests that are opened by a first hit
+		wait.Go(func() {                  // requests that are opened by a first hit
 			for _, one := range late[6*round : 6*round+6] {
 				select {
 				case <-stop:
