@@ -94,14 +94,35 @@ func (e *endpoint) subject(userName string) (string, error) {
 
 // kept are the attributes that are stored: a password never is.
 func kept(attributes map[string]any) map[string]any {
-	out := maps.Clone(attributes)
+	out, _ := withoutPassword(maps.Clone(attributes)).(map[string]any)
 	for name := range attributes {
 		switch strings.ToLower(name) {
-		case "password", "groups", "members", "id", "meta", "schemas", "externalid":
+		case "groups", "members", "id", "meta", "schemas", "externalid":
 			delete(out, name)
 		}
 	}
 	return out
+}
+
+// withoutPassword leaves passwords out at every depth, in extensions too.
+func withoutPassword(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, member := range v {
+			if !strings.EqualFold(name, "password") {
+				out[name] = withoutPassword(member)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = withoutPassword(v[i])
+		}
+		return out
+	}
+	return v
 }
 
 func (e *endpoint) fresh(kind, name, external string, attributes map[string]any) (*inventory.Provisioned, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -40,10 +41,15 @@ func normalize(w http.ResponseWriter, r *http.Request) bool {
 		tell(w, http.StatusBadRequest, "The request is no JSON object.")
 		return false
 	}
-	if r.Method == http.MethodPatch {
-		normalizeOperations(body)
-	} else {
+	if r.Method != http.MethodPatch {
+		if !hoist(body) {
+			tell(w, http.StatusBadRequest, "The request tells an attribute twice.")
+			return false
+		}
 		normalizeValues(body)
+	} else if problem := normalizeOperations(body); problem != "" {
+		tell(w, http.StatusBadRequest, problem)
+		return false
 	}
 	text, err = json.Marshal(body)
 	if err != nil {
@@ -64,10 +70,47 @@ func key(of map[string]any, name string) string {
 	return name
 }
 
-func normalizeOperations(body map[string]any) {
+// maxOperations bounds the operations of one PATCH.
+const maxOperations = 1000
+
+// hoist makes attributes that stand under the name of the core schema what they
+// are, the resource's own (RFC 7643, section 3.3: a name may be written with its
+// schema's). It says false where one of them is told twice.
+func hoist(of map[string]any) bool {
+	for _, k := range slices.Sorted(maps.Keys(of)) {
+		if !strings.EqualFold(k, coreUser) && !strings.EqualFold(k, coreGroup) {
+			continue
+		}
+		own, ok := of[k].(map[string]any)
+		if !ok {
+			continue // the schema's check refuses it
+		}
+		delete(of, k)
+		for name, v := range own {
+			if _, twice := of[key(of, name)]; twice {
+				return false
+			}
+			of[name] = v
+		}
+	}
+	return true
+}
+
+// The names of the core schemas (RFC 7643, section 8.7).
+const (
+	coreUser  = "urn:ietf:params:scim:schemas:core:2.0:User"
+	coreGroup = "urn:ietf:params:scim:schemas:core:2.0:Group"
+)
+
+// normalizeOperations puts the operations of a PATCH right, or says what is
+// wrong with them.
+func normalizeOperations(body map[string]any) (problem string) {
 	operations, ok := body[key(body, "Operations")].([]any)
 	if !ok {
-		return
+		return ""
+	}
+	if len(operations) > maxOperations {
+		return "The request has more than " + strconv.Itoa(maxOperations) + " operations."
 	}
 	var out []any
 	for _, one := range operations {
@@ -86,10 +129,14 @@ func normalizeOperations(body map[string]any) {
 			out = append(out, op)
 			continue
 		}
+		if given, ok := value.(map[string]any); ok && !hoist(given) {
+			return "An operation tells an attribute twice."
+		}
 		normalizeValues(value)
 		out = append(out, parts(op, value)...)
 	}
 	body[key(body, "Operations")] = out
+	return ""
 }
 
 // parts makes an operation for each key of a value that is a path, in order.

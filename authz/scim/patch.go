@@ -21,7 +21,7 @@ func patch(attributes map[string]any, op lib.PatchOperation, s schema.Schema) er
 			return scimerrors.ScimErrorInvalidValue
 		}
 		for name, value := range given {
-			if strings.HasPrefix(name, "urn:") {
+			if strings.HasPrefix(strings.ToLower(name), "urn:") {
 				merge(attributes, name, value)
 				continue
 			}

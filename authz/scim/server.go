@@ -191,7 +191,7 @@ func (o *Organization) role(groups []*inventory.Provisioned) string {
 
 // fold is how names are compared: a userName and a group's name differ not by
 // case.
-func fold(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+func fold(name string) string { return inventory.Fold(strings.TrimSpace(name)) }
 
 // id of the organization, and nil where it is not there (any more).
 func (e *endpoint) id(ctx context.Context) (string, error) {

@@ -190,6 +190,19 @@ func TestADirectoryKeepsTheMembers(t *testing.T) {
 	}
 }
 
+// TestADirectoryIsNotMisread: attributes under the schema's own name count, a
+// look-alike is nobody, and a password is kept nowhere.
+func TestADirectoryIsNotMisread(t *testing.T) {
+	w, base := provisioned(t)
+	play(t, w, base, exchanges(t, "hostile"))
+	for _, name := range []string{databaseFile, databaseFile + "-wal"} {
+		b, err := os.ReadFile(filepath.Join(w.Config.DataDir, name))
+		if err == nil && strings.Contains(string(b), "planted-in-scim") {
+			t.Errorf("a password is in %s", name)
+		}
+	}
+}
+
 func TestWhatADirectorySendsWrongChangesNothing(t *testing.T) {
 	w, base := provisioned(t)
 	before, _, err := w.Store.Audit(t.Context(), "", inventory.Page{Limit: 1000})
