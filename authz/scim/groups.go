@@ -51,6 +51,9 @@ func (h *groups) find(d inventory.Directory, id string) (*group, error) {
 
 // Create implements lib.ResourceHandler.
 func (h *groups) Create(r *http.Request, attributes lib.ResourceAttributes) (lib.Resource, error) {
+	if err := bounded(attributes); err != nil {
+		return lib.Resource{}, err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p, err := h.fresh(inventory.KindGroup, text(attributes, "displayName"), text(attributes, "externalId"), attributes)
@@ -92,12 +95,7 @@ func (h *groups) Replace(r *http.Request, id string, attributes lib.ResourceAttr
 // Patch implements lib.ResourceHandler.
 func (h *groups) Patch(r *http.Request, id string, operations []lib.PatchOperation) (lib.Resource, error) {
 	return h.change(r, id, func(present map[string]any) (map[string]any, error) {
-		for _, op := range operations {
-			if err := patch(present, op, groupSchema); err != nil {
-				return nil, err
-			}
-		}
-		return present, nil
+		return present, patchAll(r.Context(), present, operations, groupSchema)
 	})
 }
 
@@ -111,6 +109,9 @@ func (h *groups) change(r *http.Request, id string, edit func(map[string]any) (m
 	present := cloned(g.Attributes)
 	present["externalId"], present["members"] = g.ExternalID, g.list()
 	attributes, err := edit(present)
+	if err == nil {
+		err = bounded(attributes)
+	}
 	if err != nil {
 		return lib.Resource{}, err
 	}

@@ -135,6 +135,9 @@ func normalizeOperations(body map[string]any) (problem string) {
 		normalizeValues(value)
 		out = append(out, parts(op, value)...)
 	}
+	if len(out) > maxOperations { // a value has many paths
+		return "The request has more than " + strconv.Itoa(maxOperations) + " operations."
+	}
 	body[key(body, "Operations")] = out
 	return ""
 }

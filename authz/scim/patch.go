@@ -1,6 +1,10 @@
 package scim
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,6 +15,49 @@ import (
 	"github.com/elimity-com/scim/schema"
 	"github.com/scim2/filter-parser/v2"
 )
+
+// The most that a list of a user's attributes, and a group, hold.
+const (
+	maxValues  = 100
+	maxMembers = 20_000
+)
+
+// patchAll applies operations in order, for as long as the client waits.
+func patchAll(ctx context.Context, attributes map[string]any, operations []lib.PatchOperation, s schema.Schema) error {
+	if len(operations) > maxOperations {
+		return tooMany("The request has too many operations.")
+	}
+	for _, op := range operations {
+		if err := ctx.Err(); err != nil {
+			return tooMany("The request took too long.")
+		}
+		if err := patch(attributes, op, s); err != nil {
+			return err
+		}
+		if err := bounded(attributes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bounded refuses lists that are longer than a directory has them.
+func bounded(attributes map[string]any) error {
+	for name, v := range attributes {
+		most := maxValues
+		if name == "members" {
+			most = maxMembers
+		}
+		if list, ok := v.([]any); ok && len(list) > most {
+			return tooMany(fmt.Sprintf("%s: has more than %d values", name, most))
+		}
+	}
+	return nil
+}
+
+func tooMany(detail string) error {
+	return scimerrors.ScimError{ScimType: scimerrors.ScimTypeTooMany, Detail: detail, Status: http.StatusBadRequest}
+}
 
 // patch applies an operation to attributes (RFC 7644, section 3.5.2). It was
 // validated against the schema. Names are written as the schema has them.
@@ -186,21 +233,48 @@ func asList(v any) []any {
 	return []any{v}
 }
 
-// without leaves out what is in another list: equal, or of the same value.
+// without leaves out what is in another list: equal, or of the same value. The
+// lists are as long as a client makes them: it looks up, and compares few only.
 func without(list, other []any) []any {
+	const few = 8
+	seen := map[string]bool{}
+	rest := other
+	if len(list) > few && len(other) > few {
+		rest = nil
+		for _, o := range other {
+			seen[identity(o)] = true
+		}
+	}
 	out := []any{}
 	for _, v := range list {
-		if !slices.ContainsFunc(other, func(o any) bool { return same(v, o) }) {
+		if !seen[identity(v)] && !slices.ContainsFunc(rest, func(o any) bool { return same(v, o) }) {
 			out = append(out, v)
 		}
 	}
 	return out
 }
 
+// identity is the same text for what is the same.
+func identity(v any) string {
+	if m, ok := v.(map[string]any); ok && m["value"] != nil {
+		v = map[string]any{"value": m["value"]}
+	}
+	text, err := json.Marshal(v) // sorts names
+	if err != nil {
+		return fmt.Sprintf("%T %v", v, v)
+	}
+	return string(text)
+}
+
 func same(a, b any) bool {
 	x, _ := a.(map[string]any)
 	y, _ := b.(map[string]any)
-	if x["value"] != nil && y["value"] != nil {
+	v, one := x["value"].(string)
+	w, two := y["value"].(string)
+	switch {
+	case one && two:
+		return v == w
+	case x["value"] != nil && y["value"] != nil:
 		return reflect.DeepEqual(x["value"], y["value"])
 	}
 	return reflect.DeepEqual(a, b)

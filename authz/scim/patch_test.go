@@ -1,7 +1,9 @@
 package scim
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -43,11 +45,9 @@ type applier struct {
 	present map[string]any
 }
 
-func (a *applier) Patch(_ *http.Request, _ string, operations []lib.PatchOperation) (lib.Resource, error) {
-	for _, op := range operations {
-		if err := patch(a.present, op, a.schema); err != nil {
-			return lib.Resource{}, err
-		}
+func (a *applier) Patch(r *http.Request, _ string, operations []lib.PatchOperation) (lib.Resource, error) {
+	if err := patchAll(r.Context(), a.present, operations, a.schema); err != nil {
+		return lib.Resource{}, err
 	}
 	return lib.Resource{ID: "1", Attributes: lib.ResourceAttributes{"x": 1}}, nil
 }
@@ -113,6 +113,31 @@ func TestOperationsThatAreNone(t *testing.T) {
 				t.Errorf("%d %v", code, got)
 			}
 		})
+	}
+}
+
+func TestOperationsAreBounded(t *testing.T) {
+	var keys, emails []string
+	for i := range maxOperations + 1 {
+		keys = append(keys, fmt.Sprintf(`"emails[type eq \\"t%d\\"].value":"a"`, i))
+		emails = append(emails, fmt.Sprintf(`{"value":"a%d@x"}`, i))
+	}
+	for name, operations := range map[string]string{
+		"many operations":    "[" + strings.Repeat(`{"op":"add","path":"title","value":"b"},`, maxOperations) + `{"op":"add","path":"title","value":"b"}]`,
+		"many paths of one":  `[{"op":"add","value":{` + strings.Join(keys, ",") + `}}]`,
+		"many values of one": `[{"op":"add","path":"emails","value":[` + strings.Join(emails, ",") + `]}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, code := patched(t, userSchema, `{"title":"x"}`, operations); code != 400 {
+				t.Errorf("answered %d", code)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	present := map[string]any{"title": "x"}
+	if err := patchAll(ctx, present, []lib.PatchOperation{{Op: "replace", Value: map[string]any{"title": "b"}}}, userSchema); err == nil || present["title"] != "x" {
+		t.Errorf("nobody waits, and there is %v, %v", present, err)
 	}
 }
 

@@ -48,6 +48,9 @@ func (h *users) find(d inventory.Directory, id string) (*user, error) {
 
 // Create implements lib.ResourceHandler.
 func (h *users) Create(r *http.Request, attributes lib.ResourceAttributes) (lib.Resource, error) {
+	if err := bounded(attributes); err != nil {
+		return lib.Resource{}, err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	name := text(attributes, "userName")
@@ -114,12 +117,7 @@ func (h *users) Replace(r *http.Request, id string, attributes lib.ResourceAttri
 // Patch implements lib.ResourceHandler.
 func (h *users) Patch(r *http.Request, id string, operations []lib.PatchOperation) (lib.Resource, error) {
 	return h.change(r, id, func(present map[string]any) (map[string]any, error) {
-		for _, op := range operations {
-			if err := patch(present, op, userSchema); err != nil {
-				return nil, err
-			}
-		}
-		return present, nil
+		return present, patchAll(r.Context(), present, operations, userSchema)
 	})
 }
 
@@ -139,6 +137,9 @@ func (h *users) change(r *http.Request, id string, edit func(map[string]any) (ma
 	present := cloned(u.Attributes)
 	present["externalId"] = u.ExternalID
 	attributes, err := edit(present)
+	if err == nil {
+		err = bounded(attributes)
+	}
 	if err != nil {
 		return lib.Resource{}, err
 	}
