@@ -87,7 +87,7 @@ func hoist(of map[string]any) bool {
 		}
 		delete(of, k)
 		for name, v := range own {
-			if _, twice := of[key(of, name)]; twice {
+			if _, twice := of[key(of, name)]; twice || strings.EqualFold(name, coreUser) || strings.EqualFold(name, coreGroup) {
 				return false
 			}
 			of[name] = v

@@ -105,6 +105,7 @@ func TestOperationsThatAreNone(t *testing.T) {
 		"no value":                   `[{"op":"replace","path":"title"}]`,
 		"a removal of everything":    `[{"op":"remove"}]`,
 		"an expression that is none": `[{"op":"replace","path":"emails[type is work].value","value":"a"}]`,
+		"its schema within itself":   `[{"op":"replace","value":{"urn:ietf:params:scim:schemas:core:2.0:User":{"urn:ietf:params:scim:schemas:core:2.0:User":{"title":"b"}}}}]`,
 		"no operation":               `["replace"]`,
 		"where nothing fits":         `[{"op":"replace","path":"emails[type ne \"work\"].value","value":"a"}]`,
 	} {
@@ -119,7 +120,7 @@ func TestOperationsThatAreNone(t *testing.T) {
 func TestOperationsAreBounded(t *testing.T) {
 	var keys, emails []string
 	for i := range maxOperations + 1 {
-		keys = append(keys, fmt.Sprintf(`"emails[type eq \\"t%d\\"].value":"a"`, i))
+		keys = append(keys, fmt.Sprintf(`"emails[type eq \"t%d\"].value":"a"`, i))
 		emails = append(emails, fmt.Sprintf(`{"value":"a%d@x"}`, i))
 	}
 	for name, operations := range map[string]string{
