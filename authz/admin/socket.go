@@ -12,7 +12,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -68,27 +67,9 @@ func Listen(path string, h http.Handler) (*Server, error) {
 // their tokens.
 func NewServer(l net.Listener, h http.Handler) *Server {
 	return &Server{l: l, http: &http.Server{
-		Handler: patient(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: patient(h, patience), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // what fails is told by problems
 	}}
-}
-
-// Whoever sends slowly must not hold connections for ever.
-const (
-	patience       = 30 * time.Second // for a whole request
-	patienceImport = 30 * time.Minute // which may be of any size
-)
-
-func patient(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		span := patience
-		if strings.HasSuffix(r.URL.Path, "/import") {
-			span = patienceImport
-		}
-		// Where a deadline cannot be had it is not a server's connection.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(span))
-		h.ServeHTTP(w, r)
-	})
 }
 
 // private makes the socket's directory. One that others may write to is

@@ -153,10 +153,9 @@ func (c *Console) routes() {
 // ServeHTTP answers. Requests for a host that is not the console's are refused,
 // so that a name that was made to point here (DNS rebinding) reaches nothing.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Slow ones must not hold connections for ever.
-	deadlines, now := http.NewResponseController(w), time.Now()
-	_ = deadlines.SetReadDeadline(now.Add(10 * time.Second))  // where that cannot be had,
-	_ = deadlines.SetWriteDeadline(now.Add(30 * time.Second)) // it is not a server's connection
+	// Who reads slowly must not hold connections for ever; the server that
+	// patrol serves the pages by bounds who sends slowly.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(30 * time.Second)) // where that cannot be had it is not a server's connection
 	h := w.Header()
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Frame-Options", "DENY")
