@@ -13,6 +13,9 @@ import (
 // errNoRecord says that a token's record was made and is not here.
 var errNoRecord = errors.New("the record of a token of elsewhere is not in force yet")
 
+// errOtherKind says that a token is of another kind than its record shows.
+var errOtherKind = errors.New("the record of a token of elsewhere does not show its kind yet")
+
 // claimed is the token whose claims the proxy verified. Its credential is the
 // request's only one: what else the client sent would speak for another.
 func (r *run) claimed(ctx context.Context, cred *credential.Credential) (*authz.Claimed, error) {
@@ -73,6 +76,10 @@ func (r *run) adopt(ctx context.Context, base *authz.Facts, snapshot Snapshot, c
 	if token.Disabled || !same(token, c) {
 		r.dismiss(base, token)
 		return snapshot, nil
+	}
+	if token.Kind != c.Kind {
+		// What was decided is about the kind that the record shows.
+		return snapshot, &refusedFor{authz.Refusal{Reason: authz.ReasonInventoryUnavailable}, errOtherKind}
 	}
 	r.out.Unknown, r.elsewhere = authz.Digest{}, true
 	base.Token = present(token, c, granted, r.now)

@@ -70,11 +70,16 @@ func TestWhatIsNotKnownOfATokenOfElsewhereAllowsNothing(t *testing.T) {
 			w.inventory.token = nil
 			e.made = func() { w.inventory.token = record() }
 		}, "allowed", 1},
-		"it gets one that is not here yet":     {func(w *world, _ *elsewhere) { w.inventory.token = nil }, "inventory_unavailable", 1},
-		"it gets none":                         {func(w *world, e *elsewhere) { w.inventory.token = nil; e.refused = true }, "token_unknown", 1},
-		"its record can't be made":             {func(w *world, e *elsewhere) { w.inventory.token = nil; e.recordErr = unavailable }, "inventory_unavailable", 1},
-		"its record can't be made, somehow":    {func(w *world, e *elsewhere) { w.inventory.token = nil; e.recordErr = errors.New("broken") }, "policy_error", 1},
-		"its record can't be widened":          {func(w *world, e *elsewhere) { w.inventory.token.Grants = nil; e.recordErr = unavailable }, "allowed", 1},
+		"it gets one that is not here yet":  {func(w *world, _ *elsewhere) { w.inventory.token = nil }, "inventory_unavailable", 1},
+		"it gets none":                      {func(w *world, e *elsewhere) { w.inventory.token = nil; e.refused = true }, "token_unknown", 1},
+		"its record can't be made":          {func(w *world, e *elsewhere) { w.inventory.token = nil; e.recordErr = unavailable }, "inventory_unavailable", 1},
+		"its record can't be made, somehow": {func(w *world, e *elsewhere) { w.inventory.token = nil; e.recordErr = errors.New("broken") }, "policy_error", 1},
+		"its record can't be widened":       {func(w *world, e *elsewhere) { w.inventory.token.Grants = nil; e.recordErr = unavailable }, "allowed", 1},
+		"its record is of another kind":     {func(w *world, e *elsewhere) { e.vouched.Kind, e.vouched.Grants = authz.KindWrite, nil }, "inventory_unavailable", 1},
+		"its record comes to show its kind": {func(w *world, e *elsewhere) {
+			e.vouched.Kind, e.vouched.Grants = authz.KindWrite, nil
+			e.made = func() { w.inventory.token.Kind = authz.KindWrite }
+		}, "allowed", 1},
 		"its claims are none that are taken":   {func(_ *world, e *elsewhere) { e.vouched = nil }, "token_unknown", 0},
 		"its claims can't be read":             {func(_ *world, e *elsewhere) { e.err = unavailable }, "inventory_unavailable", 0},
 		"its claims can't be mapped":           {func(_ *world, e *elsewhere) { e.err = errors.New("broken") }, "policy_error", 0},
