@@ -43,7 +43,7 @@ func (c *Console) group(a *ask) ([]member, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i > 0 && !reflect.DeepEqual(row.Grants, out[0].Row.Grants) {
+		if first := out[0].Row; i > 0 && (row.Owner != first.Owner || row.Kind != first.Kind || !reflect.DeepEqual(row.Grants, first.Grants)) {
 			return nil, &failure{http.StatusConflict, "They have changed", "The tokens do not ask for the same any more. Nothing was changed; look again."}
 		}
 		out[i] = member{Row: row, Reviewed: text, Version: version, Request: parts[2]}
