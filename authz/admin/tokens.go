@@ -117,6 +117,11 @@ func (s *service) tokens() {
 		_, err := s.tokenChanged(ctx, in.ID, in.IfMatch.IfMatch, inventory.DeleteToken{Token: in.ID})
 		return nil, err
 	})
+	s.actions()
+}
+
+// actions are what stops tokens, and lets them go on.
+func (s *service) actions() {
 	s.everywhere("disable", "Stop a token everywhere", func(id, comment string) inventory.Command { return inventory.DisableToken{Token: id, Comment: comment} })
 	s.everywhere("enable", "Let a disabled token go on", func(id, comment string) inventory.Command { return inventory.EnableToken{Token: id, Comment: comment} })
 	s.action("revoke", "End a token's access to the organization for ever", func(org, id, comment string) inventory.Command {

@@ -62,6 +62,11 @@ func (s *service) usage() {
 		}
 		return out, err
 	})
+	s.overviews()
+}
+
+// overviews are about an organization's tokens all together.
+func (s *service) overviews() {
 	register(s, "get-organization-usage", "GET", "/api/organizations/{organization}/settings/usage", "How the tokens of an organization were used, all together, by day and reason", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Days

@@ -41,26 +41,6 @@ func canonicalHost(host string) string {
 	return strings.TrimSuffix(host, ".")
 }
 
-func (p *pattern) matchParts(parts []string, vars variables) (variables, bool) {
-	if len(parts) < len(p.segments) || p.rest == "" && len(parts) != len(p.segments) || p.rest != "" && len(parts) == len(p.segments) {
-		return vars, false
-	}
-	for i := range p.segments {
-		s := &p.segments[i]
-		value, ok := s.match(parts[i])
-		if !ok {
-			return vars, false
-		}
-		if s.variable != "" {
-			vars = append(vars, variable{s.variable, value})
-		}
-	}
-	if p.rest != "" {
-		vars = append(vars, variable{p.rest, strings.Join(parts[len(p.segments):], "/")})
-	}
-	return vars, true
-}
-
 // hostLabel takes what stands before a suffix: with name ".hub.example",
 // "acme.hub.example" gives "acme". Without a suffix it is the first label.
 func hostLabel(host, suffix string) string {

@@ -63,19 +63,7 @@ func tooMany(detail string) error {
 // validated against the schema. Names are written as the schema has them.
 func patch(attributes map[string]any, op lib.PatchOperation, s schema.Schema) error {
 	if op.Path == nil {
-		given, ok := op.Value.(map[string]any)
-		if !ok {
-			return scimerrors.ScimErrorInvalidValue
-		}
-		for name, value := range given {
-			if strings.HasPrefix(strings.ToLower(name), "urn:") {
-				merge(attributes, name, value)
-				continue
-			}
-			attribute, _ := find(s.Attributes, name)
-			assign(attributes, canonical(s.Attributes, name), value, op.Op == lib.PatchOperationAdd, attribute)
-		}
-		return nil
+		return patchWhole(attributes, op, s)
 	}
 	target, list := attributes, s.Attributes
 	path := op.Path.AttributePath
@@ -124,6 +112,23 @@ func patch(attributes map[string]any, op lib.PatchOperation, s schema.Schema) er
 		delete(target, name)
 	default:
 		assign(target, name, op.Value, op.Op == lib.PatchOperationAdd, attribute)
+	}
+	return nil
+}
+
+// patchWhole sets the attributes that a value without a path names.
+func patchWhole(attributes map[string]any, op lib.PatchOperation, s schema.Schema) error {
+	given, ok := op.Value.(map[string]any)
+	if !ok {
+		return scimerrors.ScimErrorInvalidValue
+	}
+	for name, value := range given {
+		if strings.HasPrefix(strings.ToLower(name), "urn:") {
+			merge(attributes, name, value)
+			continue
+		}
+		attribute, _ := find(s.Attributes, name)
+		assign(attributes, canonical(s.Attributes, name), value, op.Op == lib.PatchOperationAdd, attribute)
 	}
 	return nil
 }

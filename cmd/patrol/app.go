@@ -16,15 +16,12 @@ import (
 	"time"
 
 	"github.com/patrol-authz/patrol/authz/admin"
-	"github.com/patrol-authz/patrol/authz/answer"
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/decide"
 	"github.com/patrol-authz/patrol/authz/engine"
 	"github.com/patrol-authz/patrol/authz/extauthz"
 	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/input"
-	"github.com/patrol-authz/patrol/authz/input/protodoc"
-	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/authz/notify"
@@ -34,8 +31,6 @@ import (
 	"github.com/patrol-authz/patrol/authz/telemetry"
 	uses "github.com/patrol-authz/patrol/authz/usage"
 	"github.com/patrol-authz/patrol/bundles"
-
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 )
 
 // App is a running patrol: every part, wired. End-to-end tests use it too.
@@ -134,33 +129,9 @@ func (a *App) openState(ctx context.Context) error {
 	if a.digester, err = credential.NewDigester(key); err != nil {
 		return err
 	}
-	remote, err := a.Config.remote()
-	if err != nil {
+	if err := a.makeBundles(); err != nil {
 		return err
 	}
-	p := a.Config.Policy
-	a.Watch = a.watchEvaluator()
-	o := gateOptions(p, a.Watch)
-	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock, o.AllowNet = p.Bundles, remote, dir, a.Log, a.Clock, p.AllowNet
-	if section, err := a.Config.dropIn(); err != nil {
-		return err
-	} else if section != nil {
-		o.Paths = nil // they are the drop-in policy's
-	}
-	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
-	o.Observe = func(e bundles.Event) {
-		if a.Metrics != nil {
-			active := make([]telemetry.Bundle, len(e.Active))
-			for i, b := range e.Active {
-				active[i] = telemetry.Bundle(b)
-			}
-			a.Metrics.Activated(e.Name, e.Err, active)
-		}
-		if e.Err == nil && a.Hygiene != nil {
-			a.Hygiene.Again() // other rules may find something else
-		}
-	}
-	a.Bundles = bundles.New(o)
 	a.Metrics = telemetry.New(telemetry.Options{
 		Version: version, Inventory: (*inventoryMetrics)(a), Clock: a.Clock,
 		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() }, Outbox: a.outboxSizes, Evaluator: a.evaluatorName,
@@ -185,158 +156,6 @@ func (a *App) openState(ctx context.Context) error {
 func there(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// watchEvaluator compares the compiled policy with OPA's interpreter while it
-// serves. Metrics are there before the first bundle is.
-func (a *App) watchEvaluator() *engine.Watch {
-	return engine.NewWatch(engine.WatchOptions{
-		Every: a.Config.Policy.CompareEvery, Log: a.Log,
-		Fallback:   func(cause string) { a.Metrics.EvaluatorFallback(cause) },
-		Compared:   func() { a.Metrics.EvaluatorCompared() },
-		Difference: func() { a.Metrics.EvaluatorDiffered() },
-	})
-}
-
-// evaluatorName is what evaluates at the moment, "" while nothing does.
-func (a *App) evaluatorName() string {
-	if r := a.Bundles.Ruleset(); r != nil {
-		return r.Evaluator.Name()
-	}
-	return ""
-}
-
-// dropIn is the responder of opa-envoy-plugin's mode, where it is configured.
-func (a *App) dropIn(ctx, background context.Context) (extauthz.Responder, error) {
-	section, err := a.Config.dropIn()
-	if err != nil || section == nil {
-		return nil, err
-	}
-	d, err := newDropIn(ctx, section, a.Config.Policy.Bundles, a.Log)
-	if err != nil {
-		return nil, err
-	}
-	a.wait.Add(1)
-	go func() {
-		defer a.wait.Done()
-		d.follow(background)
-	}()
-	return d, nil
-}
-
-func (a *App) decisions(responder extauthz.Responder) {
-	a.reuses = newReuses(func(ctx context.Context, c inventory.Command) error {
-		_, err := (&commands{a}).Do(ctx, inventory.Actor{Kind: "system", Name: "patrol"}, c)
-		return err
-	}, a.Log, a.Clock)
-	a.Pipeline = decide.New(decide.Options{
-		Sources: a.tokenSources(), Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
-		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, a.reuses, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
-		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
-		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
-	})
-	a.Preview = a.previewer()
-	a.Server = extauthz.New(extauthz.Options{
-		Decider: a.Pipeline, Responder: responder, Answer: a.answerOptions(), Trust: a.Config.Sources.trust(), Log: a.Log,
-		Attributes: func(c *authv3.AttributeContext) (map[string]any, error) { return protodoc.Of(c) },
-	})
-}
-
-func (a *App) answerOptions() answer.Options {
-	return answer.Options{
-		PublicURL: a.Config.Answer.PublicURL, Realm: a.Config.Answer.Realm, CredentialHeaders: a.Config.Policy.CredentialHeaders,
-		HubWarnings: a.Config.Answer.HubWarnings == nil || *a.Config.Answer.HubWarnings,
-	}
-}
-
-func (a *App) listen() error {
-	mode, err := a.Config.ExtAuthz.socketMode()
-	if err != nil {
-		return err
-	}
-	for _, address := range a.Config.ExtAuthz.Listen {
-		l := a.taken(address)
-		if l == nil {
-			if l, err = extauthz.Listen(address, extauthz.ListenOptions{Mode: mode, Group: a.Config.ExtAuthz.Group}); err != nil {
-				return fmt.Errorf("ext_authz: %w", err)
-			}
-		}
-		a.listeners = append(a.listeners, l)
-	}
-	if err := a.listenAdmin(); err != nil {
-		return fmt.Errorf("admin: %w", err)
-	}
-	a.listenDiagnostics()
-	for _, s := range a.admin {
-		a.serve("admin", s.Serve)
-	}
-	for _, l := range a.listeners {
-		a.serve("ext_authz", func() error { return a.Server.Serve(l) })
-	}
-	a.Log.Info("serving", "ext_authz", a.Config.ExtAuthz.Listen, "admin", a.Config.Admin.Socket, "admin_tcp", a.Config.Admin.Listen, "diagnostics", a.Config.Diagnostics.Listen, "ready", a.Ready() == nil)
-	return nil
-}
-
-// listenAdmin opens the admin socket and, where it is configured, the address
-// at which tokens administer.
-func (a *App) listenAdmin() error {
-	c := &a.Config.Admin
-	pages, err := a.newConsole()
-	if err != nil {
-		return err
-	}
-	api := a.adminHandler(loginLinks{a, pages})
-	socket, err := admin.Listen(c.Socket, api)
-	if err != nil {
-		return err
-	}
-	a.admin = append(a.admin, socket)
-	if l := a.taken(a.Config.Admin.Listen); l != nil {
-		c.Listen = l.Addr().String()
-		handler, err := a.withSCIM(withConsole(api, pages))
-		if err != nil {
-			return err
-		}
-		a.admin = append(a.admin, admin.NewServer(l, handler))
-	}
-	if l := a.taken(a.Config.People.Listen); l != nil {
-		a.Config.People.Listen = l.Addr().String()
-		a.admin = append(a.admin, admin.NewServer(l, pages))
-	}
-	return nil
-}
-
-func (a *App) adminHandler(logins admin.Logins) http.Handler {
-	return admin.Handler(admin.Options{
-		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a),
-		Refusals: a.Records, Usage: a.Store, Replays: a.Store, Previews: a.Preview, Digester: a.digester, Logins: logins,
-		Notifications: notifications{a}, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
-	})
-}
-
-func (a *App) listenDiagnostics() {
-	l := a.taken(a.Config.Diagnostics.Listen)
-	if l == nil {
-		return
-	}
-	a.Config.Diagnostics.Listen = l.Addr().String()
-	a.diagnostics = &http.Server{Handler: telemetry.Diagnostics(a.Metrics.Registry, a.Ready), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
-	a.serve("diagnostics", func() error {
-		if err := a.diagnostics.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-}
-
-func (a *App) serve(what string, f func() error) {
-	a.wait.Add(1)
-	go func() {
-		defer a.wait.Done()
-		if err := f(); err != nil {
-			a.failed <- fmt.Errorf("%s: %w", what, err)
-		}
-	}()
 }
 
 // Failed tells of a listener that stopped by itself.

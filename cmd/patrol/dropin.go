@@ -16,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/patrol-authz/patrol/authz/dropin"
+	"github.com/patrol-authz/patrol/authz/extauthz"
 )
 
 // dropInServer answers as opa-envoy-plugin does, by the Rego and data at some
@@ -99,4 +100,22 @@ func (d *dropInServer) state() (sum string) {
 		})
 	}
 	return sum
+}
+
+// dropIn is the responder of opa-envoy-plugin's mode, where it is configured.
+func (a *App) dropIn(ctx, background context.Context) (extauthz.Responder, error) {
+	section, err := a.Config.dropIn()
+	if err != nil || section == nil {
+		return nil, err
+	}
+	d, err := newDropIn(ctx, section, a.Config.Policy.Bundles, a.Log)
+	if err != nil {
+		return nil, err
+	}
+	a.wait.Add(1)
+	go func() {
+		defer a.wait.Done()
+		d.follow(background)
+	}()
+	return d, nil
 }

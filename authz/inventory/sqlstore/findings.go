@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -107,13 +108,12 @@ func (s *Store) Findings(ctx context.Context, organization string, f hygiene.Fil
 				next = list[i-1].TokenID + "/" + list[i-1].Finding
 				break
 			}
-			row := hygiene.Row{
-				Finding: hygiene.Finding{Name: r.Finding, Severity: r.Severity, Title: r.Title, Message: r.Message, Do: r.Todo},
-				Token:   r.TokenID, DisplayName: r.DisplayName, Last4: r.Last4, Owner: r.Owner, FirstAt: fromMillis(r.FirstAt),
+			f := db.Finding{
+				TokenID: r.TokenID, Finding: r.Finding, Severity: r.Severity, Title: r.Title, Message: r.Message, Todo: r.Todo, Details: r.Details, FirstAt: r.FirstAt,
 			}
-			if err == nil {
-				err = decode("details", r.Details, &row.Details)
-			}
+			row, problem := findingOf(&f)
+			row.DisplayName, row.Last4, row.Owner = r.DisplayName, r.Last4, r.Owner
+			err = errors.Join(err, problem)
 			rows = append(rows, row)
 		}
 		return err
@@ -132,4 +132,48 @@ func (s *Store) CountFindings(ctx context.Context) ([]hygiene.Count, error) {
 		out[i] = hygiene.Count{Finding: r.Finding, Severity: r.Severity, Tokens: r.Tokens}
 	}
 	return out, nil
+}
+
+// findingOf reads a finding as it is stored.
+func findingOf(r *db.Finding) (hygiene.Row, error) {
+	row := hygiene.Row{
+		Finding: hygiene.Finding{Name: r.Finding, Severity: r.Severity, Title: r.Title, Message: r.Message, Do: r.Todo},
+		Token:   r.TokenID, FirstAt: fromMillis(r.FirstAt),
+	}
+	return row, decode("details", r.Details, &row.Details)
+}
+
+// TokenFindings are the findings of a token at an organization, the gravest
+// first.
+func (s *Store) TokenFindings(ctx context.Context, organization, id string) (out []hygiene.Row, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		o, err := named(st, organization)
+		if err != nil {
+			return err
+		}
+		rows, err := st.FindingsOfToken(ctx, db.FindingsOfTokenParams{OrganizationID: o.ID, TokenID: id})
+		for i := range rows {
+			row, problem := findingOf(&rows[i])
+			err = errors.Join(err, problem)
+			out = append(out, row)
+		}
+		return err
+	})
+	return out, err
+}
+
+// CountFindingsOf counts the findings of an organization, the gravest first.
+func (s *Store) CountFindingsOf(ctx context.Context, organization string) (out []hygiene.Count, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		o, err := named(st, organization)
+		if err != nil {
+			return err
+		}
+		rows, err := st.CountFindingsOf(ctx, o.ID)
+		for _, r := range rows {
+			out = append(out, hygiene.Count{Finding: r.Finding, Severity: r.Severity, Title: r.Title, Tokens: r.Tokens})
+		}
+		return err
+	})
+	return out, err
 }

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/patrol-authz/patrol/authz/hygiene"
-	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 	"github.com/patrol-authz/patrol/authz/usage"
 )
@@ -117,77 +115,4 @@ func compareBool(x, y bool) int {
 		return -1
 	}
 	return 1
-}
-
-// TokenFindings are the findings of a token at an organization, the gravest
-// first.
-func (s *Store) TokenFindings(ctx context.Context, organization, id string) (out []hygiene.Row, err error) {
-	err = s.reading(ctx, func(st *state) error {
-		o, err := named(st, organization)
-		if err != nil {
-			return err
-		}
-		rows, err := st.FindingsOfToken(ctx, db.FindingsOfTokenParams{OrganizationID: o.ID, TokenID: id})
-		for i := range rows {
-			r := &rows[i]
-			row := hygiene.Row{
-				Finding: hygiene.Finding{Name: r.Finding, Severity: r.Severity, Title: r.Title, Message: r.Message, Do: r.Todo},
-				Token:   r.TokenID, FirstAt: fromMillis(r.FirstAt),
-			}
-			if err == nil {
-				err = decode("details", r.Details, &row.Details)
-			}
-			out = append(out, row)
-		}
-		return err
-	})
-	return out, err
-}
-
-// CountFindingsOf counts the findings of an organization, the gravest first.
-func (s *Store) CountFindingsOf(ctx context.Context, organization string) (out []hygiene.Count, err error) {
-	err = s.reading(ctx, func(st *state) error {
-		o, err := named(st, organization)
-		if err != nil {
-			return err
-		}
-		rows, err := st.CountFindingsOf(ctx, o.ID)
-		for _, r := range rows {
-			out = append(out, hygiene.Count{Finding: r.Finding, Severity: r.Severity, Title: r.Title, Tokens: r.Tokens})
-		}
-		return err
-	})
-	return out, err
-}
-
-// PutReplica notes that a patrol serves from this database, and forgets those
-// that were not heard of since a time.
-func (s *Store) PutReplica(ctx context.Context, r *inventory.ReplicaRow, forget time.Time) error {
-	q := db.New(s.writeDB)
-	err := q.PutReplica(ctx, db.PutReplicaParams{
-		ID: r.ID, Host: r.Host, Version: r.Version, Revision: r.Revision, Evaluator: r.Evaluator, Problem: r.Problem, Change: r.Change,
-		StartedAt: millis(r.StartedAt), SeenAt: millis(r.SeenAt),
-	})
-	if err != nil {
-		return err
-	}
-	return q.ForgetReplicas(ctx, millis(forget))
-}
-
-// ForgetReplica notes that a patrol has ended.
-func (s *Store) ForgetReplica(ctx context.Context, id string) error {
-	return db.New(s.writeDB).ForgetReplica(ctx, id)
-}
-
-// Replicas lists the patrols that serve from this database, as they last said.
-func (s *Store) Replicas(ctx context.Context) ([]inventory.ReplicaRow, error) {
-	rows, err := db.New(s.readDB).Replicas(ctx)
-	out := make([]inventory.ReplicaRow, len(rows))
-	for i, r := range rows {
-		out[i] = inventory.ReplicaRow{
-			ID: r.ID, Host: r.Host, Version: r.Version, Revision: r.Revision, Evaluator: r.Evaluator, Problem: r.Problem, Change: r.Change,
-			StartedAt: fromMillis(r.StartedAt), SeenAt: fromMillis(r.SeenAt),
-		}
-	}
-	return out, err
 }

@@ -39,42 +39,7 @@ func aDirectoryIsKept(t *testing.T, o Open) {
 		t.Errorf("a change that fails: %v", err)
 	}
 	other := open(t, o)
-	read := func(organization string) (got []string) {
-		t.Helper()
-		if err := other.ReadDirectory(ctx, organization, func(d inventory.Directory) error {
-			say := func(what string, v any, err error) { got = append(got, fmt.Sprint(what, " ", v, err)) }
-			names := func(what string, all []*inventory.Provisioned, err error) {
-				var list []string
-				for _, p := range all {
-					list = append(list, p.ID)
-				}
-				say(what, list, err)
-			}
-			one, err := d.ByID(inventory.KindUser, "u1")
-			if one != nil && !reflect.DeepEqual(one, bob) {
-				t.Errorf("another store shows %+v", one)
-			}
-			say("by id", one != nil, err)
-			one, err = d.ByName(inventory.KindUser, "bob@example.com")
-			say("by name", one != nil, err)
-			one, err = d.BySubject("bob")
-			say("by subject", one != nil, err)
-			all, err := d.ByExternal(inventory.KindUser, "x1")
-			names("by externalId", all, err)
-			all, err = d.Page(inventory.KindUser, 1, 5)
-			names("page", all, err)
-			all, err = d.Members("g1")
-			names("members", all, err)
-			all, err = d.GroupsOf("u1")
-			names("groups", all, err)
-			n, err := d.Count(inventory.KindUser)
-			say("count", n, err)
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
+	read := func(organization string) []string { return directoryShown(t, other, organization, bob) }
 	want := []string{
 		"by id true <nil>", "by name true <nil>", "by subject true <nil>", "by externalId [u1] <nil>", "page [u2] <nil>", "members [u1 u2] <nil>", "groups [g1] <nil>",
 		"count 2 <nil>",
@@ -100,4 +65,44 @@ func aDirectoryIsKept(t *testing.T, o Open) {
 	if err := s.WriteDirectory(ctx, "acme", func(d inventory.Directory) error { return d.Put(&taken) }); err == nil {
 		t.Error("a name is there twice")
 	}
+}
+
+// directoryShown is what a store finds of the users and groups of the test, by
+// each way; a user that is found is the one given.
+func directoryShown(t *testing.T, s Store, organization string, user *inventory.Provisioned) (got []string) {
+	t.Helper()
+	say := func(what string, v any, err error) { got = append(got, fmt.Sprint(what, " ", v, err)) }
+	names := func(what string, all []*inventory.Provisioned, err error) {
+		var list []string
+		for _, p := range all {
+			list = append(list, p.ID)
+		}
+		say(what, list, err)
+	}
+	err := s.ReadDirectory(context.Background(), organization, func(d inventory.Directory) error {
+		one, err := d.ByID(inventory.KindUser, "u1")
+		if one != nil && !reflect.DeepEqual(one, user) {
+			t.Errorf("another store shows %+v", one)
+		}
+		say("by id", one != nil, err)
+		one, err = d.ByName(inventory.KindUser, "bob@example.com")
+		say("by name", one != nil, err)
+		one, err = d.BySubject("bob")
+		say("by subject", one != nil, err)
+		all, err := d.ByExternal(inventory.KindUser, "x1")
+		names("by externalId", all, err)
+		all, err = d.Page(inventory.KindUser, 1, 5)
+		names("page", all, err)
+		all, err = d.Members("g1")
+		names("members", all, err)
+		all, err = d.GroupsOf("u1")
+		names("groups", all, err)
+		n, err := d.Count(inventory.KindUser)
+		say("count", n, err)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }

@@ -90,17 +90,7 @@ func aFollowerMissesNothing(t *testing.T, o Open) {
 		return true
 	}
 	done := make(chan struct{})
-	var writers, following sync.WaitGroup
-	for w := range 4 {
-		writers.Go(func() {
-			for i := range 15 {
-				id := do(t, stores[w%2], inventory.IssueToken{
-					Owner: "bob", DisplayName: "t", Kind: authz.KindFineGrained, Grants: acmeGrant, Digest: authz.Digest{10, byte(w), byte(i)},
-				}).Token.ID
-				do(t, stores[(w+1)%2], inventory.DisableToken{Token: id})
-			}
-		})
-	}
+	var following sync.WaitGroup
 	following.Go(func() {
 		for follow() {
 			select {
@@ -111,7 +101,7 @@ func aFollowerMissesNothing(t *testing.T, o Open) {
 			}
 		}
 	})
-	writers.Wait()
+	writeMuch(t, stores)
 	close(done)
 	following.Wait()
 	r, last, err := load(context.Background(), reader)
@@ -123,6 +113,23 @@ func aFollowerMissesNothing(t *testing.T, o Open) {
 			t.Errorf("the token %s was followed to version %d, and is at %d", token.ID, versions[token.ID], token.Version)
 		}
 	}
+}
+
+// writeMuch has four writers issue tokens and disable them, at two stores.
+func writeMuch(t *testing.T, stores []Store) {
+	t.Helper()
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() {
+			for i := range 15 {
+				id := do(t, stores[w%2], inventory.IssueToken{
+					Owner: "bob", DisplayName: "t", Kind: authz.KindFineGrained, Grants: acmeGrant, Digest: authz.Digest{10, byte(w), byte(i)},
+				}).Token.ID
+				do(t, stores[(w+1)%2], inventory.DisableToken{Token: id})
+			}
+		})
+	}
+	writers.Wait()
 }
 
 // aCancelledWriteLeavesNoPart breaks writes off at random moments.

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+
+	"github.com/patrol-authz/patrol/authz/engine"
+	"github.com/patrol-authz/patrol/authz/telemetry"
+	"github.com/patrol-authz/patrol/bundles"
+)
+
+// makeBundles makes the policy's gate; nothing is loaded yet.
+func (a *App) makeBundles() error {
+	remote, err := a.Config.remote()
+	if err != nil {
+		return err
+	}
+	p := a.Config.Policy
+	a.Watch = a.watchEvaluator()
+	o := gateOptions(p, a.Watch)
+	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock, o.AllowNet = p.Bundles, remote, a.Config.DataDir, a.Log, a.Clock, p.AllowNet
+	if section, err := a.Config.dropIn(); err != nil {
+		return err
+	} else if section != nil {
+		o.Paths = nil // they are the drop-in policy's
+	}
+	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
+	o.Observe = a.activated
+	a.Bundles = bundles.New(o)
+	return nil
+}
+
+// activated takes note of a bundle that was activated or refused.
+func (a *App) activated(e bundles.Event) {
+	if a.Metrics != nil {
+		active := make([]telemetry.Bundle, len(e.Active))
+		for i, b := range e.Active {
+			active[i] = telemetry.Bundle(b)
+		}
+		a.Metrics.Activated(e.Name, e.Err, active)
+	}
+	if e.Err == nil && a.Hygiene != nil {
+		a.Hygiene.Again() // other rules may find something else
+	}
+}
+
+// watchEvaluator compares the compiled policy with OPA's interpreter while it
+// serves. Metrics are there before the first bundle is.
+func (a *App) watchEvaluator() *engine.Watch {
+	return engine.NewWatch(engine.WatchOptions{
+		Every: a.Config.Policy.CompareEvery, Log: a.Log,
+		Fallback:   func(cause string) { a.Metrics.EvaluatorFallback(cause) },
+		Compared:   func() { a.Metrics.EvaluatorCompared() },
+		Difference: func() { a.Metrics.EvaluatorDiffered() },
+	})
+}
+
+// evaluatorName is what evaluates at the moment, "" while nothing does.
+func (a *App) evaluatorName() string {
+	if r := a.Bundles.Ruleset(); r != nil {
+		return r.Evaluator.Name()
+	}
+	return ""
+}
