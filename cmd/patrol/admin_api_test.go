@@ -116,8 +116,10 @@ func TestPagesShowEachRowOnce(t *testing.T) {
 		"/api/organizations", "/api/tokens?kind=fine-grained", "/api/organizations/acme/members", "/api/organizations/acme/audit", "/api/audit",
 		"/api/organizations/acme/settings/tokens?owner=bob&q=page-", "/api/organizations/acme/settings/tokens?status=pending", "/api/organizations/acme/settings/approvals?status=all",
 	} {
-		whole := b.pages(path, 1000)
-		parts := b.pages(path, 2)
+		whole, parts := b.pages(path, 1000), b.pages(path, 2)
+		for again := b.pages(path, 1000); !slices.Equal(whole, again); again = b.pages(path, 1000) {
+			whole, parts = again, b.pages(path, 2) // patrol's own work came in between
+		}
 		if len(whole) < 2 || !slices.Equal(whole, parts) {
 			t.Errorf("%s: %d rows, in pages of two %d", path, len(whole), len(parts))
 		}

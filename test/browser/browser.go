@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,10 @@ func run[T any](b *Tab, what string, a chromedp.Action[T]) T {
 	limited, cancel := context.WithTimeout(b.context, patience)
 	defer cancel()
 	v, err := chromedp.Run(limited, a)
+	// The page's own script may put a part anew between finding and reading it.
+	for err != nil && strings.Contains(err.Error(), "No node with given id") && limited.Err() == nil {
+		v, err = chromedp.Run(limited, a)
+	}
 	if err != nil {
 		b.t.Fatalf("%s: %v", what, err)
 	}

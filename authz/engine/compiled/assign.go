@@ -38,7 +38,8 @@ func (m *Machine) conflict(message string) int {
 	return failed
 }
 
-// assignOnce assigns a result, which must be the same each time.
+// assignOnce assigns a result, which must be the same each time. The first
+// stays: an equal one may be written otherwise, as 1.0 for 1.
 func (c *compiler) assignOnce(s *ir.AssignVarOnceStmt) op {
 	to, a := c.register(s.Target), c.operand(s.Source)
 	message := ruleConflict
@@ -48,10 +49,12 @@ func (c *compiler) assignOnce(s *ir.AssignVarOnceStmt) op {
 	after := c.afterResult(s, a)
 	return func(m *Machine, f []Value) int {
 		v := a.get(f)
-		if before := f[to]; before.Defined() && !Equal(before, v) {
+		switch before := f[to]; {
+		case !before.Defined():
+			f[to] = v
+		case !Equal(before, v):
 			return m.conflict(message)
 		}
-		f[to] = v
 		return after
 	}
 }

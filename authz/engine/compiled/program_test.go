@@ -207,3 +207,16 @@ func TestNothingIsLeftOfAnEvaluation(t *testing.T) {
 		}
 	}
 }
+
+// TestTheFirstOfEqualResultsStays, as it was written.
+func TestTheFirstOfEqualResultsStays(t *testing.T) {
+	for rules, want := range map[string]string{
+		"r := 1 if input.a\nr := 1.0 if input.b":                "1",
+		"r := 1.0 if input.a\nr := 1 if input.b":                "1.0",
+		"r := f(1)\nf(x) := 2.0 if input.a\nf(x) := 2 if x > 0": "2.0",
+	} {
+		if got, err := answer(t.Context(), programOf(t, compiled.Options{}, rules), compiled.Call{}, `{"a": true, "b": true}`); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", rules, got, err, want)
+		}
+	}
+}
