@@ -113,7 +113,12 @@ func (t *Topdown) Evaluate(ctx context.Context, f *authz.Facts) (authz.Decision,
 	if err != nil {
 		return authz.Decision{}, fmt.Errorf("build the input: %w", err)
 	}
-	return t.evaluateInput(ctx, in, f.Now)
+	var d authz.Decision
+	err = onGrownStack(ctx, func(ctx context.Context) (err error) {
+		d, err = t.evaluateInput(ctx, in, f.Now)
+		return err
+	})
+	return d, err
 }
 
 // evaluateInput evaluates the entries on an input document.
