@@ -54,6 +54,8 @@ type result struct {
 	load  load
 	names []string
 	turns map[string][]turn
+	// memory is what each server holds after it, in MB.
+	memory map[string]int
 }
 
 // compare runs a load on each server in turn, another one first in each round.

@@ -168,8 +168,9 @@ func compareLoads(o *options, dir string, r *report) error {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 		fmt.Fprintln(os.Stderr)
+		result.memory = f.memory()
 		r.results = append(r.results, result)
+		result.print(os.Stdout) // now: the next may take minutes, or be broken off
 	}
-	r.loaded = f.memory()
 	return nil
 }

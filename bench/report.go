@@ -20,8 +20,8 @@ type report struct {
 	curves  []*curve
 	ready   map[string]time.Duration
 	reloads *reloads // nil: not measured
-	// idle and loaded are what each server holds, in MB.
-	idle, loaded map[string]int
+	// idle is what each server holds before the first load, in MB.
+	idle map[string]int
 }
 
 // wrong returns an error where what was measured is not what should be.
@@ -35,18 +35,31 @@ func (r *report) wrong() error {
 
 func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median, s.low, s.high) }
 
+// print shows one load.
+func (x *result) print(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "\n%s\tCPU / floor\treq/s / floor\tp99 / floor\tCPU-s/1M\treq/s\tp50 µs\tp99\tp99.9\tallocs\tbytes\tMB\tallowed\t\n", x.load.name)
+	for _, name := range x.names {
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t%.0f %%\t\n", name,
+			x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of), x.of(name, cpuOf).median, x.of(name, rateOf).median,
+			x.of(name, func(t turn) float64 { return t.p50 }).median, x.of(name, p99Of).median, x.of(name, func(t turn) float64 { return t.p999 }).median,
+			x.of(name, func(t turn) float64 { return t.allocations }).median, x.of(name, func(t turn) float64 { return t.bytes }).median,
+			x.memory[name], 100*x.of(name, func(t turn) float64 { return t.allowed }).median)
+	}
+	w.Flush()
+}
+
+// loaded is the most that a server held after a load, in MB.
+func (r *report) loaded(name string) (most int) {
+	for _, x := range r.results {
+		most = max(most, x.memory[name])
+	}
+	return most
+}
+
+// print shows all but the loads, which were shown one by one.
 func (r *report) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	for _, x := range r.results {
-		fmt.Fprintf(w, "\n%s\tCPU / floor\treq/s / floor\tp99 / floor\tCPU-s/1M\treq/s\tp50 µs\tp99\tp99.9\tallocs\tbytes\tallowed\t\n", x.load.name)
-		for _, name := range x.names {
-			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f %%\t\n", name,
-				x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of), x.of(name, cpuOf).median, x.of(name, rateOf).median,
-				x.of(name, func(t turn) float64 { return t.p50 }).median, x.of(name, p99Of).median, x.of(name, func(t turn) float64 { return t.p999 }).median,
-				x.of(name, func(t turn) float64 { return t.allocations }).median, x.of(name, func(t turn) float64 { return t.bytes }).median,
-				100*x.of(name, func(t turn) float64 { return t.allowed }).median)
-		}
-	}
 	if len(r.results) > 0 {
 		fmt.Fprintf(w, "\nwith %d tokens\tready after\tMB resident, idle\tunder load\t\n", r.tokens)
 		for _, name := range r.results[0].names {
@@ -54,7 +67,7 @@ func (r *report) print(out io.Writer) {
 			if d, ok := r.ready[name]; ok {
 				ready = fmt.Sprintf("%.2f s", d.Seconds())
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%d\t%d\t\n", name, ready, r.idle[name], r.loaded[name])
+			fmt.Fprintf(w, "  %s\t%s\t%d\t%d\t\n", name, ready, r.idle[name], r.loaded(name))
 		}
 	}
 	if r.reloads != nil {
@@ -118,19 +131,19 @@ func (r *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; %d rounds; medians of paired ratios with quartiles. %d organizations, %d tokens.%s\n", runtime.Version(), r.rounds, r.orgs, r.tokens, busy())
 	for _, x := range r.results {
-		fmt.Fprintf(&b, "\n| %s | CPU / floor | req/s / floor | p99 / floor | CPU-s per million | p50, p99, p99.9 µs | allocations, bytes |\n|---|---|---|---|---|---|---|\n", x.load.name)
+		fmt.Fprintf(&b, "\n| %s | CPU / floor | req/s / floor | p99 / floor | CPU-s per million | p50, p99, p99.9 µs | allocations, bytes | MB |\n|---|---|---|---|---|---|---|---|\n", x.load.name)
 		for _, name := range x.names {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.1f | %.0f, %.0f, %.0f | %.0f, %.0f |\n", name, x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of),
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.1f | %.0f, %.0f, %.0f | %.0f, %.0f | %d |\n", name, x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of),
 				x.of(name, cpuOf).median, x.of(name, func(t turn) float64 { return t.p50 }).median, x.of(name, p99Of).median,
 				x.of(name, func(t turn) float64 { return t.p999 }).median, x.of(name, func(t turn) float64 { return t.allocations }).median,
-				x.of(name, func(t turn) float64 { return t.bytes }).median)
+				x.of(name, func(t turn) float64 { return t.bytes }).median, x.memory[name])
 		}
 	}
 	if len(r.results) > 0 {
 		fmt.Fprintf(&b, "\n| with %d tokens | ready after | MB resident, idle | MB under load |\n|---|---|---|---|\n", r.tokens)
 		for _, name := range r.results[0].names {
 			if d, ok := r.ready[name]; ok {
-				fmt.Fprintf(&b, "| %s | %.2f s | %d | %d |\n", name, d.Seconds(), r.idle[name], r.loaded[name])
+				fmt.Fprintf(&b, "| %s | %.2f s | %d | %d |\n", name, d.Seconds(), r.idle[name], r.loaded(name))
 			}
 		}
 		b.WriteString("\n![CPU by load](performance-loads.svg)\n")

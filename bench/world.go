@@ -27,6 +27,10 @@ type world struct {
 
 func secret(i int) string { return fmt.Sprintf("bench-%032d", i) }
 
+// owner is the member of an organization. Each has one of its own: an unscoped
+// token reaches all organizations of its owner, and nobody is in thousands.
+func owner(organization int) string { return fmt.Sprintf("owner-%d", organization) }
+
 // path is where a token's own organization is asked for.
 func (w world) path(token, i int) string {
 	return fmt.Sprintf("/api/models/org-%d/model-%d", token%w.organizations, i%50)
@@ -70,7 +74,7 @@ func (w world) fill(ctx context.Context, data string) error {
 	}
 	for i := range w.organizations {
 		name := fmt.Sprintf("org-%d", i)
-		if err := errors.Join(do(inventory.CreateOrganization{Name: name, TokenPolicy: policies[i%4]}), do(inventory.AddMember{Organization: name, User: "bob", Role: "write"})); err != nil {
+		if err := errors.Join(do(inventory.CreateOrganization{Name: name, TokenPolicy: policies[i%4]}), do(inventory.AddMember{Organization: name, User: owner(i), Role: "write"})); err != nil {
 			return err
 		}
 	}
@@ -89,7 +93,7 @@ func (w world) fill(ctx context.Context, data string) error {
 
 func (w world) token(i int, d *credential.Digester) inventory.ImportToken {
 	t := inventory.ImportToken{
-		Digest: d.Secret(credential.NewSecret(secret(i))), Owner: "bob", DisplayName: "token " + strconv.Itoa(i), Kind: authz.KindFineGrained,
+		Digest: d.Secret(credential.NewSecret(secret(i))), Owner: owner(i % w.organizations), DisplayName: "token " + strconv.Itoa(i), Kind: authz.KindFineGrained,
 		Grants: []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: fmt.Sprintf("org-%d", i%w.organizations)}, Permissions: []string{"repo.content.read", "repo.write"}}},
 	}
 	if i%5 == 0 {
