@@ -31,7 +31,9 @@ clear if count(found) == 0
 
 # METADATA
 # description: Reasons in the order in which they are told; an overlay's own come last.
-ordered := array.concat(
+ordered := [reason | some reason in found] if count(found) < 2
+
+else := array.concat(
 	[reason | some reason in data.patrol.order; reason in found],
 	[reason | some reason in found; not reason in data.patrol.order],
 )

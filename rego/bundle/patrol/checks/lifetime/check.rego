@@ -6,19 +6,15 @@ package patrol.checks.lifetime
 import data.patrol.lib
 
 reasons contains "lifetime_exceeded" if {
-	limited
-	not young
-}
-
-reasons contains "lifetime_exceeded" if {
-	limited
-	not ending
-}
-
-limited if {
 	lib.governed
 	input.token
 	input.organization.type == "organization"
+	not within
+}
+
+within if {
+	young
+	ending
 }
 
 day := 86400
