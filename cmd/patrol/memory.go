@@ -41,7 +41,10 @@ func newMemory(ctx context.Context, log *slog.Logger) *memory {
 	if err != nil && !errors.Is(err, memlimit.ErrNoLimit) && !errors.Is(err, memlimit.ErrNoCgroup) {
 		log.Warn("the container's memory limit cannot be read; set GOMEMLIMIT", "error", err)
 	}
-	return &memory{fixed: os.Getenv("GOGC") != "", percent: 100, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	return &memory{fixed: os.Getenv("GOGC") != "", percent: 100, live: []metrics.Sample{
+		// Go paces by all that a collection begins with: stacks and globals, too.
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"},
+	}}
 }
 
 // pace sets the pace from what was alive after the last collection.
@@ -50,7 +53,11 @@ func (m *memory) pace() {
 		return
 	}
 	metrics.Read(m.live)
-	want := gcPercent(m.live[0].Value.Uint64())
+	alive := uint64(0)
+	for _, s := range m.live {
+		alive += s.Value.Uint64()
+	}
+	want := gcPercent(alive)
 	if change := want - m.percent; change*8 > m.percent || -change*8 > m.percent {
 		debug.SetGCPercent(want)
 		m.percent = want
