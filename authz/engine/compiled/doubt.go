@@ -21,7 +21,7 @@ func doubtful(o *Options) string {
 				why = "it uses the operator or"
 			}
 			if unifiesWithItself(e) {
-				why = "a variable stands on both sides of a ="
+				why = "a variable stands twice in a ="
 			}
 			if takesItsOwnResult(e) {
 				why = "a built-in's result is one of its arguments"
@@ -63,13 +63,31 @@ func doubtful(o *Options) string {
 }
 
 // unifiesWithItself says whether a variable stands on both sides of a
-// unification. The planner takes [1, x, 3] = [1, x, x] to be undefined.
+// unification, or twice on a side of one of two collections. The planner takes
+// [1, x, 3] = [1, x, x] and [[1, x], x] = [y, 2] to be undefined.
 func unifiesWithItself(e *ast.Expr) bool {
 	if !e.IsEquality() || len(e.Operands()) != 2 {
 		return false
 	}
-	left, right := variables(e.Operand(0)), variables(e.Operand(1))
-	return len(left.Intersect(right)) > 0
+	left, right := e.Operand(0), e.Operand(1)
+	return len(variables(left).Intersect(variables(right))) > 0 || unlike(e) && (twice(left) || twice(right))
+}
+
+// twice says whether a variable stands in a term more than once, apart from
+// comprehensions, whose variables are their own.
+func twice(t *ast.Term) bool {
+	seen, again := ast.NewVarSet(), false
+	ast.WalkTerms(t, func(t *ast.Term) bool {
+		switch v := t.Value.(type) {
+		case *ast.ArrayComprehension, *ast.SetComprehension, *ast.ObjectComprehension:
+			return true
+		case ast.Var:
+			again = again || seen.Contains(v) && !ast.ReservedVars.Contains(v)
+			seen.Add(v)
+		}
+		return again
+	})
+	return again
 }
 
 // takesItsOwnResult says whether a call of a built-in has a variable as its

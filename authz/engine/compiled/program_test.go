@@ -21,7 +21,8 @@ func TestProgramsThatAreRefused(t *testing.T) {
 		"one that could let something pass": {
 			"v.x.a := 1 if input.none\nv.y.a := 1 if input.ys\nr := \"wrong\" if not { some k, x in v }", "", "not {",
 		},
-		"a unification of a variable with itself":    {"r if { [1, x, 3] = [1, x, x] }", "", "both sides"},
+		"a unification of a variable with itself":    {"r if { [1, x, 3] = [1, x, x] }", "", "twice in a ="},
+		"a variable twice in a pattern":              {"r := x if { [[1, x, 3], x, 3] = [y, 2, 3] }", "", "twice in a ="},
 		"a function and a document replaced at once": {"f(x) := x\nq := f(input.a)\nr if { q with f as 1 with input.a as 2 }", "", "replaces a function"},
 		"an every that counts by what it is in":      {"r if { every x in input[x] { x > 1 } }", "", "every counts by"},
 		"a comprehension that nobody reads":          {"r if { {x: i | some i, x in [\"a\", \"a\"]} }", "", "stands alone"},
@@ -204,6 +205,18 @@ func TestNothingIsLeftOfAnEvaluation(t *testing.T) {
 		switch want := fmt.Sprintf(`{"a": %d, "k%d": %d}`, i, i, i); {
 		case i%5 == 4 && !errors.Is(err, compiled.ErrUndefined), i%5 != 4 && (err != nil || got != want):
 			t.Errorf("%d: %s %v", i, got, err)
+		}
+	}
+}
+
+// TestAVariableTwiceInAValueIsCompiled: only patterns on both sides are in doubt.
+func TestAVariableTwiceInAValueIsCompiled(t *testing.T) {
+	for rules, want := range map[string]string{
+		"r := y if { x := input.a; y := {\"a\": x, \"b\": [x, x]} }": `{"a": 1, "b": [1, 1]}`,
+		"r := x if { [x, x] = input.b }":                             "2",
+	} {
+		if got, err := answer(t.Context(), programOf(t, compiled.Options{}, rules), compiled.Call{}, `{"a": 1, "b": [2, 2]}`); err != nil || got != want {
+			t.Errorf("%s: %s, %v, want %s", rules, got, err, want)
 		}
 	}
 }
