@@ -36,15 +36,15 @@ func (r *report) wrong() error {
 func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median, s.low, s.high) }
 
 // print shows one load.
-func (x *result) print(out io.Writer) {
+func (r *result) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w, "\n%s\tCPU / floor\treq/s / floor\tp99 / floor\tCPU-s/1M\treq/s\tp50 µs\tp99\tp99.9\tallocs\tbytes\tMB\tallowed\t\n", x.load.name)
-	for _, name := range x.names {
+	fmt.Fprintf(w, "\n%s\tCPU / floor\treq/s / floor\tp99 / floor\tCPU-s/1M\treq/s\tp50 µs\tp99\tp99.9\tallocs\tbytes\tMB\tallowed\t\n", r.load.name)
+	for _, name := range r.names {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t%.0f %%\t\n", name,
-			x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of), x.of(name, cpuOf).median, x.of(name, rateOf).median,
-			x.of(name, func(t turn) float64 { return t.p50 }).median, x.of(name, p99Of).median, x.of(name, func(t turn) float64 { return t.p999 }).median,
-			x.of(name, func(t turn) float64 { return t.allocations }).median, x.of(name, func(t turn) float64 { return t.bytes }).median,
-			x.memory[name], 100*x.of(name, func(t turn) float64 { return t.allowed }).median)
+			r.ratio(name, cpuOf), r.ratio(name, rateOf), r.ratio(name, p99Of), r.of(name, cpuOf).median, r.of(name, rateOf).median,
+			r.of(name, func(t turn) float64 { return t.p50 }).median, r.of(name, p99Of).median, r.of(name, func(t turn) float64 { return t.p999 }).median,
+			r.of(name, func(t turn) float64 { return t.allocations }).median, r.of(name, func(t turn) float64 { return t.bytes }).median,
+			r.memory[name], 100*r.of(name, func(t turn) float64 { return t.allowed }).median)
 	}
 	w.Flush()
 }

@@ -169,7 +169,7 @@ func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast
 		return err
 	}
 	if o.Asker != nil {
-		rules.Asker = o.Asker(compiled)
+		rules.Asker = o.Asker(ctx, compiled, rules.Evaluator)
 	}
 	return o.probe(ctx, rules)
 }

@@ -35,8 +35,9 @@ type Options struct {
 	Schema []byte
 	// Build makes the evaluator of a candidate.
 	Build func(context.Context, Compiled) (authz.Evaluator, error)
-	// Asker answers a candidate's other entries. May be nil.
-	Asker func(Compiled) authz.Asker
+	// Asker makes what answers a candidate's other entries, beside its evaluator.
+	// May be nil.
+	Asker func(context.Context, Compiled, authz.Evaluator) authz.Asker
 	// Router compiles a candidate's route tables.
 	Router func(data map[string]any) (authz.Router, error)
 	// Sources makes the router of a candidate from its table, where more than the

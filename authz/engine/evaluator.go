@@ -81,7 +81,7 @@ func (e *Evaluator) prepare(ctx context.Context, o *Options) (why string, err er
 	case errors.Is(err, errTooLong):
 		return err.Error(), nil
 	}
-	e.watch.difference(err.Error())
+	e.watch.difference("the compiled policy", err.Error())
 	return "the compiled policy and OPA's interpreter differ: " + err.Error(), nil
 }
 

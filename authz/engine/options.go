@@ -56,6 +56,8 @@ type Options struct {
 	Schema []byte
 	// Watch compares in production and is told of what happens; may be nil.
 	Watch *Watch
+	// Entries are what an [Asker] compiles, as paths below data.
+	Entries []string
 }
 
 func (o *Options) defaults() error {

@@ -130,12 +130,10 @@ func (w *Watch) repeat(ctx context.Context, r *repetition) {
 	if compiled.Stopped(err) {
 		return
 	}
-	if w.o.Compared != nil {
-		w.o.Compared()
-	}
+	w.compared()
 	if why := differ(r.decision, want, r.err, err); why != "" {
 		r.evaluator.distrust("in production the compiled policy and OPA's interpreter differed: " + why)
-		w.difference(why)
+		w.difference("the compiled policy", why)
 	}
 }
 
@@ -163,12 +161,26 @@ func (w *Watch) fallback(cause string) {
 	}
 }
 
-// difference raises the alarm.
-func (w *Watch) difference(why string) {
+// every is how many evaluations there are to one that is repeated.
+func (w *Watch) every() int {
+	if w == nil {
+		return DefaultEvery
+	}
+	return w.o.Every
+}
+
+func (w *Watch) compared() {
+	if w != nil && w.o.Compared != nil {
+		w.o.Compared()
+	}
+}
+
+// difference raises the alarm, and says what is no longer evaluated compiled.
+func (w *Watch) difference(what, why string) {
 	if w == nil {
 		return
 	}
-	w.o.Log.Error("the compiled policy is switched off: it differs from OPA's interpreter, which serves from now on", "difference", why)
+	w.o.Log.Error(what+" is switched off: it differs from OPA's interpreter, which serves from now on", "difference", why)
 	if w.o.Difference != nil {
 		w.o.Difference()
 	}

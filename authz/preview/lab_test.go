@@ -51,8 +51,8 @@ func newLab(t testing.TB, overlay ...string) *lab {
 		Build: func(ctx context.Context, c bundles.Compiled) (authz.Evaluator, error) {
 			return engine.New(ctx, engine.Options{Compiler: c.Compiler, Store: c.Store, Schema: rego.Schema()})
 		},
-		Asker: func(c bundles.Compiled) authz.Asker {
-			return engine.NewAsker(engine.Options{Compiler: c.Compiler, Store: c.Store})
+		Asker: func(ctx context.Context, c bundles.Compiled, e authz.Evaluator) authz.Asker {
+			return engine.NewAsker(ctx, engine.Options{Compiler: c.Compiler, Store: c.Store}, e)
 		},
 		Router: func(data map[string]any) (authz.Router, error) { return routing.FromData(data) },
 	})

@@ -49,6 +49,10 @@ type described struct {
 	ExpiresAt float64 `json:"expires_at"`
 }
 
+// Entry is the bundle's entry that maps a source's claims: [authz.SourceJWT] or
+// [authz.SourceIntrospection].
+func Entry(source string) string { return "patrol/sources/" + source + "/mapped" }
+
 // mapped asks Rego what token claims are: nil where they are none. A mapping
 // that fails, or says what makes no sense, is an error.
 func (s *Sources) mapped(ctx context.Context, source, name string, claims map[string]any) (*authz.Claimed, error) {
@@ -56,7 +60,7 @@ func (s *Sources) mapped(ctx context.Context, source, name string, claims map[st
 	if rules == nil || rules.Asker == nil {
 		return nil, errors.New("no policy bundle is active")
 	}
-	entry := "patrol/sources/" + source + "/mapped"
+	entry := Entry(source)
 	var said []described
 	q := question{Now: s.Clock().Unix(), Source: askedSource{source, name}, Claims: claims}
 	if err := rules.Asker.Ask(ctx, entry, q, &said); err != nil {

@@ -7,7 +7,9 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/engine"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/routing"
+	"github.com/patrol-authz/patrol/authz/sources"
 	"github.com/patrol-authz/patrol/bundles"
 	"github.com/patrol-authz/patrol/rego"
 )
@@ -18,6 +20,9 @@ type PolicyCmd struct {
 	Test  PolicyTestCmd  `cmd:"" help:"Run the Rego tests of a bundle, over the base."`
 	Check PolicyCheckCmd `cmd:"" help:"Send a bundle through the gate without activating it."`
 }
+
+// askedOften are entries that requests, or each token, ask.
+var askedOften = []string{sources.Entry(authz.SourceJWT), sources.Entry(authz.SourceIntrospection), hygiene.Entry}
 
 // gateOptions are the gate's options, the same for the server and for checks,
 // which watch nothing.
@@ -30,8 +35,8 @@ func gateOptions(p PolicyConfig, w *engine.Watch) bundles.Options {
 				ExposeCredential: p.ExposeCredential, CredentialHeaders: p.CredentialHeaders,
 			})
 		},
-		Asker: func(c bundles.Compiled) authz.Asker {
-			return engine.NewAsker(engine.Options{Compiler: c.Compiler, Store: c.Store})
+		Asker: func(ctx context.Context, c bundles.Compiled, e authz.Evaluator) authz.Asker {
+			return engine.NewAsker(ctx, engine.Options{Compiler: c.Compiler, Store: c.Store, Watch: w, Entries: askedOften}, e)
 		},
 		Router:  func(data map[string]any) (authz.Router, error) { return routing.FromData(data) },
 		Sources: routeSources(p.ContextExtensions, p.ExposeCredential, p.CredentialHeaders),

@@ -120,17 +120,23 @@ func askCompiled(ctx context.Context, p *compiled.Program, in ast.Value) (ast.Se
 	}
 	set := ast.NewSet()
 	for _, r := range rs {
-		// OPA's rego package captures what a query without variables comes to.
-		o, err := r.Term().(ast.Object).Map(func(k, v *ast.Term) (*ast.Term, *ast.Term, error) {
-			if name := string(k.Value.(ast.String)); strings.HasPrefix(name, "^term") {
-				return nil, nil, nil
+		// OPA's rego package captures what a query without variables comes to,
+		// false as well, which is no result of the query.
+		o, holds := ast.NewObject(), true
+		r.Term().(ast.Object).Foreach(func(k, v *ast.Term) {
+			if !strings.HasPrefix(string(k.Value.(ast.String)), "^term") {
+				o.Insert(k, v)
+			} else if v.Value.Compare(ast.Boolean(false)) == 0 {
+				holds = false
 			}
-			return k, v, nil
 		})
-		if err != nil {
-			return nil, err
+		if !holds {
+			continue
 		}
 		set.Add(ast.NewTerm(o))
+	}
+	if set.Len() == 0 {
+		return nil, nil
 	}
 	return set, nil
 }

@@ -42,6 +42,9 @@ type Options struct {
 	// Interner to share names and shapes with facts that were frozen before;
 	// by default one of the program's own.
 	Interner *Interner
+	// Beside is a program over the same data, of which this one takes the frozen
+	// document and the interner; Data and Interner are left out then.
+	Beside *Program
 }
 
 // DefaultBudget is the budget of an evaluation, in steps.
@@ -91,6 +94,9 @@ func New(ctx context.Context, o Options) (p *Program, err error) {
 	if o.Budget <= 0 {
 		o.Budget = DefaultBudget
 	}
+	if o.Beside != nil {
+		o.Data, o.Interner = o.Beside.options.Data, o.Beside.interner
+	}
 	if o.Interner == nil {
 		o.Interner = NewInterner()
 	}
@@ -120,7 +126,11 @@ func New(ctx context.Context, o Options) (p *Program, err error) {
 	if o.Data == nil {
 		o.Data = ast.NewObject()
 	}
-	p.data = p.interner.freezeDocument(o.Data)
+	if o.Beside != nil {
+		p.data = o.Beside.data
+	} else {
+		p.data = p.interner.freezeDocument(o.Data)
+	}
 	p.compile(policy)
 	p.stats.Functions = len(p.functions)
 	return p, nil
