@@ -1,17 +1,19 @@
 package bundles
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -33,11 +35,12 @@ type loaded struct {
 	*bundle.Bundle
 	root     string
 	revision string
-	serial   int64 // 0: it has none
+	content  string // its digest
+	serial   int64  // 0: it has none
 }
 
 // is tells what was read from anything else that a source may have.
-func (l *loaded) is() string { return l.revision + digest(l.Bundle) }
+func (l *loaded) is() string { return l.revision + l.content }
 
 func readFS(f fs.FS) (*loaded, error) {
 	l, err := bundle.NewFSLoader(f)
@@ -136,8 +139,8 @@ func judge(b *bundle.Bundle, base string) (*loaded, error) {
 	if err := out.below(base); err != nil {
 		return nil, err
 	}
-	if out.revision == "" {
-		out.revision = digest(b)
+	if out.content = digest(b); out.revision == "" {
+		out.revision = out.content
 	}
 	var err error
 	out.serial, err = serial(b.Manifest.Metadata)
@@ -184,7 +187,8 @@ func shown(path, base string) string {
 	return strings.TrimPrefix(path, "/")
 }
 
-// digest is the revision of a bundle whose manifest gives none.
+// digest is of what a bundle has but for its manifest: the revision of one whose
+// manifest gives none.
 func digest(b *bundle.Bundle) string {
 	h := sha256.New()
 	names := make([]string, 0, len(b.Modules))
@@ -197,11 +201,42 @@ func digest(b *bundle.Bundle) string {
 	for _, n := range names {
 		fmt.Fprintf(h, "%d:%s%d:%s", len(filepath.Base(n)), filepath.Base(n), len(by[n]), by[n])
 	}
-	// Its keys come sorted, and sooner than those that fmt prints.
-	if err := json.NewEncoder(h).Encode(b.Data); err != nil {
-		fmt.Fprintf(h, "%v", b.Data)
-	}
+	w := bufio.NewWriterSize(h, 64<<10)
+	digestValue(w, b.Data)
+	_ = w.Flush()
 	return hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// digestValue writes a value of JSON so that no two come to the same bytes: a
+// text with its length, a collection with its size, an object by its sorted keys.
+// Package json takes three times as long.
+func digestValue(w *bufio.Writer, v any) {
+	head := func(kind byte, n int) {
+		_ = w.WriteByte(kind)
+		_, _ = w.Write(strconv.AppendInt(w.AvailableBuffer(), int64(n), 10))
+		_ = w.WriteByte(':')
+	}
+	text := func(kind byte, s string) {
+		head(kind, len(s))
+		_, _ = w.WriteString(s)
+	}
+	switch v := v.(type) {
+	case string:
+		text('s', v)
+	case map[string]any:
+		head('o', len(v))
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			text('k', k)
+			digestValue(w, v[k])
+		}
+	case []any:
+		head('a', len(v))
+		for _, e := range v {
+			digestValue(w, e)
+		}
+	default: // numbers, booleans, null
+		text('v', fmt.Sprint(v))
+	}
 }
 
 // pack writes a bundle as a tarball.
