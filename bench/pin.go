@@ -68,12 +68,15 @@ func startPinned(c *exec.Cmd, cpus *unix.CPUSet) error {
 	}
 	failed := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		// Never unlocked, and its goroutine never ends: a child ends when the
+		// thread that started it does, not only with bench.
+		runtime.LockOSThread()
 		if err := unix.SchedSetaffinity(0, cpus); err != nil {
 			failed <- err
 			return
 		}
 		failed <- c.Start()
+		select {}
 	}()
 	return <-failed
 }

@@ -198,6 +198,7 @@ func (s *server) start(binary string, args ...string) error {
 	s.cmd = exec.Command(binary, args...)
 	s.cmd.Env = append(os.Environ(), environment(s.name)...)
 	s.cmd.Stderr, s.cmd.Stdout = &s.log, &s.log
+	s.cmd.SysProcAttr = envoy.Child() // it ends when bench is killed
 	if err := startPinned(s.cmd, serverCPUs); err != nil {
 		return err
 	}
