@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -283,10 +284,18 @@ func appendRecord(room []byte, record *Refusal) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// atOnce is how many records are written before others may run: a second's
+// refusals come together, and with one processor the requests among them would
+// wait for ten milliseconds, Go's time slice.
+const atOnce = 4
+
 func (r *Recorder) write() {
 	defer close(r.done)
 	failing := false
-	for {
+	for n := 1; ; n++ {
+		if n%atOnce == 0 {
+			runtime.Gosched()
+		}
 		select {
 		case e := <-r.queue:
 			failing = r.one(e, failing)
