@@ -165,7 +165,9 @@ type Membership struct {
 
 // ApprovalRequest is an open question to an organization's administrators.
 type ApprovalRequest struct {
-	ID       string
+	ID string
+	// Round is how many requests the token made of the organization before.
+	Round    int
 	State    string
 	OpenedAt time.Time
 	// Grants are the grants that were asked for when the request was opened.

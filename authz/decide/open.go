@@ -20,7 +20,7 @@ func (r *run) openRequest(ctx context.Context, f *authz.Facts) *authz.ApprovalRe
 	if !r.real {
 		return nil
 	}
-	return r.opening.open(ctx, f.Token.ID, f.Organization.ID)
+	return r.opening.open(ctx, f.Token.ID, f.Organization.ID, f.Authorization.Request)
 }
 
 // openings opens approval requests, each pair of token and organization once
@@ -42,6 +42,27 @@ type openings struct {
 type opening struct {
 	done    chan struct{}
 	request *authz.ApprovalRequest
+	// declined: the store has nothing to ask now.
+	declined bool
+}
+
+// following is the request that comes after the latest one of a pair, which may
+// be nil: its id is known before the store has it, on every replica alike.
+func following(token, organization string, latest *authz.ApprovalRequest) *authz.ApprovalRequest {
+	round := 0
+	if latest != nil {
+		round = latest.Round + 1
+	}
+	return &authz.ApprovalRequest{ID: authz.RequestID(token, organization, round), Round: round, State: authz.RequestOpening}
+}
+
+// unasked is what an answer tells where the store has nothing to ask now: of the
+// request that the owner withdrew, or that one will follow, whose id is no one's yet.
+func unasked(latest *authz.ApprovalRequest) *authz.ApprovalRequest {
+	if latest != nil && latest.State == authz.RequestWithdrawn {
+		return latest
+	}
+	return &authz.ApprovalRequest{State: authz.RequestOpening}
 }
 
 // maxOpenings bounds the requests that wait for a store that does not answer.
@@ -56,10 +77,11 @@ func newOpenings(o *Options) *openings {
 // each is tried again.
 func (p *Pipeline) OpeningFailures() int64 { return p.opening.failed.Load() }
 
-func (o *openings) open(ctx context.Context, token, organization string) *authz.ApprovalRequest {
-	pending := &authz.ApprovalRequest{State: authz.RequestOpening}
+// open opens the request after the latest one of a pair, nil where there was
+// none. Until the store has it, it is told as opening.
+func (o *openings) open(ctx context.Context, token, organization string, latest *authz.ApprovalRequest) *authz.ApprovalRequest {
 	if o.opener == nil {
-		return pending
+		return unasked(latest)
 	}
 	key := [2]string{token, organization}
 	o.mu.Lock()
@@ -68,7 +90,7 @@ func (o *openings) open(ctx context.Context, token, organization string) *authz.
 		if o.closed || len(o.running) >= maxOpenings {
 			o.mu.Unlock()
 			o.failed.Add(1)
-			return pending // the next hit tries again
+			return following(token, organization, latest) // the next hit tries again
 		}
 		job = &opening{done: make(chan struct{})}
 		o.running[key] = job
@@ -78,13 +100,16 @@ func (o *openings) open(ctx context.Context, token, organization string) *authz.
 	o.mu.Unlock()
 	select {
 	case <-job.done:
-		if job.request != nil {
+		switch {
+		case job.request != nil:
 			return job.request
+		case job.declined:
+			return unasked(latest)
 		}
 	case <-o.after(o.timeout):
 	case <-ctx.Done():
 	}
-	return pending
+	return following(token, organization, latest)
 }
 
 func (o *openings) work(key [2]string, job *opening) {
@@ -100,7 +125,7 @@ func (o *openings) work(key [2]string, job *opening) {
 		request, err := o.opener.OpenRequest(attempt, key[0], key[1])
 		cancel()
 		if err == nil {
-			job.request = request
+			job.request, job.declined = request, request == nil
 			return
 		}
 		o.failed.Add(1)

@@ -14,11 +14,12 @@ import (
 
 // store opens requests when it is told to, with the answer that it is told.
 type store struct {
-	asked  chan [2]string
-	answer chan error
+	asked    chan [2]string
+	answer   chan error
+	declines bool // has nothing to ask
 }
 
-func newStore() *store { return &store{make(chan [2]string, 4096), make(chan error)} }
+func newStore() *store { return &store{asked: make(chan [2]string, 4096), answer: make(chan error)} }
 
 func (s *store) OpenRequest(ctx context.Context, token, organization string) (*authz.ApprovalRequest, error) {
 	s.asked <- [2]string{token, organization}
@@ -26,6 +27,9 @@ func (s *store) OpenRequest(ctx context.Context, token, organization string) (*a
 	case err := <-s.answer:
 		if err != nil {
 			return nil, err
+		}
+		if s.declines {
+			return nil, nil
 		}
 		return &authz.ApprovalRequest{ID: "q-" + token, State: authz.RequestOpen}, nil
 	case <-ctx.Done():
@@ -62,9 +66,12 @@ func (w *waits) next(d time.Duration) wait { return <-w.of(d) }
 func (w wait) over() { w <- time.Time{} }
 
 // pending decides on a token that waits for an approval, with a slow store.
-func pending(s *store) (*decide.Pipeline, *waits, func(token string) *authz.Outcome) {
+func pending(s *store, latest ...*authz.ApprovalRequest) (*decide.Pipeline, *waits, func(token string) *authz.Outcome) {
 	w := sound()
 	w.policy.decision = authz.Decision{Reason: "policy_denied", Reasons: []string{"policy_denied"}, RequestApproval: true}
+	if len(latest) > 0 {
+		w.inventory.authorization.Request = latest[0]
+	}
 	var mu sync.Mutex
 	after := &waits{by: map[time.Duration]chan wait{}}
 	p := decide.New(decide.Options{
@@ -134,7 +141,7 @@ func TestAFailingStoreIsTriedAgainInTheBackground(t *testing.T) {
 	<-s.asked
 	s.answer <- errors.New("disk full")
 	after.next(50 * time.Millisecond).over()
-	if got := (<-answer).Approval; got == nil || got.State != authz.RequestOpening || got.ID != "" {
+	if got := (<-answer).Approval; got == nil || got.State != authz.RequestOpening || got.ID != authz.RequestID("t", "o", 0) {
 		t.Errorf("a failing store: %+v", got)
 	}
 	for i, pause := range []int{20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000} {
@@ -183,4 +190,39 @@ func TestWhatWaitsForTheStoreIsBounded(t *testing.T) {
 		s.answer <- nil
 	}
 	p.Close()
+}
+
+// TestARequestIsNamedBeforeItIsOpen by the round that the snapshot knows; where
+// the store has nothing to ask, no id is told that nothing will have.
+func TestARequestIsNamedBeforeItIsOpen(t *testing.T) {
+	for name, c := range map[string]struct {
+		latest   *authz.ApprovalRequest
+		declines bool
+		want     authz.ApprovalRequest
+	}{
+		"the first":                  {nil, false, authz.ApprovalRequest{ID: authz.RequestID("t", "o", 0), State: "opening"}},
+		"after one that was decided": {&authz.ApprovalRequest{ID: "q", Round: 4, State: "decided"}, false, authz.ApprovalRequest{ID: authz.RequestID("t", "o", 5), Round: 5, State: "opening"}},
+		"after a withdrawn one":      {&authz.ApprovalRequest{ID: "q", Round: 1, State: "withdrawn"}, false, authz.ApprovalRequest{ID: authz.RequestID("t", "o", 2), Round: 2, State: "opening"}},
+		"a withdrawn one that rests": {&authz.ApprovalRequest{ID: "q", Round: 1, State: "withdrawn"}, true, authz.ApprovalRequest{ID: "q", Round: 1, State: "withdrawn"}},
+		"no room for another":        {nil, true, authz.ApprovalRequest{State: "opening"}},
+	} {
+		s := newStore()
+		s.declines = c.declines
+		p, after, ask := pending(s, c.latest)
+		answer := inBackground(func() *authz.Outcome { return ask("t") })
+		<-s.asked
+		bound := after.next(50 * time.Millisecond)
+		if c.declines {
+			s.answer <- nil
+		} else {
+			bound.over()
+		}
+		if got := (<-answer).Approval; got == nil || *got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+		if !c.declines {
+			s.answer <- nil
+		}
+		p.Close()
+	}
 }

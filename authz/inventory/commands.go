@@ -200,9 +200,6 @@ type (
 	OpenRequest struct {
 		Organization string // id
 		Token        string // id
-		// Round is the number of the token's requests before this one: with
-		// token and organization it gives the request's id (see RequestID).
-		Round int
 	}
 
 	// Approve answers an open request, or a denial, with yes.

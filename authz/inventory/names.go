@@ -1,9 +1,7 @@
 package inventory
 
 import (
-	"crypto/sha256"
 	"regexp"
-	"strconv"
 	"unicode"
 	"unicode/utf8"
 
@@ -60,16 +58,4 @@ func checkText(field, text string, limit int) error {
 func newID() (string, error) {
 	id, err := uuid.NewV7()
 	return id.String(), err
-}
-
-// RequestID is the id of an approval request: a UUIDv8 (RFC 9562) made from
-// token, organization and round, so that it is known before it is stored and
-// opening twice is opening once.
-func RequestID(token, organization string, round int) string {
-	sum := sha256.Sum256([]byte(token + "\x00" + organization + "\x00" + strconv.Itoa(round)))
-	var id uuid.UUID
-	copy(id[:], sum[:16])
-	id[6] = id[6]&0x0f | 0x80
-	id[8] = id[8]&0x3f | 0x80
-	return id.String()
 }

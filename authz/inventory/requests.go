@@ -90,7 +90,7 @@ func (r *rules) openNext(o *Organization, t *Token, latest *Request, by, purpose
 		round = latest.Round + 1
 	}
 	q := &Request{
-		ID: RequestID(t.ID, o.ID, round), TokenID: t.ID, OrganizationID: o.ID, OwnerID: t.OwnerID, Round: round, State: authz.RequestOpen,
+		ID: authz.RequestID(t.ID, o.ID, round), TokenID: t.ID, OrganizationID: o.ID, OwnerID: t.OwnerID, Round: round, State: authz.RequestOpen,
 		Grants: t.On(o.ID), OpenedAt: r.now, OpenedBy: by, Purpose: purpose, Review: Review{Version: t.Version},
 	}
 	q.Recommendation = r.recommend(o, t, q)

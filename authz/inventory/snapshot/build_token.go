@@ -221,7 +221,7 @@ func (b *builder) Request(q *inventory.Request) error {
 		return fmt.Errorf("the approval request %s: %w", q.ID, err)
 	}
 	row := b.access.write(n)
-	row.requestState, row.opened, row.flags = state, millis(q.OpenedAt), row.flags|accessRequested
+	row.requestState, row.opened, row.round, row.flags = state, millis(q.OpenedAt), uint32(q.Round), row.flags|accessRequested
 	b.replace(&row.asked, b.set(q.Grants))
 	return nil
 }

@@ -177,7 +177,7 @@ func (m *model) access(t *inventory.Token, o *inventory.Organization) *authz.Acc
 		}
 	}
 	if q := m.requests[pair]; q != nil {
-		out.Request = authz.ApprovalRequest{ID: q.ID, State: q.State, OpenedAt: q.OpenedAt, Grants: &authz.GrantSet{Grants: q.Grants}}
+		out.Request = authz.ApprovalRequest{ID: q.ID, Round: q.Round, State: q.State, OpenedAt: q.OpenedAt, Grants: &authz.GrantSet{Grants: q.Grants}}
 		out.Authorization.Request = &out.Request
 	}
 	out.Authorization.AdminCreated = inventory.AdminCreated(t, m.periods[[2]string{o.ID, t.OwnerID}])

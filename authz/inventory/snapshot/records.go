@@ -43,6 +43,7 @@ type accessRow struct {
 	token, organization        uint32
 	approved, effective, asked uint32 // grants
 	state, requestState, flags uint8  // words, and flags
+	round                      uint32 // of the request
 }
 
 func (r *accessRow) texts() *text { return &r.text }

@@ -226,7 +226,7 @@ func (s *Snapshot) fillAccess(n uint32, a *authz.Access, fineGrained bool) {
 		return
 	}
 	a.Request = authz.ApprovalRequest{
-		ID: row.text.cut(page, accessRequest), State: s.words[row.requestState], OpenedAt: fromMillis(row.opened), Grants: noGrants,
+		ID: row.text.cut(page, accessRequest), Round: int(row.round), State: s.words[row.requestState], OpenedAt: fromMillis(row.opened), Grants: noGrants,
 	}
 	if row.asked != 0 {
 		a.Request.Grants = *s.grants.at(row.asked)

@@ -203,7 +203,7 @@ func (l *loader) requests(into inventory.Loading) error {
 	var grants string
 	var opened int64
 	scan := func(rows *sql.Rows) error {
-		err := rows.Scan(&q.ID, &q.TokenID, &q.OrganizationID, &q.State, &grants, &opened)
+		err := rows.Scan(&q.ID, &q.TokenID, &q.OrganizationID, &q.Round, &q.State, &grants, &opened)
 		if err != nil {
 			return err
 		}
@@ -213,6 +213,6 @@ func (l *loader) requests(into inventory.Loading) error {
 		q.OpenedAt = fromMillis(opened)
 		return into.Request(&q)
 	}
-	return l.each(scan, `SELECT id, token_id, organization_id, state, grants, opened_at FROM requests q
+	return l.each(scan, `SELECT id, token_id, organization_id, round, state, grants, opened_at FROM requests q
 		WHERE NOT EXISTS (SELECT 1 FROM requests p WHERE p.token_id = q.token_id AND p.organization_id = q.organization_id AND p.round > q.round)`)
 }
