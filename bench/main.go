@@ -23,8 +23,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -115,6 +117,13 @@ func run(o *options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	go func() {
+		told := make(chan os.Signal, 1)
+		signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+		<-told
+		os.RemoveAll(dir) // an inventory of many tokens is in it
+		os.Exit(1)
+	}()
 	if o.binary, err = filepath.Abs(o.binary); err != nil {
 		return err
 	}

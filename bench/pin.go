@@ -60,20 +60,19 @@ func pinSelf() error {
 	return unix.Exec(self, os.Args, append(os.Environ(), pinned+"="+strings.Join(servers, ",")))
 }
 
-// startPinned starts a server on the servers' half. A process inherits where it
+// startPinned starts a server on the servers' half; nil: anywhere. A process inherits where it
 // may run from the thread that starts it.
 func startPinned(c *exec.Cmd, cpus *unix.CPUSet) error {
-	if cpus == nil {
-		return c.Start()
-	}
 	failed := make(chan error)
 	go func() {
 		// Never unlocked, and its goroutine never ends: a child ends when the
 		// thread that started it does, not only with bench.
 		runtime.LockOSThread()
-		if err := unix.SchedSetaffinity(0, cpus); err != nil {
-			failed <- err
-			return
+		if cpus != nil {
+			if err := unix.SchedSetaffinity(0, cpus); err != nil {
+				failed <- err
+				return
+			}
 		}
 		failed <- c.Start()
 		select {}
