@@ -77,8 +77,8 @@ type (
 	// the old name goes on as an alias.
 	RenameOrganization struct{ Organization, Name string }
 
-	// DeleteOrganization removes an organization that has no members left but
-	// its administrators; its tokens' authorizations end with it.
+	// DeleteOrganization removes an organization that has no members left; its
+	// tokens' authorizations end with it.
 	DeleteOrganization struct{ Organization string }
 )
 

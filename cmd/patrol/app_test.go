@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/telemetry"
@@ -104,130 +102,6 @@ func (w *world) do(t testing.TB, c inventory.Command) inventory.Result {
 		t.Fatalf("%s %+v: %v", c.Action(), c, err)
 	}
 	return r
-}
-
-// populate carries the commands of a file out.
-func (w *world) populate(t testing.TB, file string) {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var doc struct {
-		Steps []json.RawMessage `json:"steps"`
-	}
-	if err := json.Unmarshal(text, &doc); err != nil {
-		t.Fatalf("%s: %v", file, err)
-	}
-	for i, raw := range doc.Steps {
-		if err := w.step(t, raw); err != nil {
-			t.Fatalf("%s: step %d: %v", file, i, err)
-		}
-	}
-}
-
-func (w *world) step(t testing.TB, raw json.RawMessage) error {
-	var s struct {
-		Do, Secret, Token           string
-		EnforceIn, ExpiresIn, Until string
-		Grants                      []authz.Grant
-	}
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return err
-	}
-	var span time.Duration
-	for _, text := range []string{s.EnforceIn, s.ExpiresIn, s.Until} {
-		if text != "" {
-			var err error
-			if span, err = time.ParseDuration(text); err != nil {
-				return err
-			}
-		}
-	}
-	var end time.Time
-	if span > 0 {
-		end = w.Clock().Add(span)
-	}
-	fill := func(c any) error {
-		var members map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &members); err != nil {
-			return err
-		}
-		for _, k := range []string{"do", "secret", "Token", "EnforceIn", "ExpiresIn", "Until"} {
-			delete(members, k)
-		}
-		b, err := json.Marshal(members)
-		if err != nil {
-			return err
-		}
-		dec := json.NewDecoder(strings.NewReader(string(b)))
-		dec.DisallowUnknownFields()
-		return dec.Decode(c)
-	}
-	id := w.ids[s.Token]
-	switch s.Do {
-	case "organization.create":
-		var c inventory.CreateOrganization
-		if err := fill(&c); err != nil {
-			return err
-		}
-		w.do(t, c)
-	case "organization.policy":
-		var c inventory.SetPolicy
-		if err := fill(&c); err != nil {
-			return err
-		}
-		c.EnforceAt = end
-		w.do(t, c)
-	case "member.add":
-		var c inventory.AddMember
-		if err := fill(&c); err != nil {
-			return err
-		}
-		w.do(t, c)
-	case "token.issue":
-		var c inventory.IssueToken
-		if err := fill(&c); err != nil {
-			return err
-		}
-		secret := credential.Generate()
-		c.Digest, c.Last4, c.ExpiresAt = w.digester.Secret(secret), secret.Last4(), end
-		w.secrets[s.Secret], w.issued[s.Secret] = secret, c
-		w.ids[s.Secret] = w.do(t, c).Token.ID
-	case "approval.approve":
-		var c inventory.Approve
-		if err := fill(&c); err != nil {
-			return err
-		}
-		c.Token, c.Until = id, end
-		w.do(t, c)
-	case "approval.deny":
-		var c inventory.Deny
-		if err := fill(&c); err != nil {
-			return err
-		}
-		c.Token = id
-		w.do(t, c)
-	case "token.revoke":
-		var c inventory.RevokeToken
-		if err := fill(&c); err != nil {
-			return err
-		}
-		c.Token = id
-		w.do(t, c)
-	case "token.suspend":
-		var c inventory.SuspendToken
-		if err := fill(&c); err != nil {
-			return err
-		}
-		c.Token = id
-		w.do(t, c)
-	case "token.disable":
-		w.do(t, inventory.DisableToken{Token: id})
-	default:
-		t.Fatalf("there is no step %q", s.Do)
-	}
-	return nil
 }
 
 func approveOf(id string) inventory.Command {

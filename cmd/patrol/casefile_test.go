@@ -19,10 +19,13 @@ const casesDir = "../../testdata/cases"
 
 // testCase is one decision: a file of testdata/cases.
 type testCase struct {
-	id      string
-	Title   string `json:"title"`
-	After   string `json:"after"` // how long after the inventory was made
-	Request struct {
+	id    string
+	Title string `json:"title"`
+	After string `json:"after"` // how long after the inventory was made
+	// Inventory makes an inventory of the case's own, in steps as those of
+	// world.json, on which it stands where it has none.
+	Inventory []json.RawMessage `json:"inventory"`
+	Request   struct {
 		Method  string      `json:"method"`
 		Path    string      `json:"path"`
 		Host    string      `json:"host"`
@@ -50,7 +53,7 @@ var caseTiers = []string{"rego", "compiled", "topdown", "server", "raw", "strict
 type keys map[string]keys
 
 var caseKeys = keys{
-	"title": nil, "after": nil, "omit": keys{},
+	"title": nil, "after": nil, "inventory": nil, "omit": keys{},
 	"request": {"method": nil, "path": nil, "host": nil, "headers": nil, "body": nil},
 	"want":    {"reason": nil, "status": nil},
 	"strict":  {"reason": nil, "status": nil},
@@ -62,7 +65,19 @@ func init() {
 	}
 }
 
+// loadCases are the cases that stand on the inventory of world.json.
 func loadCases(t *testing.T) []*testCase {
+	t.Helper()
+	return slices.DeleteFunc(allCases(t), func(c *testCase) bool { return c.Inventory != nil })
+}
+
+// ownCases are those with an inventory of their own.
+func ownCases(t *testing.T) []*testCase {
+	t.Helper()
+	return slices.DeleteFunc(allCases(t), func(c *testCase) bool { return c.Inventory == nil })
+}
+
+func allCases(t *testing.T) []*testCase {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(casesDir, "*.json"))
 	if err != nil {
@@ -119,6 +134,9 @@ func parseCase(file string, text []byte) (*testCase, error) {
 	}
 	if c.Title == "" || c.Request.Method == "" || c.Request.Path == "" || c.Want.Reason == "" {
 		return nil, wrong(0, "title, request.method, request.path and want.reason are needed")
+	}
+	if c.Inventory != nil && len(c.Inventory) == 0 {
+		return nil, wrong(0, "inventory is empty; without the key the case stands on world.json")
 	}
 	for tier, why := range c.Omit {
 		if why == "" {
@@ -216,6 +234,8 @@ func TestAWrongCaseIsRefusedWithItsFileAndLine(t *testing.T) {
 		"no JSON":                 {`"title":`, `"title"`, `bad.json:2: `},
 		"two documents":           {"because\"\n }\n}", "because\"\n }\n}\n{}", `bad.json:16: `},
 		"no status":               {",\n  \"status\": 200", "", `a wanted status is 0`},
+		"an empty inventory":      {`"title": "t",`, `"title": "t", "inventory": [],`, `inventory is empty`},
+		"an inventory of texts":   {`"title": "t",`, `"title": "t", "inventory": "x",`, `bad.json:2: `},
 		"no reason":               {`allowed`, ``, `want.reason`},
 	} {
 		text := strings.Replace(good, c.from, c.to, 1)

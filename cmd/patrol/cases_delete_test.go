@@ -12,8 +12,9 @@ import (
 	"github.com/patrol-authz/patrol/rego"
 )
 
-// TestNoDeletedFactOfACaseAllows deletes each key of the input of each case that
-// is refused, at every depth, in turn: without a fact nothing is allowed.
+// TestNoDeletedFactOfACaseAllows deletes each key of each input that is refused,
+// of each organization of each case, at every depth, in turn: without a fact
+// nothing is allowed.
 func TestNoDeletedFactOfACaseAllows(t *testing.T) {
 	w := startApp(t, nil)
 	w.populate(t, filepath.Join(casesDir, "world.json"))
@@ -36,33 +37,45 @@ func TestNoDeletedFactOfACaseAllows(t *testing.T) {
 		}
 		return rs.Allowed()
 	}
-	refused, deleted := 0, 0
-	for _, c := range loadCases(t) {
+	refused, deleted, later := 0, 0, 0
+	run := func(w *world, c *testCase) {
 		w.after(t, c.span())
-		o := facts(w, c)
-		if o.Facts == nil {
-			continue
-		}
-		doc, err := input.Document(o.Facts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		delete(doc, "attributes") // the base bundle reads none of it
-		if allowed(doc) {
-			continue
-		}
-		refused++
-		without(doc, "", func(path string) {
-			deleted++
-			if allowed(doc) {
-				t.Errorf("%s is refused, but allowed without %s", c.id, path)
+		for i, f := range eachFacts(w, c) {
+			doc, err := input.Document(f)
+			if err != nil {
+				t.Fatal(err)
 			}
-		})
+			delete(doc, "attributes") // the base bundle reads none of it
+			if allowed(doc) {
+				continue
+			}
+			refused++
+			if i > 0 {
+				later++
+			}
+			without(doc, "", func(path string) {
+				deleted++
+				if allowed(doc) {
+					t.Errorf("%s, its organization %d, is refused, but allowed without %s", c.id, i+1, path)
+				}
+			})
+		}
 	}
-	if refused < 82 {
-		t.Errorf("only %d cases are refused by Rego", refused)
+	for _, c := range loadCases(t) {
+		run(w, c)
 	}
-	count(t, "%d refused cases, %d deletions", refused, deleted)
+	for _, c := range ownCases(t) {
+		own := startApp(t, nil)
+		own.carryOut(t, c.id, c.Inventory)
+		run(own, c)
+	}
+	if later < 3 {
+		t.Errorf("only %d of the refused are about a further organization of a request", later)
+	}
+	if refused < 94 {
+		t.Errorf("only %d inputs are refused by Rego", refused)
+	}
+	count(t, "%d refusals, %d of further organizations, %d deletions", refused, later, deleted)
 }
 
 // without deletes each key below a node, calls f, and puts it back.
