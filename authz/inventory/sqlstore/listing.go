@@ -2,8 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -16,8 +14,8 @@ import (
 // page costs more than another, however many tokens there are.
 const maxLooked = 1000
 
-// window is how many tokens are looked at, at most, for a kind or a name.
-const window = 1000
+// window is how many tokens one look is at, at most.
+const window = maxLooked
 
 // Tokens lists the tokens that reach an organization (by grants, by a decision
 // on them, or as a member's unscoped ones), or all tokens where organization is
@@ -42,7 +40,7 @@ func (s *Store) Tokens(ctx context.Context, organization string, f inventory.Tok
 			if err != nil || u == nil {
 				return err
 			}
-			l.owner = u.ID
+			l.owner, l.ownerName = u.ID, u.Name
 		}
 		if l.order, err = orderOf(f.Sort, l.organization != nil); err != nil {
 			return err
@@ -61,6 +59,7 @@ type listing struct {
 	state        *state
 	organization *inventory.Organization // nil: all tokens
 	owner        string                  // id; empty: anybody's
+	ownerName    string
 	filter       inventory.TokenFilter
 	order        *order // nil: by id, the newest first
 }
@@ -83,13 +82,13 @@ func (l *listing) page(p inventory.Page) (rows []inventory.TokenRow, next string
 			if err != nil {
 				return nil, "", err
 			}
-			if row == nil || !matches(l.filter.Status, row) || !l.passes(t) {
+			if row == nil || !matches(l.filter.Status, row) {
 				continue
 			}
 			if len(rows) == size {
 				return rows, last, nil
 			}
-			rows, last = append(rows, *row), part.place(i)
+			rows, last = append(rows, *row), part.places[i]
 		}
 		if part.end == "" {
 			return rows, "", nil
@@ -106,15 +105,7 @@ type part struct {
 	tokens []*inventory.Token
 	looked int      // how many tokens were looked at for it
 	end    string   // the place of the last one that was looked at; empty: there are no more
-	places []string // of the tokens, in an order of its own
-}
-
-// place is the cursor behind a token.
-func (p *part) place(i int) string {
-	if p.places != nil {
-		return p.places[i]
-	}
-	return p.tokens[i].ID
+	places []string // the cursors behind the tokens
 }
 
 // part reads the next tokens that may be listed, by the index that says most.
@@ -126,50 +117,11 @@ func (l *listing) part(cursor string, size int) (*part, error) {
 	if cursor != "" {
 		q.where(id+" < ?", cursor)
 	}
-	out := &part{}
-	narrowed := q.narrowed(l)
-	if narrowed != nil {
-		// Where does the window end in which kinds and names are looked at?
-		query := fmt.Sprintf("SELECT coalesce(min(w.id), ''), count(*) FROM (SELECT %s AS id %s ORDER BY %s DESC LIMIT %d) w", id, q, id, window)
-		if err := l.state.session.QueryRowContext(l.state.ctx, query, q.args...).Scan(&out.end, &out.looked); err != nil {
-			return nil, err
-		}
-		narrowed.where(id+" >= ?", out.end)
-		q = narrowed
-	}
-	var err error
-	if out.tokens, err = selectRows(l.state, "t", fmt.Sprintf("%s ORDER BY %s DESC LIMIT %d", q, id, size), q.args, tokenOf); err != nil {
+	k := &look{listing: l, size: size}
+	if err := k.at(q, id, id, id+" DESC", true); err != nil {
 		return nil, err
 	}
-	full := len(out.tokens) == size
-	switch {
-	case full:
-		out.end = out.tokens[size-1].ID
-	case narrowed == nil || out.looked < window:
-		out.end = ""
-	}
-	if narrowed == nil {
-		out.looked = len(out.tokens)
-	}
-	return out, nil
-}
-
-// narrowed adds the conditions that are not worth an index; nil: there are none.
-func (q *question) narrowed(l *listing) *question {
-	if l.filter.Kind == "" && l.filter.Query == "" && (l.owner == "" || !l.byFinding()) {
-		return nil
-	}
-	n := &question{from: q.from, conditions: slices.Clone(q.conditions), args: slices.Clone(q.args)}
-	if l.filter.Kind != "" {
-		n.where("t.kind = ?", l.filter.Kind)
-	}
-	if l.owner != "" && l.byFinding() {
-		n.where("t.owner_id = ?", l.owner)
-	}
-	if l.filter.Query != "" {
-		n.where(`lower(t.display_name) LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(lower(l.filter.Query))+"%")
-	}
-	return n
+	return k.part()
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
@@ -187,23 +139,29 @@ func lower(text string) string {
 func (l *listing) byFinding() bool { return l.organization != nil && l.filter.Finding != "" }
 
 // question asks for the tokens that may be listed; id is what orders them.
+// Those of an organization may be deleted: they are dropped when they are read.
 func (l *listing) question() (q *question, id string) {
 	q, id = &question{from: "tokens t"}, "t.id"
 	switch {
 	case l.byFinding():
 		id = "x.token_id"
-		q.from = "findings x JOIN tokens t ON t.id = x.token_id"
+		q.from = "findings x"
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.finding = ?", l.filter.Finding)
+	case l.owner != "" && l.organization != nil:
+		id = "x.token_id"
+		q.from, q.ofOwner = "token_namespaces x", true
+		q.where("x.organization_id = ?", l.organization.ID)
+		q.where("x.owner = ?", l.ownerName)
 	case l.owner != "":
+		q.ofOwner = true
 		q.where("t.owner_id = ?", l.owner)
-		if l.organization != nil {
-			q.where("EXISTS (SELECT 1 FROM token_namespaces n WHERE n.token_id = t.id AND n.organization_id = ?)", l.organization.ID)
-		}
+		q.where("NOT t.deleted")
 	case l.organization != nil:
 		id = l.byStatus(q)
+	default:
+		q.where("NOT t.deleted")
 	}
-	q.where("NOT t.deleted")
 	return q, id
 }
 
@@ -212,23 +170,23 @@ func (l *listing) question() (q *question, id string) {
 func (l *listing) byStatus(q *question) (id string) {
 	switch status := l.filter.Status; status {
 	case "approved", "approval_ended":
-		q.from = "authorizations x JOIN tokens t ON t.id = x.token_id"
+		q.from = "authorizations x"
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.state = ?", authz.StateApproved)
 	case authz.StateDenied, authz.StateRevoked:
-		q.from = "authorizations x JOIN tokens t ON t.id = x.token_id"
+		q.from = "authorizations x"
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.state = ?", status)
 	case "suspended":
-		q.from = "authorizations x JOIN tokens t ON t.id = x.token_id"
+		q.from = "authorizations x"
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.suspended")
 	case "pending", "pending_frozen":
-		q.from = "requests x JOIN tokens t ON t.id = x.token_id"
+		q.from = "requests x"
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.state = ?", authz.RequestOpen)
 	default:
-		q.from = "token_namespaces x JOIN tokens t ON t.id = x.token_id"
+		q.from = "token_namespaces x"
 		q.where("x.organization_id = ?", l.organization.ID)
 	}
 	return "x.token_id"
@@ -249,6 +207,7 @@ type question struct {
 	from       string
 	conditions []string
 	args       []any
+	ofOwner    bool // it asks for one owner's
 }
 
 // where adds a condition; its ? stands for the value.

@@ -20,18 +20,20 @@ type order struct {
 	// text says that the key is a text; otherwise it is a number.
 	text bool
 	// key is the key's expression on t (tokens) and o (users), and owners that o
-	// is needed.
+	// is needed; here is the column of token_namespaces that holds it for an
+	// organization.
 	key    string
 	owners bool
+	here   string
 	// stages are the parts that follow one another, the least key first, where
 	// the keys are in a table of their own; see stages.go.
 	stages []stage
 }
 
 var orders = map[string]order{
-	inventory.SortName:     {text: true, key: "lower(t.display_name)"},
-	inventory.SortOwner:    {text: true, key: "o.name", owners: true},
-	inventory.SortCreated:  {key: "t.created_at"},
+	inventory.SortName:     {text: true, key: "lower(t.display_name)", here: "name"},
+	inventory.SortOwner:    {text: true, key: "o.name", owners: true, here: "owner"},
+	inventory.SortCreated:  {key: "t.created_at", here: "created_at"},
 	inventory.SortLastUsed: {stages: lastUsedStages},
 	inventory.SortSeverity: {stages: severityStages},
 }
@@ -86,21 +88,23 @@ func (o *order) way() (direction, beyond string) {
 }
 
 // after adds the condition that a token stands behind a place.
-func (o *order) after(q *question, p *place) {
+func (o *order) after(q *question, key, id string, p *place) {
 	if p == nil {
 		return
 	}
 	_, beyond := o.way()
-	var key any = p.Number
+	var value any = p.Number
 	if o.text {
-		key = p.Text
+		value = p.Text
 	}
 	n := len(q.args) + 1
-	q.args = append(q.args, key, p.ID)
-	// The first says what follows from the second, so that an index of the key
-	// alone is entered where the page begins.
-	q.conditions = append(q.conditions, fmt.Sprintf("%s %s= %s", o.key, beyond, db.Placeholders(n, 1)),
-		fmt.Sprintf("(%s, t.id) %s (%s)", o.key, beyond, db.Placeholders(n, 2)))
+	q.args = append(q.args, value, p.ID)
+	if strings.HasPrefix(key, "o.") {
+		// It says what follows from the next one, so that an index of the key
+		// alone is entered where the page begins.
+		q.conditions = append(q.conditions, fmt.Sprintf("%s %s= %s", key, beyond, db.Placeholders(n, 1)))
+	}
+	q.conditions = append(q.conditions, fmt.Sprintf("(%s, %s) %s (%s)", key, id, beyond, db.Placeholders(n, 2)))
 }
 
 // part reads the next tokens of a listing in this order.
@@ -109,48 +113,28 @@ func (o *order) part(l *listing, cursor string, size int) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.filter.Kind != "" || l.filter.Query != "" || l.filter.Status != "" {
-		size = 500 // few may pass
+	k := &look{listing: l, order: o, size: size}
+	sorts := false
+	if l.chosen() {
+		sorts, err = l.few()
 	}
-	var found []place
-	few := l.few
-	if l.owner != "" || l.byFinding() {
-		few = func() (bool, error) { return true, nil } // of one person, or untidy
-	}
-	if l.organization == nil {
-		few = func() (bool, error) { return false, nil }
-	}
-	sorts, err := few()
 	switch {
 	case err != nil:
-	case sorts && (o.stages == nil || l.chosen()):
-		found, err = o.sorted(l, p, size)
+	case sorts:
+		err = o.sorted(k, p)
 	case o.stages != nil:
-		found, err = o.staged(l, p, size)
+		err = o.staged(k, p)
 	default:
-		found, err = o.walked(l, p, size)
+		err = o.walked(k, p)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list tokens by %s: %w", o.name, err)
 	}
-	out := &part{looked: len(found)}
-	if len(found) == size {
-		out.end = found[size-1].String()
-	}
-	ids := make([]string, len(found))
-	for i := range found {
-		ids[i] = found[i].ID
-	}
-	byID, err := l.state.tokensByID(ids)
-	for i := range found {
-		if t := byID[found[i].ID]; t != nil {
-			out.tokens, out.places = append(out.tokens, t), append(out.places, found[i].String())
-		}
-	}
-	return out, err
+	return k.part()
 }
 
-// chosen says whether a filter has an index of its own: what it finds is sorted.
+// chosen says whether a filter has an index of its own: what it finds is
+// sorted, if it is not much.
 func (l *listing) chosen() bool {
 	switch l.filter.Status {
 	case "", "all", "none":
@@ -159,94 +143,68 @@ func (l *listing) chosen() bool {
 	return l.organization != nil
 }
 
-// defaultMostSorted is up to how many tokens are read to be sorted; of more, those of
-// all organizations are walked in the order of the key until there are enough.
+// defaultMostSorted is up to how many tokens are read to be sorted; those of more
+// are walked in the order of the key, and looked at until there are enough.
 // What either costs at most is about the same at a million tokens.
 const defaultMostSorted = 2000
 
-// placed is a row of keys: the one that the order is by, and the id.
-type (
-	textPlace struct {
-		Key string
-		ID  string
+// sorted reads what a filter chooses, and sorts it by a key.
+func (o *order) sorted(k *look, p *place) error {
+	q, id := k.listing.question()
+	key := o.key
+	switch {
+	case o.stages != nil:
+		key = o.joined(q, k.listing, id)
+	case k.listing.organization == nil:
+		o.withOwner(q)
+	case strings.HasPrefix(q.from, "token_namespaces"):
+		key = "x." + o.here
+	default: // SQLite keeps to this order of the two
+		q.from += " CROSS JOIN token_namespaces y"
+		q.conditions = append(q.conditions, "y.organization_id = x.organization_id", "y.token_id = x.token_id")
+		key = "y." + o.here
 	}
-	numberPlace struct {
-		Key int64
-		ID  string
-	}
-)
+	return o.looks(k, q, key, id, p)
+}
 
-// sorted reads what is listed, and sorts it by a key.
-func (o *order) sorted(l *listing, p *place, size int) ([]place, error) {
-	q, id := l.question()
+func (o *order) withOwner(q *question) {
 	if o.owners {
-		q.from += " CROSS JOIN users o" // SQLite keeps to this order of the two
+		q.from += " CROSS JOIN users o"
 		q.conditions = append(q.conditions, "o.id = t.owner_id")
 	}
-	key := o.key
-	if o.stages != nil { // a filter's few, by a key of another table
-		key = o.joined(q, l, id)
-	}
-	sorting := *o
-	sorting.key = key
-	return sorting.read(l, q, p, size)
 }
 
-func (o *order) read(l *listing, q *question, p *place, size int) ([]place, error) {
-	o.after(q, p)
+func (o *order) looks(k *look, q *question, key, id string, p *place) error {
+	o.after(q, key, id, p)
 	direction, _ := o.way()
-	return l.places(o, fmt.Sprintf("SELECT %s, t.id %s ORDER BY %s %s, t.id %s LIMIT %d", o.key, q, o.key, direction, direction, size), q.args)
+	return k.at(q, key, id, key+" "+direction+", "+id+" "+direction, o.text)
 }
 
-// walked reads all tokens in the order of the key, of which those are taken that
-// reach the organization.
-func (o *order) walked(l *listing, p *place, size int) ([]place, error) {
+// walked looks at the tokens in the order of the key: those of an organization,
+// or all.
+func (o *order) walked(k *look, p *place) error {
 	q := &question{from: "tokens t"}
+	if here := k.listing.organization; here != nil {
+		q.from = "token_namespaces x"
+		q.where("x.organization_id = ?", here.ID)
+		return o.looks(k, q, "x."+o.here, "x.token_id", p)
+	}
 	if o.owners {
 		q.from = "users o CROSS JOIN tokens t" // SQLite keeps to this order of the two
 		q.conditions = append(q.conditions, "t.owner_id = o.id")
 	}
 	q.where("NOT t.deleted")
-	if l.organization != nil {
-		q.where("EXISTS (SELECT 1 FROM token_namespaces n WHERE n.token_id = t.id AND n.organization_id = ?)", l.organization.ID)
-	}
-	return o.read(l, q, p, size)
+	return o.looks(k, q, o.key, "t.id", p)
 }
 
-// few says whether so few tokens have the status at the organization, or reach it
-// at all, that they are read and sorted.
+// few says whether so few tokens are what the filter's index gives that they are
+// read and sorted.
 func (l *listing) few() (few bool, err error) {
-	q, n := &question{}, 0
-	l.byStatus(q)
-	q.from = strings.TrimSuffix(q.from, " JOIN tokens t ON t.id = x.token_id")
-	query := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 %s LIMIT %d) c", q, l.store.mostSorted+1)
+	q, id := l.question()
+	n := 0
+	query := fmt.Sprintf("SELECT count(*) FROM (SELECT %s %s LIMIT %d) c", id, q, l.store.mostSorted+1)
 	err = l.state.session.QueryRowContext(l.state.ctx, query, q.args...).Scan(&n)
 	return n <= l.store.mostSorted, err
-}
-
-func (l *listing) places(o *order, query string, args []any) (out []place, err error) {
-	if o.text {
-		err = db.Each(l.state.ctx, l.state.session, query, args, func(r *textPlace) error {
-			out = append(out, place{Sort: o.name, Text: r.Key, ID: r.ID})
-			return nil
-		})
-		return out, err
-	}
-	err = db.Each(l.state.ctx, l.state.session, query, args, func(r *numberPlace) error {
-		out = append(out, place{Sort: o.name, Number: r.Key, ID: r.ID})
-		return nil
-	})
-	return out, err
-}
-
-// passes applies the filters that are not worth an index, in an order that has
-// none for them.
-func (l *listing) passes(t *inventory.Token) bool {
-	if l.order == nil {
-		return true
-	}
-	return (l.filter.Kind == "" || t.Kind == l.filter.Kind) && (l.owner == "" || t.OwnerID == l.owner) &&
-		(l.filter.Query == "" || strings.Contains(lower(t.DisplayName), lower(l.filter.Query)))
 }
 
 // tokensByID reads tokens that are not deleted.

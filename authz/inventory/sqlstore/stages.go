@@ -52,8 +52,8 @@ var severityStages = func() []stage {
 	return out
 }()
 
-// staged reads the next tokens, stage by stage.
-func (o *order) staged(l *listing, p *place, size int) (out []place, err error) {
+// staged looks at the next tokens, stage by stage.
+func (o *order) staged(k *look, p *place) error {
 	stages := slices.Clone(o.stages)
 	if o.down {
 		slices.Reverse(stages)
@@ -67,21 +67,17 @@ func (o *order) staged(l *listing, p *place, size int) (out []place, err error) 
 		if p != nil && (p.Number < s.from || p.Number > s.to) {
 			inside = nil // all of it comes yet
 		}
-		more, err := o.stage(l, s, inside, size-len(out))
-		if err != nil {
-			return nil, err
-		}
-		if out = append(out, more...); len(out) == size {
-			break
+		if err := o.stage(k, s, inside); err != nil || k.done {
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
-func (o *order) stage(l *listing, s *stage, p *place, size int) ([]place, error) {
+func (o *order) stage(k *look, s *stage, p *place) error {
 	direction, beyond := o.way()
 	q := &question{from: "token_namespaces x"}
-	q.where("x.organization_id = ?", l.organization.ID)
+	q.where("x.organization_id = ?", k.listing.organization.ID)
 	key, by := fmt.Sprint(s.from), "x.token_id "+direction
 	switch {
 	case s.absent != "":
@@ -100,5 +96,9 @@ func (o *order) stage(l *listing, s *stage, p *place, size int) ([]place, error)
 	} else if p != nil {
 		q.where("x.token_id "+beyond+" ?", p.ID)
 	}
-	return l.places(o, fmt.Sprintf("SELECT DISTINCT %s, x.token_id %s ORDER BY %s LIMIT %d", key, q, by, size), q.args)
+	// A token may have several findings of a grade: each is looked at once. What
+	// is asked of each is asked outside, where it does not keep from the index.
+	inner := fmt.Sprintf("SELECT DISTINCT %s AS k, x.token_id AS id %s ORDER BY %s LIMIT %d", key, q, by, window-k.looked)
+	passes := k.listing.passing(q, "s.id")
+	return k.read(fmt.Sprintf("SELECT s.k, s.id, %s FROM (%s) s", passes, inner), q.args, false)
 }

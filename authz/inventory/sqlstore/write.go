@@ -162,13 +162,34 @@ func newest[T any, K comparable](list []T, key func(T) K) []T {
 func (w *writer) records(r *inventory.Records) {
 	w.organizations(newest(r.Organizations, func(o *inventory.Organization) string { return o.ID }))
 	w.usersOf(newest(r.Users, func(u *inventory.User) string { return u.ID }))
-	w.tokens(newest(r.Tokens, func(t *inventory.Token) string { return t.ID }))
+	w.tokens(newest(r.Tokens, func(t *inventory.Token) string { return t.ID }), w.names(r))
 	w.authorizations(newest(r.Authorizations, func(a *inventory.Authorization) [2]string { return [2]string{a.TokenID, a.OrganizationID} }))
 	w.periodsOf(newest(r.Periods, func(p *inventory.Period) inventory.Period {
 		return inventory.Period{OrganizationID: p.OrganizationID, UserID: p.UserID, Since: p.Since}
 	}))
 	w.requests(newest(r.Requests, func(q *inventory.Request) string { return q.ID }))
 	w.versions(r.Versions)
+}
+
+// names gives the name of an owner, who may be one that the change itself makes.
+func (w *writer) names(r *inventory.Records) func(id string) string {
+	made := make(map[string]string, len(r.Users))
+	for _, u := range r.Users {
+		made[u.ID] = u.Name
+	}
+	return func(id string) string {
+		if name, ok := made[id]; ok {
+			return name
+		}
+		u, err := w.UserByID(id)
+		if w.err == nil {
+			w.err = err
+		}
+		if u == nil {
+			return ""
+		}
+		return u.Name
+	}
 }
 
 func (w *writer) organizations(list []*inventory.Organization) {
@@ -244,7 +265,7 @@ func (w *writer) periodsOf(list []*inventory.Period) {
 }
 
 // tokens writes tokens, and which organizations list them.
-func (w *writer) tokens(list []*inventory.Token) {
+func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
 	rows := make([]db.UpsertTokenParams, len(list))
 	var reach []db.UpsertReachParams
 	var formers []db.InsertFormerParams
@@ -261,7 +282,9 @@ func (w *writer) tokens(list []*inventory.Token) {
 		w.touch("token", t.ID, "")
 		for _, g := range t.Grants {
 			if !t.Deleted {
-				reach = append(reach, db.UpsertReachParams{OrganizationID: g.Entity.Namespace, TokenID: t.ID})
+				reach = append(reach, db.UpsertReachParams{
+					OrganizationID: g.Entity.Namespace, TokenID: t.ID, Name: lower(t.DisplayName), Owner: owner(t.OwnerID), CreatedAt: millis(t.CreatedAt),
+				})
 			}
 		}
 	}
@@ -294,17 +317,17 @@ func (w *writer) formers(t *inventory.Token) string {
 
 func (w *writer) authorizations(list []*inventory.Authorization) {
 	rows := make([]db.UpsertAuthorizationParams, len(list))
-	reach := make([]db.UpsertReachParams, len(list))
+	reach := make([]string, len(list))
 	for i, a := range list {
 		rows[i] = db.UpsertAuthorizationParams{
 			TokenID: a.TokenID, OrganizationID: a.OrganizationID, State: a.State, Grants: w.json(a.Grants), ExpiresAt: millis(a.ExpiresAt),
 			Suspended: a.Suspended, ChangedAt: millis(a.ChangedAt), ChangedBy: a.ChangedBy, Comment: a.Comment,
 		}
-		reach[i] = db.UpsertReachParams{OrganizationID: a.OrganizationID, TokenID: a.TokenID}
+		reach[i] = a.TokenID
 		w.touch("authorization", a.TokenID, a.OrganizationID)
 	}
 	w.then(func() error { return w.UpsertAuthorizations(w.ctx, rows) })
-	w.then(func() error { return w.UpsertReaches(w.ctx, reach) })
+	w.then(func() error { return w.ReachesByDecision(w.ctx, reach) })
 }
 
 func (w *writer) requests(list []*inventory.Request) {

@@ -77,8 +77,8 @@ func (q *Queries) InsertTokenVersion(ctx context.Context, arg InsertTokenVersion
 }
 
 const reachByDecision = `-- name: ReachByDecision :exec
-INSERT INTO token_namespaces (organization_id, token_id)
-SELECT a.organization_id, a.token_id FROM authorizations a JOIN tokens t ON t.id = a.token_id
+INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
+SELECT a.organization_id, a.token_id, lower(t.display_name), u.name, t.created_at FROM authorizations a JOIN tokens t ON t.id = a.token_id JOIN users u ON u.id = t.owner_id
 WHERE a.token_id = $1 AND NOT t.deleted ON CONFLICT (organization_id, token_id) DO NOTHING
 `
 
@@ -88,8 +88,8 @@ func (q *Queries) ReachByDecision(ctx context.Context, tokenID string) error {
 }
 
 const reachOfMember = `-- name: ReachOfMember :exec
-INSERT INTO token_namespaces (organization_id, token_id)
-SELECT p.organization_id, t.id FROM periods p JOIN tokens t ON t.owner_id = p.user_id
+INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
+SELECT p.organization_id, t.id, lower(t.display_name), u.name, t.created_at FROM periods p JOIN tokens t ON t.owner_id = p.user_id JOIN users u ON u.id = p.user_id
 WHERE p.organization_id = $1 AND p.user_id = $2 AND p.until = 0 AND t.kind <> 'fine-grained' AND NOT t.deleted
 ON CONFLICT (organization_id, token_id) DO NOTHING
 `
@@ -105,8 +105,8 @@ func (q *Queries) ReachOfMember(ctx context.Context, arg ReachOfMemberParams) er
 }
 
 const reachOfUnscoped = `-- name: ReachOfUnscoped :exec
-INSERT INTO token_namespaces (organization_id, token_id)
-SELECT p.organization_id, t.id FROM tokens t JOIN periods p ON p.user_id = t.owner_id
+INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
+SELECT p.organization_id, t.id, lower(t.display_name), u.name, t.created_at FROM tokens t JOIN periods p ON p.user_id = t.owner_id JOIN users u ON u.id = t.owner_id
 WHERE t.id = $1 AND t.kind <> 'fine-grained' AND NOT t.deleted AND p.until = 0 ON CONFLICT (organization_id, token_id) DO NOTHING
 `
 
@@ -357,16 +357,25 @@ func (q *Queries) TokensOn(ctx context.Context, organizationID string) ([]Token,
 }
 
 const upsertReach = `-- name: UpsertReach :exec
-INSERT INTO token_namespaces (organization_id, token_id) VALUES ($1, $2) ON CONFLICT (organization_id, token_id) DO NOTHING
+INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, token_id) DO NOTHING
 `
 
 type UpsertReachParams struct {
 	OrganizationID string `db:"organization_id"`
 	TokenID        string `db:"token_id"`
+	Name           string `db:"name"`
+	Owner          string `db:"owner"`
+	CreatedAt      int64  `db:"created_at"`
 }
 
 func (q *Queries) UpsertReach(ctx context.Context, arg UpsertReachParams) error {
-	_, err := q.db.ExecContext(ctx, upsertReach, arg.OrganizationID, arg.TokenID)
+	_, err := q.db.ExecContext(ctx, upsertReach,
+		arg.OrganizationID,
+		arg.TokenID,
+		arg.Name,
+		arg.Owner,
+		arg.CreatedAt,
+	)
 	return err
 }
 

@@ -34,24 +34,24 @@ ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, display_name = excluded
   disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version, former = excluded.former;
 
 -- name: UpsertReach :exec
-INSERT INTO token_namespaces (organization_id, token_id) VALUES ($1, $2) ON CONFLICT (organization_id, token_id) DO NOTHING;
+INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, token_id) DO NOTHING;
 
 -- name: ForgetReach :exec
 DELETE FROM token_namespaces WHERE token_id = $1;
 
 -- name: ReachByDecision :exec
-INSERT INTO token_namespaces (organization_id, token_id)
-SELECT a.organization_id, a.token_id FROM authorizations a JOIN tokens t ON t.id = a.token_id
+INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
+SELECT a.organization_id, a.token_id, lower(t.display_name), u.name, t.created_at FROM authorizations a JOIN tokens t ON t.id = a.token_id JOIN users u ON u.id = t.owner_id
 WHERE a.token_id = $1 AND NOT t.deleted ON CONFLICT (organization_id, token_id) DO NOTHING;
 
 -- name: ReachOfUnscoped :exec
-INSERT INTO token_namespaces (organization_id, token_id)
-SELECT p.organization_id, t.id FROM tokens t JOIN periods p ON p.user_id = t.owner_id
+INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
+SELECT p.organization_id, t.id, lower(t.display_name), u.name, t.created_at FROM tokens t JOIN periods p ON p.user_id = t.owner_id JOIN users u ON u.id = t.owner_id
 WHERE t.id = $1 AND t.kind <> 'fine-grained' AND NOT t.deleted AND p.until = 0 ON CONFLICT (organization_id, token_id) DO NOTHING;
 
 -- name: ReachOfMember :exec
-INSERT INTO token_namespaces (organization_id, token_id)
-SELECT p.organization_id, t.id FROM periods p JOIN tokens t ON t.owner_id = p.user_id
+INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
+SELECT p.organization_id, t.id, lower(t.display_name), u.name, t.created_at FROM periods p JOIN tokens t ON t.owner_id = p.user_id JOIN users u ON u.id = p.user_id
 WHERE p.organization_id = $1 AND p.user_id = $2 AND p.until = 0 AND t.kind <> 'fine-grained' AND NOT t.deleted
 ON CONFLICT (organization_id, token_id) DO NOTHING;
 

@@ -1,0 +1,160 @@
+package sqlstore
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+)
+
+// look is a look at tokens in an order, of which those are taken that may pass
+// the filter: the database says so of each by its indices, so that nothing of
+// those is read that are not shown.
+type look struct {
+	listing *listing
+	order   *order // nil: by id
+	size    int    // how many are taken
+	found   []place
+	looked  int
+	last    place
+	done    bool // as many were taken or looked at as may be
+}
+
+// seen is a row of a look: its key, its id, and 1 where it passes.
+type (
+	textSeen struct {
+		Key, ID string
+		Passes  int64
+	}
+	numberSeen struct {
+		Key    int64
+		ID     string
+		Passes int64
+	}
+)
+
+var errDone = errors.New("enough was looked at")
+
+// at looks at what a question finds; text says that the key is one.
+func (k *look) at(q *question, key, id, by string, text bool) error {
+	from := q.String()
+	passes := k.listing.passing(q, id)
+	query := fmt.Sprintf("SELECT %s, %s, %s %s ORDER BY %s LIMIT %d", key, id, passes, from, by, window-k.looked)
+	return k.read(query, q.args, text)
+}
+
+func (k *look) read(query string, args []any, text bool) (err error) {
+	ctx, session := k.listing.state.ctx, k.listing.state.session
+	if text {
+		err = db.Each(ctx, session, query, args, func(r *textSeen) error { return k.see(place{Text: r.Key, ID: r.ID}, r.Passes) })
+	} else {
+		err = db.Each(ctx, session, query, args, func(r *numberSeen) error { return k.see(place{Number: r.Key, ID: r.ID}, r.Passes) })
+	}
+	if errors.Is(err, errDone) {
+		return nil
+	}
+	return err
+}
+
+func (k *look) see(p place, passes int64) error {
+	if k.order != nil {
+		p.Sort = k.order.name
+	}
+	k.looked++
+	k.last = p
+	if passes != 0 {
+		k.found = append(k.found, p)
+	}
+	if k.done = len(k.found) == k.size || k.looked == window; k.done {
+		return errDone // what follows is not asked for
+	}
+	return nil
+}
+
+// part reads the tokens that were found.
+func (k *look) part() (*part, error) {
+	out := &part{looked: k.looked}
+	cursor := func(p *place) string {
+		if k.order == nil {
+			return p.ID
+		}
+		return p.String()
+	}
+	if k.done {
+		out.end = cursor(&k.last)
+	}
+	ids := make([]string, len(k.found))
+	for i := range k.found {
+		ids[i] = k.found[i].ID
+	}
+	byID, err := k.listing.state.tokensByID(ids)
+	for i := range k.found {
+		if t := byID[k.found[i].ID]; t != nil {
+			out.tokens, out.places = append(out.tokens, t), append(out.places, cursor(&k.found[i]))
+		}
+	}
+	return out, err
+}
+
+// passing adds to a question what it asks of each row: 1 where the token of
+// that id may pass the filter. What a token's status is, is decided when it is
+// read (see matches): no token that has the status fails here.
+func (l *listing) passing(q *question, id string) string {
+	p := &question{args: slices.Clone(q.args)}
+	f := l.filter
+	if f.Kind != "" {
+		p.where("(SELECT m.kind FROM tokens m WHERE m.id = "+id+") = ?", f.Kind)
+	}
+	name, owner := "(SELECT lower(m.display_name) FROM tokens m WHERE m.id = "+id+")", "(SELECT m.owner_id FROM tokens m WHERE m.id = "+id+")"
+	if l.owner != "" && !q.ofOwner {
+		p.where(owner+" = ?", l.owner)
+	}
+	if f.Query != "" {
+		p.where(name+` LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(lower(f.Query))+"%")
+	}
+	if l.organization != nil {
+		l.passingHere(p, id)
+	}
+	q.args = p.args
+	if len(p.conditions) == 0 {
+		return "1"
+	}
+	return "CASE WHEN " + strings.Join(p.conditions, " AND ") + " THEN 1 ELSE 0 END"
+}
+
+// passingHere are the conditions that are an organization's.
+func (l *listing) passingHere(p *question, id string) {
+	decided := func(not, condition string) {
+		p.where(not+"EXISTS (SELECT 1 FROM authorizations a WHERE a.token_id = "+id+" AND a.organization_id = ? AND "+condition+")", l.organization.ID)
+	}
+	open := func(not string) {
+		p.where(not+"EXISTS (SELECT 1 FROM requests r WHERE r.organization_id = ? AND r.state = 'open' AND r.token_id = "+id+")", l.organization.ID)
+	}
+	if l.filter.Finding != "" {
+		p.where("EXISTS (SELECT 1 FROM findings g WHERE g.organization_id = ? AND g.token_id = "+id, l.organization.ID)
+		last := len(p.conditions) - 1
+		p.args = append(p.args, l.filter.Finding)
+		p.conditions[last] += " AND g.finding = " + db.Placeholders(len(p.args), 1) + ")"
+	}
+	switch l.filter.Status {
+	case "all":
+	case "":
+		decided("NOT ", "a.state = 'revoked'")
+	case "approved", "approval_ended":
+		decided("", "a.state = 'approved'")
+	case authz.StateDenied:
+		decided("", "a.state = 'denied'")
+	case authz.StateRevoked:
+		decided("", "a.state = 'revoked'")
+	case "suspended":
+		decided("", "a.suspended")
+	case "pending", "pending_frozen":
+		open("")
+	case "none":
+		decided("NOT ", "(a.state <> 'none' OR a.suspended)")
+		open("NOT ")
+	}
+}
