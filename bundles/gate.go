@@ -140,6 +140,7 @@ func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast
 	errs = append(errs, checkReasons(modules, catalogue)...)
 	policies, problems := policiesOf(modules)
 	errs = append(errs, problems...)
+	errs = append(errs, checkExceptions(data))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
