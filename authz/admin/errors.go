@@ -155,6 +155,12 @@ func problem(err error) *Problem {
 	case errors.As(err, &stale):
 		return newProblem(http.StatusPreconditionFailed, "precondition_failed", stale.Error(), FieldProblem{"If-Match", stale.Error()})
 	}
+	var full *inventory.Full
+	if errors.As(err, &full) {
+		p := newProblem(http.StatusInsufficientStorage, "no_space", "the disk of patrol's database is full: nothing was changed; make room there, and try again")
+		p.cause = full
+		return p
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return newProblem(http.StatusServiceUnavailable, "interrupted", "the request was given up before it was done; read what is present before you try again")
 	}

@@ -84,3 +84,17 @@ type Stale struct {
 func (e *Stale) Error() string {
 	return fmt.Sprintf("the %s has changed: version %d was read, %d is present; read it again", e.What, e.Given, e.Present)
 }
+
+// Full says that there is no room on the database's disk. Nothing was changed.
+type Full struct {
+	// Database is the server or file, without a password.
+	Database string
+	Err      error
+}
+
+func (e *Full) Error() string {
+	return fmt.Sprintf("the disk of the database %s is full: %v", e.Database, e.Err)
+}
+
+// Unwrap is what the database said.
+func (e *Full) Unwrap() error { return e.Err }

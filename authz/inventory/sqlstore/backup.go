@@ -149,7 +149,8 @@ func syncDir(dir string) error {
 }
 
 // Note writes an entry of the audit log that comes with no other change.
-func (s *Store) Note(ctx context.Context, actor inventory.Actor, action string, details map[string]any) error {
+func (s *Store) Note(ctx context.Context, actor inventory.Actor, action string, details map[string]any) (err error) {
+	defer func() { err = s.room(err) }()
 	tx, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin %s: %w", action, err)

@@ -30,6 +30,8 @@ type dialect struct {
 	// dead says whether an error is that of a connection which is no more; nil
 	// where there are none.
 	dead func(error) bool
+	// full says whether an error is that of a disk without room.
+	full func(error) bool
 	// options of the migrations.
 	options []goose.ProviderOption
 }

@@ -21,7 +21,7 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	for range 3 {
 		r, err := s.try(ctx, actor, c)
 		if !errors.Is(err, errOvertaken) {
-			return r, err
+			return r, s.room(err)
 		}
 	}
 	return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), errOvertaken)

@@ -1,6 +1,8 @@
 package sqlstore
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"sync"
 )
@@ -25,3 +27,17 @@ func Asked(s *Store) func() map[string][]any {
 // SortUpTo says up to how many tokens a store sorts, for tests: those of more it
 // walks in order.
 func SortUpTo(s *Store, n int) { s.mostSorted = n }
+
+// NoRoom lets SQLite's file of a store grow no more, for tests: as a full disk
+// does. Its function gives room again.
+func NoRoom(ctx context.Context, s *Store) (room func() error, err error) {
+	var pages int
+	if err := s.writeDB.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+		return nil, err
+	}
+	limit := func(n int) error {
+		_, err := s.writeDB.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count=%d", n))
+		return err
+	}
+	return func() error { return limit(1 << 30) }, limit(pages)
+}

@@ -45,7 +45,8 @@ func deliveryOf(d *db.Delivery, o *db.Outbox) Delivery {
 
 // writing runs f in a transaction that writes and takes no change number: the
 // outbox is no part of what the change log tells.
-func (s *Store) writing(ctx context.Context, what string, f func(*state) error) error {
+func (s *Store) writing(ctx context.Context, what string, f func(*state) error) (err error) {
+	defer func() { err = s.room(err) }()
 	tx, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin to %s: %w", what, err)

@@ -41,7 +41,7 @@ var postgres = dialect{
 			set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)`, int64(turn))
 		return err
 	},
-	dead: died,
+	dead: died, full: fullPostgres,
 	notify: func(ctx context.Context, d db.DBTX) error {
 		_, err := d.ExecContext(ctx, `SELECT pg_notify($1, '')`, channel)
 		return err
@@ -80,6 +80,12 @@ func died(err error) bool {
 		return refused.Code == "57P01" || refused.Code == "57P02"
 	}
 	return !errors.As(err, &unreachable)
+}
+
+// fullPostgres says whether the server has no room (disk_full).
+func fullPostgres(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "53100"
 }
 
 func (s *Store) openPostgres(ctx context.Context) error {

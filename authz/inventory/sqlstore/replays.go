@@ -41,7 +41,8 @@ func (s *Store) ForgetReplay(ctx context.Context, id string) error {
 	return s.replays(ctx, func(st *state) error { return st.ForgetReplay(ctx, id) })
 }
 
-func (s *Store) replays(ctx context.Context, f func(*state) error) error {
+func (s *Store) replays(ctx context.Context, f func(*state) error) (err error) {
+	defer func() { err = s.room(err) }()
 	tx, err := s.begin(ctx)
 	if err != nil {
 		return fmt.Errorf("keep an answer: %w", err)

@@ -13,11 +13,19 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver
+	driver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 var sqlite = dialect{
-	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen,
+	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen, full: fullSQLite,
+}
+
+// fullSQLite says whether there is no room for the file, or for what stands
+// beside it.
+func fullSQLite(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
 }
 
 func (s *Store) openSQLite() (err error) {
