@@ -28,7 +28,8 @@ func (s *state) decorate(o *inventory.Organization, rows []inventory.TokenRow) e
 			return nil
 		})
 		if err == nil && o != nil {
-			err = db.Each(s.ctx, s.session, "SELECT x.token_id, x.finding FROM findings x WHERE "+only+where+" ORDER BY x.grade DESC, x.finding", args, func(r *findingRow) error {
+			// No index gives this order: SQLite would read all findings by one of the grade.
+			err = db.Each(s.ctx, s.session, "SELECT x.token_id, x.finding FROM findings x WHERE "+only+where+" ORDER BY 0 - x.grade, x.finding", args, func(r *findingRow) error {
 				row := &rows[at[r.TokenID]]
 				row.Findings = append(row.Findings, r.Finding)
 				return nil

@@ -30,6 +30,9 @@ type dialect struct {
 	// dead says whether an error is that of a connection which is no more; nil
 	// where there are none.
 	dead func(error) bool
+	// by names the index that a table is to be read by, where the database would
+	// not find it without statistics; nil where it keeps them.
+	by func(index string) string
 	// full says whether an error is that of a disk without room.
 	full func(error) bool
 	// options of the migrations.

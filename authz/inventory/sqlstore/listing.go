@@ -12,7 +12,7 @@ import (
 // maxLooked is how many tokens one page looks at, at most. A filter that few
 // tokens pass may so give a short page, or an empty one, that has a next: no
 // page costs more than another, however many tokens there are.
-const maxLooked = 1000
+const maxLooked = 500
 
 // window is how many tokens one look is at, at most.
 const window = maxLooked
@@ -145,12 +145,12 @@ func (l *listing) question() (q *question, id string) {
 	switch {
 	case l.byFinding():
 		id = "x.token_id"
-		q.from = "findings x"
+		q.from = "findings x" + l.store.by("findings_name")
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.finding = ?", l.filter.Finding)
 	case l.owner != "" && l.organization != nil:
 		id = "x.token_id"
-		q.from, q.ofOwner = "token_namespaces x", true
+		q.from, q.ofOwner = "token_namespaces x"+l.store.by("token_namespaces_owner"), true
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.owner = ?", l.ownerName)
 	case l.owner != "":
@@ -163,6 +163,14 @@ func (l *listing) question() (q *question, id string) {
 		q.where("NOT t.deleted")
 	}
 	return q, id
+}
+
+// by names an index, where the database needs to be told.
+func (s *Store) by(index string) string {
+	if s.dialect.by == nil {
+		return ""
+	}
+	return s.dialect.by(index)
 }
 
 // byStatus reads what was decided, and the open requests, by their own index.

@@ -146,7 +146,7 @@ func (l *listing) chosen() bool {
 // defaultMostSorted is up to how many tokens are read to be sorted; those of more
 // are walked in the order of the key, and looked at until there are enough.
 // What either costs at most is about the same at a million tokens.
-const defaultMostSorted = 2000
+const defaultMostSorted = 1000
 
 // sorted reads what a filter chooses, and sorts it by a key.
 func (o *order) sorted(k *look, p *place) error {

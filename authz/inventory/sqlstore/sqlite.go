@@ -18,7 +18,7 @@ import (
 )
 
 var sqlite = dialect{
-	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen, full: fullSQLite,
+	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen, full: fullSQLite, by: func(index string) string { return " INDEXED BY " + index },
 }
 
 // fullSQLite says whether there is no room for the file, or for what stands

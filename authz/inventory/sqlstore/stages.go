@@ -28,7 +28,9 @@ func (o *order) joined(q *question, l *listing, id string) string {
 	if o.stages[0].absent == neverUsed {
 		return fmt.Sprintf("(SELECT coalesce(max(k.used_at), 0) FROM token_uses k WHERE k.token_id = %s AND k.organization_id = %s)", id, n)
 	}
-	return fmt.Sprintf("(SELECT coalesce(max(k.grade), -1) FROM findings k WHERE k.organization_id = %s AND k.token_id = %s)", n, id)
+	// Of the grade itself SQLite would look for the greatest in the index of grades,
+	// which is that of all tokens.
+	return fmt.Sprintf("(SELECT coalesce(max(k.grade + 0), -1) FROM findings k WHERE k.organization_id = %s AND k.token_id = %s)", n, id)
 }
 
 const (
