@@ -22,9 +22,10 @@ type View struct {
 	// Stops says what a dated change of policy will stop; nil in other messages.
 	Stops    *Stops
 	Findings []Finding
-	// Queue is the page of all open requests, and Policy that of the policy; ""
+	// Queue is the page of all open requests, Policy that of the policy, and
+	// Listing that of all tokens, those with the gravest findings first; ""
 	// without a public URL.
-	Queue, Policy string
+	Queue, Policy, Listing string
 	// Now is when the message was made.
 	Now time.Time
 }
@@ -49,6 +50,10 @@ func (l links) queue(organization string) string {
 
 func (l links) policy(organization string) string {
 	return l.at("/organizations/" + url.PathEscape(organization) + "/policy")
+}
+
+func (l links) listing(organization string) string {
+	return l.at("/organizations/" + url.PathEscape(organization) + "/tokens?sort=-severity")
 }
 
 func (l links) token(organization, token string) string {
@@ -81,7 +86,7 @@ func (l links) view(job Job, subjects []*Subject, now time.Time) View {
 		v.Tokens = append(v.Tokens, t)
 	}
 	if v.Organization.Name != "" {
-		v.Queue, v.Policy = l.queue(v.Organization.Name), l.policy(v.Organization.Name)
+		v.Queue, v.Policy, v.Listing = l.queue(v.Organization.Name), l.policy(v.Organization.Name), l.listing(v.Organization.Name)
 	}
 	v.Many = len(v.Tokens) > 1
 	if len(v.Tokens) > 0 {

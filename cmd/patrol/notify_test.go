@@ -197,7 +197,7 @@ func TestADigestTellsWhatWasFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := server.subjects(t, 3)
-	if got["alice@example.com: Token hygiene of acme: 1 findings"] != 1 {
+	if got["alice@example.com: Token hygiene of acme: 1 finding"] != 1 {
 		t.Fatalf("arrived: %v", got)
 	}
 	if text := server.text[len(server.text)-1]; !strings.Contains(text, "It never expires") {
