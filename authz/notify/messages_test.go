@@ -37,7 +37,7 @@ func sampled(kind, audience string, many bool) notify.View {
 		Organization: notify.Organization{Name: "acme", TokenPolicy: "allow_user_access_tokens", NextTokenPolicy: "require_administrator_approval", EnforceAt: start.AddDate(0, 0, 14)},
 		Stops:        &notify.Stops{Tokens: 12, Owners: 4, Used: 7, Days: 30, Since: start.AddDate(0, -2, 0)},
 		Queue:        "https://patrol.example.com/organizations/acme/review", Policy: "https://patrol.example.com/organizations/acme/policy",
-		Listing: "https://patrol.example.com/organizations/acme/tokens?sort=-severity",
+		Listing: "https://patrol.example.com/organizations/acme/tokens?sort=-severity", Mine: "https://patrol.example.com/me",
 	}
 	if many {
 		other := token
@@ -132,7 +132,7 @@ func TestWhatEndsIsToldWithItsDay(t *testing.T) {
 	soon := start.AddDate(0, 0, 7).Format(time.DateOnly)
 	for _, kind := range []string{notify.ApprovalEnds, notify.TokenExpires} {
 		m, err := templates.Render(sampled(kind, notify.Owner, true))
-		if err != nil || !strings.Contains(m.Text, "release job") || !strings.Contains(m.Text, soon) || !strings.Contains(m.HTML, soon) {
+		if err != nil || !strings.Contains(m.Text, "release job") || !strings.Contains(m.Text, soon) || !strings.Contains(m.HTML, soon) || !strings.Contains(m.Text, "/me\n") {
 			t.Errorf("%s, %v:\n%+v", kind, err, m)
 		}
 	}

@@ -23,9 +23,9 @@ type View struct {
 	Stops    *Stops
 	Findings []Finding
 	// Queue is the page of all open requests, Policy that of the policy, and
-	// Listing that of all tokens, those with the gravest findings first; ""
-	// without a public URL.
-	Queue, Policy, Listing string
+	// Listing that of all tokens, those with the gravest findings first; Mine is
+	// the page of an owner's tokens. "" without a public URL.
+	Queue, Policy, Listing, Mine string
 	// Now is when the message was made.
 	Now time.Time
 }
@@ -63,7 +63,7 @@ func (l links) token(organization, token string) string {
 // view puts together what the subjects of some jobs have in common: they are of
 // one kind, audience and organization.
 func (l links) view(job Job, subjects []*Subject, now time.Time) View {
-	v := View{Kind: job.Event.Kind, Audience: job.Audience, Now: now}
+	v := View{Kind: job.Event.Kind, Audience: job.Audience, Mine: l.at("/me"), Now: now}
 	for _, s := range subjects {
 		v.Organization = s.Organization
 		v.Findings = append(v.Findings, s.Findings...)
