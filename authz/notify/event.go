@@ -25,6 +25,7 @@ const (
 	TokenReused       = "token_reused"
 	TokenExpires      = "token_expires"
 	PolicyDated       = "policy_dated"
+	PolicyMoved       = "policy_moved"
 	PolicyComing      = "policy_coming"
 	HygieneDigest     = "hygiene_digest"
 	Test              = "test"
@@ -60,6 +61,7 @@ var audiences = map[string][]string{
 	TokenReused:       {Administrators, Owner},
 	TokenExpires:      {Owner},
 	PolicyDated:       {Owner},
+	PolicyMoved:       {Owner},
 	PolicyComing:      {Administrators},
 	HygieneDigest:     {Administrators},
 	Test:              {Operators},

@@ -24,6 +24,9 @@ type Calendar interface {
 	// Stopped returns, by name, the owners of the tokens that an organization's
 	// dated change will stop, as present facts have it.
 	Stopped(ctx context.Context, organization string) ([]string, error)
+	// Told returns the dates of changes of policy that owners were told, in that
+	// order, whether they hold still or not.
+	Told(ctx context.Context) ([]Told, error)
 	// Organizations returns the ids of those with findings.
 	Findings(ctx context.Context) ([]string, error)
 }
@@ -32,6 +35,12 @@ type Calendar interface {
 type Dated struct {
 	Organization, Token, Request string
 	At                           time.Time
+}
+
+// Told is a date that an owner (by name) was told of an organization.
+type Told struct {
+	Organization, Owner string
+	At                  time.Time
 }
 
 // Planner adds the events that time brings. It may run anywhere and as often as
@@ -71,7 +80,7 @@ func (p *Planner) Plan(ctx context.Context, now time.Time) error {
 	var failed error
 	looked := maps.Clone(p.looked)
 	for what, f := range map[string]func(context.Context, time.Time) ([]Event, error){
-		"requests": p.requests, "ends": p.ends, "policies": p.policies, "digests": p.digests,
+		"requests": p.requests, "ends": p.ends, "policies": p.policies, "moves": p.moves, "digests": p.digests,
 	} {
 		more, err := f(ctx, now)
 		if err != nil {

@@ -43,6 +43,8 @@ func (calendar) Policies(_ context.Context, before time.Time) ([]notify.Dated, e
 
 func (calendar) Stopped(context.Context, string) ([]string, error) { return []string{"bob"}, nil }
 
+func (calendar) Told(context.Context) ([]notify.Told, error) { return nil, nil }
+
 func (calendar) Findings(context.Context) ([]string, error) { return []string{"acme"}, nil }
 
 func TestWhatTimeBringsIsToldOnce(t *testing.T) {

@@ -220,6 +220,9 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 	if e.Kind == notify.PolicyDated || e.Kind == notify.PolicyComing {
 		return d.stopped(ctx, e)
 	}
+	if e.Kind == notify.PolicyMoved {
+		return d.moved(ctx, e)
+	}
 	c, err := d.Store.Concerned(ctx, e.Organization, e.Token)
 	if err != nil || c == nil {
 		return nil, err

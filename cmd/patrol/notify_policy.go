@@ -15,6 +15,31 @@ func (c calendar) Policies(ctx context.Context, before time.Time) ([]notify.Date
 	return dated(c.Store.PoliciesComing(ctx, before))
 }
 
+func (c calendar) Told(ctx context.Context) ([]notify.Told, error) {
+	rows, err := c.Store.DatesTold(ctx)
+	out := make([]notify.Told, len(rows))
+	for i, r := range rows {
+		out[i] = notify.Told(r)
+	}
+	return out, err
+}
+
+// moved is what an event of a date that was moved or taken back is about; nil
+// where it was moved again.
+func (d directory) moved(ctx context.Context, e notify.Event) (*notify.Subject, error) {
+	c, err := d.Store.ConcernedOwner(ctx, e.Organization, e.Owner)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	present, next := c.Organization.Policies(d.Clock())
+	if (next == "") != e.At.IsZero() || next != "" && !c.Organization.EnforceAt.Equal(e.At) {
+		return nil, nil
+	}
+	s := &notify.Subject{Organization: shownOrganization(c.Organization), Owner: notify.Person(c.Owner)}
+	s.Organization.TokenPolicy, s.Organization.NextTokenPolicy = present, next
+	return s, nil
+}
+
 func (c calendar) Stopped(ctx context.Context, organization string) ([]string, error) {
 	o, err := c.Store.ConcernedOwner(ctx, organization, "")
 	if err != nil || o == nil {

@@ -125,8 +125,13 @@ func TestWhatIsToldOfADateIsWithdrawnWhenItIsMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.do(t, inventory.SetPolicy{Organization: "acme", ClearNext: true})
-	w.round(t, p)
-	if got := server.subjects(t, 3); !same(got, want) {
+	want["bob@example.com: acme has taken its dated change of token policy back"] = 1
+	want["carol@example.com: acme has taken its dated change of token policy back"] = 1
+	for range 3 { // once
+		w.round(t, p)
+		p = w.planner()
+	}
+	if got := server.subjects(t, 5); !same(got, want) {
 		t.Fatalf("after the change was taken back: %v, want %v", got, want)
 	}
 	for range 400 { // the server's own sender is at work too
@@ -139,11 +144,44 @@ func TestWhatIsToldOfADateIsWithdrawnWhenItIsMoved(t *testing.T) {
 		}
 		time.Sleep(25 * time.Millisecond)
 	}
-	if got := server.subjects(t, 3); !same(got, want) {
+	if got := server.subjects(t, 5); !same(got, want) {
 		t.Fatalf("in the end: %v, want %v", got, want)
 	}
 	if sizes, err := w.Store.OutboxSizes(t.Context()); err != nil || sizes["waiting"]+sizes["events"]+sizes["dead"] != 0 {
 		t.Errorf("left in the outbox: %v %v", sizes, err)
+	}
+}
+
+// TestOwnersAreToldWhenTheDateThatTheyWereToldIsMoved: far away, and back.
+func TestOwnersAreToldWhenTheDateThatTheyWereToldIsMoved(t *testing.T) {
+	const day = 24 * time.Hour
+	w, server, p := stopping(t)
+	first := w.Clock().Add(10 * day)
+	to := func(at time.Time) {
+		t.Helper()
+		w.do(t, inventory.SetPolicy{Organization: "acme", TokenPolicy: "only_fine_grained_tokens", EnforceAt: at})
+		for range 3 { // each is told once, also after a restart
+			w.round(t, p)
+			p = w.planner()
+		}
+	}
+	to(first)
+	server.subjects(t, 3)
+	far := w.Clock().Add(60 * day)
+	to(far)
+	to(first) // of which its mails are over
+	date := func(at time.Time) string { return at.UTC().Format(time.DateOnly) }
+	want := map[string]int{
+		"alice@example.com: 3 tokens stop when acme changes its token policy on " + date(first): 1,
+		"bob@example.com: From " + date(first) + " on, acme refuses 2 of your tokens":           1,
+		"carol@example.com: From " + date(first) + " on, acme refuses your token backup":        1,
+	}
+	for _, who := range []string{"bob", "carol"} { // dave's token goes on: he was told nothing
+		want[who+"@example.com: acme has moved its change of token policy to "+date(far)] = 1
+		want[who+"@example.com: acme has moved its change of token policy to "+date(first)] = 1
+	}
+	if got := server.subjects(t, 7); !same(got, want) {
+		t.Fatalf("told %v, want %v", got, want)
 	}
 }
 

@@ -66,6 +66,24 @@ func (s *Store) PoliciesComing(ctx context.Context, before time.Time) (out []Dat
 	return out, err
 }
 
+// DateTold is a date of a change of policy that an owner (by name) was told.
+type DateTold struct {
+	Organization, Owner string
+	At                  time.Time
+}
+
+// DatesTold returns the dates that owners were told, in that order.
+func (s *Store) DatesTold(ctx context.Context) (out []DateTold, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		rows, err := st.Queries.DatesTold(ctx)
+		for _, r := range rows {
+			out = append(out, DateTold{Organization: r.OrganizationID, Owner: r.Owner, At: fromMillis(r.At)})
+		}
+		return err
+	})
+	return out, err
+}
+
 // Address is how somebody is reached.
 type Address struct{ Name, Email string }
 

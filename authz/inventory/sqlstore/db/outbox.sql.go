@@ -91,6 +91,40 @@ func (q *Queries) CountEventsWaiting(ctx context.Context) (int64, error) {
 	return count, err
 }
 
+const datesTold = `-- name: DatesTold :many
+SELECT organization_id, owner, at FROM outbox WHERE at > 0 AND owner <> '' AND state = 'addressed' ORDER BY id
+`
+
+type DatesToldRow struct {
+	OrganizationID string `db:"organization_id"`
+	Owner          string `db:"owner"`
+	At             int64  `db:"at"`
+}
+
+// The dates of which each owner was told, in that order.
+func (q *Queries) DatesTold(ctx context.Context) ([]DatesToldRow, error) {
+	rows, err := q.db.QueryContext(ctx, datesTold)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DatesToldRow
+	for rows.Next() {
+		var i DatesToldRow
+		if err := rows.Scan(&i.OrganizationID, &i.Owner, &i.At); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deliveriesPage = `-- name: DeliveriesPage :many
 SELECT d.id, d.event_id, d.channel, d.audience, d.recipient, d.state, d.attempts, d.next_at, d.leased_until, d.last_error, d.ended_at, o.id, o.dedupe_key, o.kind, o.organization_id, o.token_id, o.request_id, o.state, o.attempts, o.next_at, o.last_error, o.created_at, o.leased_until, o.owner, o.at FROM deliveries d JOIN outbox o ON o.id = d.event_id
 WHERE d.state = $1 AND d.id < $2 ORDER BY d.id DESC LIMIT $3

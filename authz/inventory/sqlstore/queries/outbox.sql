@@ -66,3 +66,7 @@ DELETE FROM outbox WHERE id IN (SELECT o.id FROM outbox o WHERE o.state = 'addre
 
 -- name: ForgetDead :exec
 DELETE FROM deliveries WHERE state = 'dead' AND ended_at < sqlc.arg(before);
+
+-- name: DatesTold :many
+-- The dates of which each owner was told, in that order.
+SELECT organization_id, owner, at FROM outbox WHERE at > 0 AND owner <> '' AND state = 'addressed' ORDER BY id;
