@@ -48,6 +48,8 @@ func loadingGivesWhatTheChangesGive(t *testing.T, o Open) {
 		do(t, s, c)
 	}
 	do(t, s, inventory.Deny{Organization: "acme", Token: token.ID, Reason: `says "no"`})
+	more := []authz.Grant{{Entity: authz.Entity{Type: authz.TypeOrganization, Name: "acme"}, Permissions: []string{"repo.content.read", "discussion.write"}}}
+	do(t, s, inventory.UpdateToken{Token: token.ID, Grants: &more}) // its second request
 	do(t, s, inventory.Approve{Organization: "acme", Token: do(t, s, issue("bob", 40)).Token.ID})
 	do(t, s, inventory.DeleteToken{Token: do(t, s, issue("bob", 41)).Token.ID})
 	do(t, s, inventory.DisableToken{Token: do(t, s, issue("bob", 42)).Token.ID})
@@ -73,9 +75,12 @@ func loadingGivesWhatTheChangesGive(t *testing.T, o Open) {
 		return a.TokenID + a.OrganizationID
 	})
 	same(t, loaded.Requests, followed.Requests, func(q *inventory.Request) string {
-		*q = inventory.Request{ID: q.ID, TokenID: q.TokenID, OrganizationID: q.OrganizationID, State: q.State, Grants: q.Grants, OpenedAt: q.OpenedAt}
+		*q = inventory.Request{ID: q.ID, TokenID: q.TokenID, OrganizationID: q.OrganizationID, Round: q.Round, State: q.State, Grants: q.Grants, OpenedAt: q.OpenedAt}
 		return q.ID
 	})
+	if !slices.ContainsFunc(loaded.Requests, func(q *inventory.Request) bool { return q.Round == 1 }) {
+		t.Error("no second request was loaded")
+	}
 	if len(loaded.Tokens) != 13 || len(loaded.Authorizations) < 2 || len(loaded.Requests) < 8 {
 		t.Errorf("%d tokens, %d authorizations and %d requests were loaded", len(loaded.Tokens), len(loaded.Authorizations), len(loaded.Requests))
 	}
