@@ -82,7 +82,6 @@ func TestATokensPageTellsHowItIsUsed(t *testing.T) {
 		tab.Theme(dark)
 		tab.Open(base + "/organizations/acme/tokens/" + ids["dashboards"])
 		barriers(t, tab, "token "+theme)
-		tab.Picture(pictures, "token-"+theme)
 		text := tab.Text("main")
 		for _, want := range []string{
 			"Grants never used.", "Narrow its grants", "These grants would do:", "read content on everything of acme", "No expiry.", "insufficient permission",
@@ -97,7 +96,6 @@ func TestATokensPageTellsHowItIsUsed(t *testing.T) {
 		}
 		tab.Open(base + "/organizations/acme")
 		barriers(t, tab, "overview "+theme)
-		tab.Picture(pictures, "overview-"+theme)
 		if text := tab.Text("main"); !strings.Contains(text, "approval pending") || !strings.Contains(text, "No expiry") {
 			t.Errorf("the overview does not tell of refusals and findings:\n%s", text)
 		}
@@ -111,7 +109,6 @@ func TestATokensPageTellsHowItIsUsed(t *testing.T) {
 		t.Errorf("the replicas are not shown:\n%s", text)
 	}
 	barriers(t, tab, "bundles")
-	tab.Picture(pictures, "bundles-light")
 }
 
 func TestSettingsAreChangedInABrowser(t *testing.T) {
@@ -123,7 +120,6 @@ func TestSettingsAreChangedInABrowser(t *testing.T) {
 	tab.Click("main button")
 	tab.Open(base + "/organizations/acme/settings")
 	barriers(t, tab, "settings")
-	tab.Picture(pictures, "settings-light")
 	tab.Tick("input[name=four_eyes]")
 	tab.Type("input[name=request_cooldown_hours]", "4")
 	tab.Type("input[name=review_act]", "read_only renewal")

@@ -105,7 +105,7 @@ func TestPolicyForms(t *testing.T) {
 		status int
 		says   []string
 	}{
-		{"ask for all now", form("existing", "ask"), 200, []string{"requests would be opened at once", `name="seen"`}},
+		{"ask for all now", form("existing", "ask"), 200, []string{"will be asked for with the change", `name="seen"`}},
 		{"approve what was used", form("existing", "approve_used_within", "days", "30", "until", tomorrow), 200, []string{"would be refused"}},
 		{"a day that is none", form("when", "date", "date", "soon"), 422, []string{"Write the day as"}},
 		{"days that are none", form("existing", "approve_used_within", "days", "many", "until", tomorrow), 422, []string{"Write how many days"}},

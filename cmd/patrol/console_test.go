@@ -33,7 +33,7 @@ func consoleWorld(t *testing.T) (*world, map[string]string) {
 }
 
 // loginLink is what patrol login prints.
-func (w *world) loginLink(t *testing.T) string {
+func (w *world) loginLink(t testing.TB) string {
 	t.Helper()
 	c, err := client.New("unix:" + filepath.Join(w.Config.DataDir, "admin.sock"))
 	if err != nil {
@@ -45,9 +45,6 @@ func (w *world) loginLink(t *testing.T) string {
 	}
 	return link.URL
 }
-
-// pictures is where pictures go that are looked at: PATROL_PICTURES.
-var pictures = os.Getenv("PATROL_PICTURES")
 
 func TestAnAdministratorReviewsInABrowser(t *testing.T) {
 	w, ids := consoleWorld(t)
@@ -82,6 +79,7 @@ func TestAnAdministratorReviewsInABrowser(t *testing.T) {
 	}
 	// Revoke by the page that names it first.
 	tab.Click("button[value=revoke]")
+	barriers(t, tab, "revoking")
 	if text := tab.Text("main"); !strings.Contains(text, "release job") || !strings.Contains(text, "for ever") {
 		t.Errorf("the page does not name what is revoked:\n%s", text)
 	}
@@ -99,67 +97,14 @@ func TestAConflictShowsWhatTheOtherDid(t *testing.T) {
 	tab.Open("http://" + w.Config.Admin.Listen + "/organizations/acme/review/" + ids["release job"])
 	w.do(t, inventory.RevokeToken{Organization: "acme", Token: ids["release job"], Comment: "leaked"})
 	tab.Click("button[value=approve]")
+	barriers(t, tab, "a conflict")
 	if text := tab.Text("main"); !strings.Contains(text, "Nothing was changed") || !strings.Contains(text, "revoked") {
 		t.Errorf("the conflict is not told:\n%s", text)
 	}
 }
 
-// TestPagesAreShown in both themes and on a phone; with PATROL_PICTURES it
-// leaves pictures for eyes.
-func TestPagesAreShown(t *testing.T) {
-	w, ids := consoleWorld(t)
-	tab := browser.Start(t)
-	base := "http://" + w.Config.Admin.Listen
-	tab.Open(w.loginLink(t))
-	tab.Picture(pictures, "login")
-	tab.Click("main button")
-	for name, path := range map[string]string{
-		"home": "/", "overview": "/organizations/acme", "tokens": "/organizations/acme/tokens?revoked=on", "token": "/organizations/acme/tokens/" + ids["dashboards"],
-		"review": "/organizations/acme/review", "reviewone": "/organizations/acme/review/" + ids["eval <b>harness</b>"], "policy": "/organizations/acme/policy",
-		"members": "/organizations/acme/members", "audit": "/organizations/acme/audit", "bundles": "/bundles", "owned": "/tokens/" + ids["dashboards"] + "?organization=acme",
-		"failure": "/organizations/nowhere",
-	} {
-		for theme, dark := range map[string]bool{"light": false, "dark": true} {
-			tab.Theme(dark)
-			tab.Open(base + path)
-			if markup := tab.HTML("main"); strings.Contains(markup, "<b>harness") {
-				t.Errorf("%s: a token's name became markup", name)
-			}
-			if title := tab.Title(); !strings.HasSuffix(title, "· patrol") {
-				t.Errorf("%s has the title %q", name, title)
-			}
-			barriers(t, tab, name+" "+theme)
-			tab.Picture(pictures, name+"-"+theme)
-		}
-	}
-	tab.Phone()
-	tab.Theme(false)
-	for name, path := range map[string]string{"tokens-phone": "/organizations/acme/tokens", "reviewone-phone": "/organizations/acme/review/" + ids["release job"]} {
-		tab.Open(base + path)
-		if browser.Evaluate[bool](tab, "document.documentElement.scrollWidth > document.documentElement.clientWidth") {
-			t.Errorf("%s: the page is wider than a phone", name)
-		}
-		tab.Picture(pictures, name)
-	}
-}
-
-// barriers holds a page against WCAG 2.2 AA, as far as axe-core can.
-func barriers(t *testing.T, tab *browser.Tab, name string) {
-	t.Helper()
-	axe, err := os.ReadFile("../../tools/node/node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Fatalf("axe-core is missing (run make parts): %v", err)
-	}
-	browser.Evaluate[any](tab, string(axe)+";0")
-	found := browser.Await[string](tab, `axe.run({runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => r.violations.map(v =>
-		v.id + ": " + v.help + " " + v.nodes.map(n => n.target + " " + n.failureSummary).join("; ")).join("\n"))`)
-	if found != "" {
-		t.Errorf("%s: %s", name, found)
-	}
-}
-
 // ask follows no redirect, and keeps no cookie.
-func ask(t *testing.T, method, address string, form url.Values, header map[string]string) (int, http.Header, string) {
+func ask(t testing.TB, method, address string, form url.Values, header map[string]string) (int, http.Header, string) {
 	t.Helper()
 	var body io.Reader
 	if form != nil {
@@ -192,7 +137,7 @@ func ask(t *testing.T, method, address string, form url.Values, header map[strin
 }
 
 // session logs in by a link, and returns the cookie.
-func (w *world) session(t *testing.T) string {
+func (w *world) session(t testing.TB) string {
 	t.Helper()
 	link, err := url.Parse(w.loginLink(t))
 	if err != nil {

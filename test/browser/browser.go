@@ -91,6 +91,22 @@ func (b *Tab) Type(selector, text string) {
 	run(b, "type into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
+// Press presses keys, wherever the focus is: text, or one of package kb.
+func (b *Tab) Press(keys string) {
+	b.t.Helper()
+	run(b, "press "+keys, chromedp.KeyEvent(keys))
+}
+
+// PressTo presses a key that leads to another page, and waits for it.
+func (b *Tab) PressTo(key string) {
+	b.t.Helper()
+	limited, cancel := context.WithTimeout(b.context, patience)
+	defer cancel()
+	if _, err := chromedp.RunResponse(limited, chromedp.KeyEvent(key)); err != nil {
+		b.t.Fatalf("press %q: %v", key, err)
+	}
+}
+
 // Text is what is read in what a selector finds.
 func (b *Tab) Text(selector string) string {
 	b.t.Helper()

@@ -77,10 +77,11 @@ type Options struct {
 // Console serves the pages.
 type Console struct {
 	Options
-	pages map[string]page
-	links *loginLinks
-	hosts map[string]bool
-	mux   *http.ServeMux
+	pages  map[string]page
+	links  *loginLinks
+	hosts  map[string]bool
+	mux    *http.ServeMux
+	counts keptCounts
 }
 
 //go:embed static
@@ -101,7 +102,7 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{Options: o, pages: pages, links: newLoginLinks(o.Clock), hosts: map[string]bool{}, mux: http.NewServeMux()}
+	c := &Console{Options: o, pages: pages, links: newLoginLinks(o.Clock), hosts: map[string]bool{}, mux: http.NewServeMux(), counts: keptCounts{all: map[string]countsAt{}}}
 	if o.PublicURL != "" {
 		u, err := url.Parse(o.PublicURL)
 		if err != nil || u.Host == "" {

@@ -25,11 +25,11 @@ func (c *Console) review(w http.ResponseWriter, a *ask) error {
 	if a.URL.Query().Get("sort") == "risk" {
 		f.Sort = "risk"
 	}
-	rows, next, err := c.Queries.FindApprovals(a.Context(), a.organization, f, inventory.Page{Limit: 200, Cursor: a.URL.Query().Get("cursor")})
+	rows, next, err := c.Queries.FindApprovals(a.Context(), a.organization, f, inventory.Page{Limit: mostAtOnce, Cursor: a.URL.Query().Get("cursor")})
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Groups": groups(rows), "Count": len(rows), "Risk": f.Sort == "risk"}
+	body := map[string]any{"Groups": groups(rows), "Count": len(rows), "Risk": f.Sort == "risk", "Part": next != "" || a.URL.Query().Get("cursor") != ""}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}
@@ -86,12 +86,12 @@ func (c *Console) reviewOne(w http.ResponseWriter, a *ask) error {
 }
 
 func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inventory.TokenRow, f form, conflict *conflictView) error {
-	left, _, err := c.Queries.Approvals(a.Context(), a.organization, "open", inventory.Page{Limit: 200})
+	left, more, err := c.Queries.Approvals(a.Context(), a.organization, "open", inventory.Page{Limit: 200})
 	if err != nil {
 		return err
 	}
 	c.show(w, a.Request, a, status, "reviewone", "Review "+row.DisplayName, map[string]any{
-		"Token": row, "Form": f, "Presets": presets, "Asked": compare(row), "Conflict": conflict, "Left": len(left),
+		"Token": row, "Form": f, "Presets": presets, "Asked": compare(row), "Conflict": conflict, "Left": len(left), "More": more != "",
 		"Open": row.Authorization != nil && row.Authorization.Request != nil && row.Authorization.Request.State == authz.RequestOpen,
 	})
 	return nil

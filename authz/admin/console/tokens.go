@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
@@ -13,30 +11,26 @@ import (
 // pageSize is how many rows a listing shows.
 const pageSize = 50
 
-// statuses of the filter, in the order in which they are offered.
-var statuses = []string{"pending", "pending_frozen", "approved", "approval_ended", "denied", "suspended", "revoked", "none", "all"}
-
 // tokens is the listing: what reaches the organization, newest first. Revoked
 // ones are behind the switch.
 func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	q := a.URL.Query()
-	f := inventory.TokenFilter{Status: q.Get("status"), Kind: q.Get("kind"), Owner: q.Get("owner"), Query: q.Get("q"), Finding: q.Get("finding")}
-	if slices.Contains(sorts, strings.TrimPrefix(q.Get("sort"), "-")) {
-		f.Sort = q.Get("sort")
-	}
-	if f.Status == "" && q.Get("revoked") == "on" {
+	f := filtered(q)
+	asked := f
+	if f.Status == "" && (q.Get("revoked") == "on" || q.Get("status") == "all") {
 		f.Status = "all"
-	}
-	if f.Status != "" && !slices.Contains(statuses, f.Status) {
-		f.Status = ""
 	}
 	rows, next, err := c.Queries.Tokens(a.Context(), a.organization, f, inventory.Page{Limit: pageSize, Cursor: q.Get("cursor")})
 	if err != nil {
 		return err
 	}
+	counts, err := c.countsOf(a.Context(), a.organization)
+	if err != nil {
+		return err
+	}
 	body := map[string]any{
-		"Rows": rows, "Filter": f, "Revoked": q.Get("revoked") == "on", "Statuses": statuses, "First": q.Get("cursor") == "",
-		"Filtered": f != (inventory.TokenFilter{Sort: f.Sort}),
+		"Rows": rows, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Findings": findingChoices(counts, f.Finding),
+		"First": q.Get("cursor") == "", "Filtered": f != (inventory.TokenFilter{Sort: f.Sort}),
 	}
 	if next != "" {
 		body["Next"] = with(q, "cursor", next)

@@ -57,9 +57,9 @@ func statusWords(t *inventory.TokenRow) string {
 	switch a.Status {
 	case "none":
 		if a.AdminCreated {
-			return "allowed (made by an administrator)"
+			return "made by an administrator"
 		}
-		return "allowed"
+		return "not decided on" // the policy says what that means
 	case "pending_frozen":
 		return "pending (frozen)"
 	case "approved":
@@ -85,7 +85,7 @@ func statusTone(t *inventory.TokenRow) string {
 		return "bad"
 	case "suspended":
 		return "stopped"
-	case "approved", "none":
+	case "approved":
 		return "good"
 	}
 	return ""
