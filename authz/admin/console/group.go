@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -85,7 +86,14 @@ func (c *Console) decideGroup(w http.ResponseWriter, a *ask) error {
 			c.showGroup(w, a, http.StatusUnprocessableEntity, members, f)
 			return nil
 		}
-		if _, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd); err != nil {
+		_, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
+		var invalid *inventory.Invalid
+		if i == 0 && errors.As(err, &invalid) { // it is the form that is wrong: nothing was done yet
+			f.wrong(invalid)
+			c.showGroup(w, a, http.StatusUnprocessableEntity, members, f)
+			return nil
+		}
+		if err != nil {
 			m.Problem = c.explain(err).Text
 			failed++
 		}

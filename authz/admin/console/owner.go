@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -27,7 +26,7 @@ func (c *Console) askAgain(w http.ResponseWriter, a *ask) error {
 	if err := a.ParseForm(); err != nil {
 		return &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
 	}
-	organization, purpose := a.PostForm.Get("organization"), strings.TrimSpace(a.PostForm.Get("purpose"))
+	organization, purpose := a.PostForm.Get("organization"), typed(a.PostForm, "purpose")
 	whole, err := c.Queries.Token(a.Context(), "", a.PathValue("id"))
 	if err != nil || whole.Owner != a.caller.Name {
 		return noToken

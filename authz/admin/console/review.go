@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,8 +69,8 @@ var presets = []struct {
 
 // form is a decision as it was typed.
 type form struct {
-	Decision, Until, Date, Reason, Comment, Text string
-	Version                                      int64
+	Decision, Until, Date, Reason, Comment, Text, Assignee string
+	Version                                                int64
 	// Request is the id of the request that was reviewed; "" where none was open.
 	Request string
 	// Chosen are the permissions ticked, "grant index/permission"; nil: all.
@@ -82,7 +84,7 @@ func (c *Console) reviewOne(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	return c.showReview(w, a, http.StatusOK, row, form{Until: proposed(row), Version: row.Version, Request: openRequest(row)}, nil)
+	return c.showReview(w, a, http.StatusOK, row, form{Until: proposed(row), Version: row.Version, Request: openRequest(row), Assignee: assigned(row)}, nil)
 }
 
 func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inventory.TokenRow, f form, conflict *conflictView) error {
@@ -107,6 +109,14 @@ func proposed(row *inventory.TokenRow) string {
 		}
 	}
 	return "90"
+}
+
+// assigned is who is to decide, or "".
+func assigned(row *inventory.TokenRow) string {
+	if row.Authorization == nil || row.Authorization.Request == nil {
+		return ""
+	}
+	return row.Authorization.Request.Assignee
 }
 
 // openRequest is the id of the open request on a token, or "".
@@ -149,13 +159,31 @@ func (c *Console) decide(w http.ResponseWriter, a *ask) error {
 		f.Version, f.Request = present.Version, openRequest(present)
 		return c.showReview(w, a, http.StatusConflict, present, f, &conflictView{conflict.Problem, present})
 	case errors.As(err, &invalid):
-		f.Problem[strings.SplitN(invalid.Field, "[", 2)[0]] = invalid.Problem
+		f.wrong(invalid)
 		return c.showReview(w, a, http.StatusUnprocessableEntity, row, f, nil)
 	case err != nil:
 		return err
 	}
 	http.Redirect(w, a.Request, c.after(a, row.ID, f.Decision), http.StatusSeeOther)
 	return nil
+}
+
+// shownFields are those of the review's form that have a place for what is wrong
+// with them.
+var shownFields = []string{"version", "decision", "grants", "until", "comment", "reason", "text", "assignee"}
+
+// wrong notes what the rules have against the form: beside the field, or above
+// the form where it has no such field.
+func (f *form) wrong(e *inventory.Invalid) {
+	field, _, _ := strings.Cut(e.Field, "[")
+	if field == "question" {
+		field = "text"
+	}
+	if slices.Contains(shownFields, field) {
+		f.Problem[field] = "This " + e.Problem + "."
+		return
+	}
+	f.Problem["decision"] = e.Field + " " + e.Problem + "."
 }
 
 // talk is what may be done on a request beside deciding.
@@ -167,7 +195,8 @@ func (c *Console) talk(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	text, word := strings.TrimSpace(a.PostForm.Get("text")), ""
+	text, word := typed(a.PostForm, "text"), ""
+	assignee := typed(a.PostForm, "assignee")
 	var cmd inventory.Command
 	switch a.PostForm.Get("talk") {
 	case "question":
@@ -175,14 +204,18 @@ func (c *Console) talk(w http.ResponseWriter, a *ask) error {
 	case "comment":
 		cmd, word = inventory.CommentRequest{Organization: a.organization, Token: row.ID, Comment: text}, "saved"
 	case "assign":
-		cmd, word = inventory.AssignRequest{Organization: a.organization, Token: row.ID, Assignee: strings.TrimSpace(a.PostForm.Get("assignee"))}, "assigned"
+		cmd, word = inventory.AssignRequest{Organization: a.organization, Token: row.ID, Assignee: assignee}, "assigned"
 	default:
 		return &failure{http.StatusUnprocessableEntity, "That cannot be", "Choose what to do. Nothing was changed."}
 	}
 	_, err = c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
 	var invalid *inventory.Invalid
 	if errors.As(err, &invalid) {
-		f := form{Until: "90", Version: row.Version, Request: openRequest(row), Text: text, Problem: map[string]string{"text": "It " + invalid.Problem + "."}}
+		f := form{Until: proposed(row), Version: row.Version, Request: openRequest(row), Text: text, Assignee: assignee, Problem: map[string]string{}}
+		if a.PostForm.Get("talk") == "comment" { // which the form calls a text
+			invalid = &inventory.Invalid{Field: "text", Problem: invalid.Problem}
+		}
+		f.wrong(invalid)
 		return c.showReview(w, a, http.StatusUnprocessableEntity, row, f, nil)
 	}
 	if err != nil {
@@ -192,11 +225,17 @@ func (c *Console) talk(w http.ResponseWriter, a *ask) error {
 	return nil
 }
 
+// typed is what was typed into a field. Browsers end its lines with CR LF (HTML,
+// form submission), which are line ends here and no control characters.
+func typed(v url.Values, field string) string {
+	return strings.TrimSpace(strings.ReplaceAll(v.Get(field), "\r\n", "\n"))
+}
+
 func readForm(a *ask) form {
 	p := a.PostForm
 	f := form{
-		Decision: p.Get("decision"), Until: p.Get("until"), Date: p.Get("date"), Reason: strings.TrimSpace(p.Get("reason")),
-		Comment: strings.TrimSpace(p.Get("comment")), Request: p.Get("request"), Chosen: map[string]bool{}, Problem: map[string]string{},
+		Decision: p.Get("decision"), Until: p.Get("until"), Date: p.Get("date"), Reason: typed(p, "reason"),
+		Comment: typed(p, "comment"), Request: p.Get("request"), Chosen: map[string]bool{}, Problem: map[string]string{},
 	}
 	f.Version, _ = strconv.ParseInt(p.Get("version"), 10, 64) // 0 is refused below
 	for _, g := range p["grant"] {
@@ -208,7 +247,7 @@ func readForm(a *ask) form {
 // decision reads a form into a command; false where something is wrong with it.
 func (c *Console) decision(a *ask, row *inventory.TokenRow, f *form) (inventory.Command, bool) {
 	if f.Version <= 0 {
-		f.Problem["version"] = "is missing: open the page again"
+		f.Problem["version"] = "The form says not which version was reviewed: open the page again."
 	}
 	switch f.Decision {
 	case "deny":

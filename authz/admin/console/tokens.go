@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -186,8 +187,12 @@ func (c *Console) confirm(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	c.show(w, a.Request, a, http.StatusOK, "confirm", what.Verb, map[string]any{"Action": what, "Rows": rows})
+	c.showConfirm(w, a, http.StatusOK, what, rows, "")
 	return nil
+}
+
+func (c *Console) showConfirm(w http.ResponseWriter, a *ask, status int, what action, rows []*inventory.TokenRow, problem string) {
+	c.show(w, a.Request, a, status, "confirm", what.Verb, map[string]any{"Action": what, "Rows": rows, "Comment": typed(a.PostForm, "comment"), "Problem": problem})
 }
 
 func (c *Console) named(ctx context.Context, organization string, ids []string) ([]*inventory.TokenRow, error) {
@@ -222,7 +227,13 @@ func (c *Console) act(w http.ResponseWriter, a *ask) error {
 	results := make([]result, len(rows))
 	for i, row := range rows {
 		results[i].Token = row
-		if _, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), what.command(a.organization, row.ID, a.PostForm.Get("comment"))); err != nil {
+		_, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), what.command(a.organization, row.ID, typed(a.PostForm, "comment")))
+		var invalid *inventory.Invalid
+		if i == 0 && errors.As(err, &invalid) { // it is the form that is wrong: nothing was done yet
+			c.showConfirm(w, a, http.StatusUnprocessableEntity, what, rows, "This "+invalid.Problem+".")
+			return nil
+		}
+		if err != nil {
 			results[i].Problem = c.explain(err).Text
 			failed++
 		}
