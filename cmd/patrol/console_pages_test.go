@@ -167,14 +167,18 @@ func TestEqualRequestsAreDecidedAtOnceInABrowser(t *testing.T) {
 	tab.Open(base + "/organizations/acme/review")
 	tab.Tick("summary")
 	tab.Click("details button")
-	barriers(t, tab, "a group")
-	tab.Picture(pictures, "reviewgroup-light")
+	for theme, dark := range map[string]bool{"dark": true, "light": false} {
+		tab.Theme(dark)
+		barriers(t, tab, "a group "+theme)
+		tab.Picture(pictures, "reviewgroup-"+theme)
+	}
 	if text := tab.Text("main"); !strings.Contains(text, "3 tokens of bob, which ask for the same") {
 		t.Errorf("the group:\n%s", text)
 	}
 	// One of them is decided on meanwhile: the others go through, and it is told.
 	w.do(t, inventory.RevokeToken{Organization: "acme", Token: ids["release job"]})
 	tab.Click("button[value=approve]")
+	barriers(t, tab, "what came of a group")
 	text := tab.Text("main")
 	if !strings.Contains(text, "Not all of it worked") || strings.Count(text, "approved") != 2 || !strings.Contains(text, "release job") {
 		t.Errorf("what came of it:\n%s", text)

@@ -57,7 +57,7 @@ func shownPages(ids map[string]string) []struct{ name, path string } {
 	acme := "/organizations/acme"
 	return []struct{ name, path string }{
 		{"home", "/"}, {"overview", acme}, {"overview-empty", "/organizations/initech"},
-		{"tokens", acme + "/tokens?revoked=on"}, {"tokens-empty", "/organizations/initech/tokens"}, {"tokens-none", acme + "/tokens?q=nothing-like-this&status=denied&finding=unheard_of"},
+		{"tokens", acme + "/tokens?revoked=on&owner=bob"}, {"tokens-many", acme + "/tokens?revoked=on&sort=name"}, {"tokens-empty", "/organizations/initech/tokens"}, {"tokens-none", acme + "/tokens?q=nothing-like-this&status=denied&finding=unheard_of"},
 		{"token", acme + "/tokens/" + ids["dashboards"]}, {"token-denied", acme + "/tokens/" + ids["ci-runner-02"]}, {"token-long", acme + "/tokens/" + ids[longName]},
 		{"review", acme + "/review"}, {"review-empty", "/organizations/initech/review"}, {"reviewone", acme + "/review/" + ids["eval <b>harness</b>"]},
 		{"reviewone-revoked", acme + "/review/" + ids["ci-runner-03"]},
