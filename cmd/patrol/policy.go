@@ -21,8 +21,8 @@ type PolicyCmd struct {
 	Check PolicyCheckCmd `cmd:"" help:"Send a bundle through the gate without activating it."`
 }
 
-// askedOften are entries that requests, or each token, ask.
-var askedOften = []string{sources.Entry(authz.SourceJWT), sources.Entry(authz.SourceIntrospection), hygiene.Entry}
+// askedOften are entries that requests, or each token of many, ask.
+var askedOften = []string{sources.Entry(authz.SourceJWT), sources.Entry(authz.SourceIntrospection), hygiene.Entry, reviewEntry}
 
 // gateOptions are the gate's options, the same for the server and for checks,
 // which watch nothing.
