@@ -21,6 +21,7 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/test/canary"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
@@ -249,11 +250,14 @@ func lateTokens(t *testing.T, s *server, n int) []admin.IssuedToken {
 		}
 	}
 	do("POST", "/api/organizations", admin.NewOrganization{Name: "late"}, nil)
-	do("PUT", "/api/organizations/late/members/bob", admin.NewMember{Role: "write"}, nil)
 	grants := []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "late"}, Permissions: []string{"repo.content.read"}}}
 	out := make([]admin.IssuedToken, n)
 	for i := range out {
-		do("POST", "/api/tokens", admin.NewToken{Owner: "bob", DisplayName: fmt.Sprintf("late %d", i), Kind: "fine-grained", Grants: grants}, &out[i])
+		owner := fmt.Sprintf("late-%d", i/inventory.MaxOpenPerOwner)
+		if i%inventory.MaxOpenPerOwner == 0 {
+			do("PUT", "/api/organizations/late/members/"+owner, admin.NewMember{Role: "write"}, nil)
+		}
+		do("POST", "/api/tokens", admin.NewToken{Owner: owner, DisplayName: fmt.Sprintf("late %d", i), Kind: "fine-grained", Grants: grants}, &out[i])
 	}
 	do("PUT", "/api/organizations/late/settings/token-policy", admin.PolicyChange{TokenPolicy: "require_administrator_approval"}, nil)
 	return out
