@@ -33,6 +33,13 @@ func base(t testing.TB, o engine.Options) *engine.Topdown {
 // baseOptions are options with the base bundle.
 func baseOptions(t testing.TB, o engine.Options) engine.Options {
 	t.Helper()
+	modules, data := baseBundle(t)
+	return bundleOptions(t, modules, data, o)
+}
+
+// baseBundle reads the base bundle.
+func baseBundle(t testing.TB) (modules map[string]*ast.Module, data map[string]any) {
+	t.Helper()
 	loader, err := bundle.NewFSLoader(rego.Base())
 	if err != nil {
 		t.Fatal(err)
@@ -41,15 +48,21 @@ func baseOptions(t testing.TB, o engine.Options) engine.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	modules := map[string]*ast.Module{}
+	modules = map[string]*ast.Module{}
 	for _, m := range b.Modules {
 		modules[m.Path] = m.Parsed
 	}
+	return modules, b.Data
+}
+
+// bundleOptions are options with the modules and data given.
+func bundleOptions(t testing.TB, modules map[string]*ast.Module, data map[string]any, o engine.Options) engine.Options {
+	t.Helper()
 	compiler := ast.NewCompiler()
 	if compiler.Compile(modules); compiler.Failed() {
 		t.Fatal(compiler.Errors)
 	}
-	o.Compiler, o.Store = compiler, inmem.NewFromObjectWithOpts(b.Data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
+	o.Compiler, o.Store = compiler, inmem.NewFromObjectWithOpts(data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
 	o.Schema = rego.Schema()
 	return o
 }

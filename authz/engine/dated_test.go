@@ -6,13 +6,10 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/bundle"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/engine"
 	"github.com/patrol-authz/patrol/authz/input/inputtest"
-	"github.com/patrol-authz/patrol/rego"
 )
 
 // trap fails the evaluation of whoever asks a policy for its reasons.
@@ -30,31 +27,19 @@ requires_approval := false
 // one fails where it is evaluated.
 func trappedBase(t *testing.T, sound string) engine.Options {
 	t.Helper()
-	loader, err := bundle.NewFSLoader(rego.Base())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := bundle.NewCustomReader(loader).WithProcessAnnotations(true).Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	modules, traps := map[string]*ast.Module{}, 0
-	for _, m := range b.Modules {
-		modules[m.Path] = m.Parsed
-		folder := path.Dir(m.Path)
-		if path.Base(m.Path) == "policy.rego" && path.Base(path.Dir(folder)) == "policies" && path.Base(folder) != sound {
+	modules, data := baseBundle(t)
+	traps := 0
+	for name := range modules {
+		folder := path.Dir(name)
+		if path.Base(name) == "policy.rego" && path.Base(path.Dir(folder)) == "policies" && path.Base(folder) != sound {
 			traps++
-			modules[m.Path] = ast.MustParseModule("package patrol.policies." + path.Base(folder) + trap)
+			modules[name] = ast.MustParseModule("package patrol.policies." + path.Base(folder) + trap)
 		}
 	}
 	if traps != 3 {
 		t.Fatalf("%d policies are trapped, not 3", traps)
 	}
-	compiler := ast.NewCompiler()
-	if compiler.Compile(modules); compiler.Failed() {
-		t.Fatal(compiler.Errors)
-	}
-	return engine.Options{Compiler: compiler, Store: inmem.NewFromObjectWithOpts(b.Data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false)), Schema: rego.Schema()}
+	return bundleOptions(t, modules, data, engine.Options{})
 }
 
 // TestADatedPolicyIsEvaluatedOnlyWhereADateIsSet: every policy but the one in

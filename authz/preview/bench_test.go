@@ -17,20 +17,11 @@ func BenchmarkPreview(b *testing.B) {
 	const tokens, owners = 50_000, 500
 	l := newLab(b)
 	for i := range owners {
-		l.do(inventory.AddMember{Organization: "acme", User: fmt.Sprintf("user-%d", i), Role: "write"})
+		l.do(inventory.AddMember{Organization: "acme", User: inventorytest.Owner(i), Role: "write"})
 	}
-	for first := 0; first < tokens; first += 5000 {
-		var c inventory.ImportTokens
-		for i := first; i < first+5000; i++ {
-			t := inventory.ImportToken{Digest: inventorytest.Digest(i), Owner: fmt.Sprintf("user-%d", i%owners), DisplayName: fmt.Sprintf("token-%d", i), Kind: authz.KindWrite}
-			if i%3 > 0 {
-				t.Kind = authz.KindFineGrained
-				t.Grants = []authz.Grant{inventorytest.On("acme", "repo.content.read", "repo.write"), {Entity: authz.Entity{Type: "model", Name: fmt.Sprintf("acme/m%d", i%50)}, Permissions: []string{"repo.write"}}}
-			}
-			c.Tokens = append(c.Tokens, t)
-		}
-		l.do(c)
-	}
+	inventorytest.Estate(tokens, owners, func(i int) []authz.Grant {
+		return []authz.Grant{inventorytest.On("acme", "repo.content.read", "repo.write"), {Entity: authz.Entity{Type: "model", Name: fmt.Sprintf("acme/m%d", i%50)}, Permissions: []string{"repo.write"}}}
+	}, func(c inventory.ImportTokens) { l.do(c) })
 	var batch usage.Batch
 	for after := ""; ; {
 		list, err := l.store.Reached(b.Context(), l.acme, "", after, l.now, 5000)

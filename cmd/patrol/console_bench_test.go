@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -66,23 +65,15 @@ func (w *world) fill(b *testing.B, tokens, owners int) {
 	w.Hygiene.Close() // only the pages are measured
 	w.do(b, inventory.CreateOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"})
 	for i := range owners {
-		w.do(b, inventory.AddMember{Organization: "acme", User: fmt.Sprintf("user-%d", i), Role: "write"})
+		w.do(b, inventory.AddMember{Organization: "acme", User: inventorytest.Owner(i), Role: "write"})
 	}
-	for first := 0; first < tokens; first += 5000 {
-		var c inventory.ImportTokens
-		for i := first; i < first+5000; i++ {
-			t := inventory.ImportToken{Digest: inventorytest.Digest(i), Owner: fmt.Sprintf("user-%d", i%owners), DisplayName: fmt.Sprintf("token-%05d", i), Kind: authz.KindWrite}
-			if i%3 > 0 {
-				t.Kind = authz.KindFineGrained
-				t.Grants = []authz.Grant{inventorytest.On("acme", "repo.content.read", "repo.write")}
-			}
-			c.Tokens = append(c.Tokens, t)
-		}
+	grants, parts := []authz.Grant{inventorytest.On("acme", "repo.content.read", "repo.write")}, 0
+	inventorytest.Estate(tokens, owners, func(int) []authz.Grant { return grants }, func(c inventory.ImportTokens) {
 		w.do(b, c)
-		if first == 5000 { // these wait; those that come wait for their first use
+		if parts++; parts == 2 { // these wait; those that come wait for their first use
 			w.do(b, inventory.SetPolicy{Organization: "acme", Existing: &inventory.ExistingTokens{Mode: inventory.ExistingAsk}})
 		}
-	}
+	})
 	w.history(b)
 }
 

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/patrol-authz/patrol/authz"
-	"github.com/patrol-authz/patrol/test/browser"
 )
 
 // TestFormsKeepWhatWasTyped, and say what is wrong with it, without a script;
@@ -88,9 +87,7 @@ func TestFormsKeepWhatWasTyped(t *testing.T) {
 func TestAReasonOfSeveralLines(t *testing.T) {
 	w, ids := consoleWorld(t)
 	base := "http://" + w.Config.Admin.Listen
-	tab := browser.Start(t)
-	tab.Open(w.loginLink(t))
-	tab.Click("main button")
+	tab := w.loggedIn(t)
 	tab.Open(base + "/organizations/acme/review/" + ids["release job"])
 	tab.Type("textarea[name=reason]", "Reading would do.\nWhich job is it?")
 	tab.Click("button[value=deny]")

@@ -75,9 +75,7 @@ func TestATokensPageTellsHowItIsUsed(t *testing.T) {
 	w, ids := consoleWorld(t)
 	w.used(t, ids["dashboards"])
 	base := "http://" + w.Config.Admin.Listen
-	tab := browser.Start(t)
-	tab.Open(w.loginLink(t))
-	tab.Click("main button")
+	tab := w.loggedIn(t)
 	for theme, dark := range map[string]bool{"light": false, "dark": true} {
 		tab.Theme(dark)
 		tab.Open(base + "/organizations/acme/tokens/" + ids["dashboards"])
@@ -115,9 +113,7 @@ func TestSettingsAreChangedInABrowser(t *testing.T) {
 	w, _ := consoleWorld(t)
 	w.do(t, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{"our_own": []any{"x"}}})
 	base := "http://" + w.Config.Admin.Listen
-	tab := browser.Start(t)
-	tab.Open(w.loginLink(t))
-	tab.Click("main button")
+	tab := w.loggedIn(t)
 	tab.Open(base + "/organizations/acme/settings")
 	barriers(t, tab, "settings")
 	tab.Tick("input[name=four_eyes]")
@@ -161,9 +157,7 @@ func TestSettingsAreChangedInABrowser(t *testing.T) {
 func TestEqualRequestsAreDecidedAtOnceInABrowser(t *testing.T) {
 	w, ids := consoleWorld(t)
 	base := "http://" + w.Config.Admin.Listen
-	tab := browser.Start(t)
-	tab.Open(w.loginLink(t))
-	tab.Click("main button")
+	tab := w.loggedIn(t)
 	tab.Open(base + "/organizations/acme/review")
 	tab.Tick("summary")
 	tab.Click("details button")
@@ -253,9 +247,7 @@ func hashOfSession(secret string) string {
 // TestTheQueueComesUpToDateByItself, and not under somebody's hands.
 func TestTheQueueComesUpToDateByItself(t *testing.T) {
 	w, _ := consoleWorld(t)
-	tab := browser.Start(t)
-	tab.Open(w.loginLink(t))
-	tab.Click("main button")
+	tab := w.loggedIn(t)
 	tab.Open("http://" + w.Config.Admin.Listen + "/organizations/acme/review")
 	refresh := func() { browser.Evaluate[any](tab, "htmx.trigger('#queue', 'refresh'); 0") }
 	queue := func() string { return tab.Text("#queue") }

@@ -33,6 +33,15 @@ func consoleWorld(t *testing.T) (*world, map[string]string) {
 }
 
 // loginLink is what patrol login prints.
+// loggedIn is a browser whose user came by "patrol login".
+func (w *world) loggedIn(t testing.TB) *browser.Tab {
+	t.Helper()
+	tab := browser.Start(t)
+	tab.Open(w.loginLink(t))
+	tab.Click("main button")
+	return tab
+}
+
 func (w *world) loginLink(t testing.TB) string {
 	t.Helper()
 	c, err := client.New("unix:" + filepath.Join(w.Config.DataDir, "admin.sock"))
@@ -91,9 +100,7 @@ func TestAnAdministratorReviewsInABrowser(t *testing.T) {
 
 func TestAConflictShowsWhatTheOtherDid(t *testing.T) {
 	w, ids := consoleWorld(t)
-	tab := browser.Start(t)
-	tab.Open(w.loginLink(t))
-	tab.Click("main button")
+	tab := w.loggedIn(t)
 	tab.Open("http://" + w.Config.Admin.Listen + "/organizations/acme/review/" + ids["release job"])
 	w.do(t, inventory.RevokeToken{Organization: "acme", Token: ids["release job"], Comment: "leaked"})
 	tab.Click("button[value=approve]")

@@ -23,6 +23,20 @@ func build(t testing.TB, pkg, to string) {
 	}
 }
 
+// builtHere is a folder with patrol's binary in it. Its path is short enough for
+// sockets, and it goes after the servers in it were searched.
+func builtHere(t testing.TB) (dir, binary string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "patrol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	binary = filepath.Join(dir, "patrol")
+	build(t, "cmd/patrol", binary)
+	return dir, binary
+}
+
 // demoFolder is a folder with what "make run" builds. Its path is short enough
 // for sockets.
 func demoFolder(t testing.TB) string {

@@ -105,13 +105,7 @@ func survivesKill(t *testing.T, args ...string) {
 	if os.Getenv("PATROL_SOAK") != "" {
 		rounds = 500
 	}
-	dir, err := os.MkdirTemp("", "patrol")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) }) // after the servers in it were searched
-	binary := filepath.Join(dir, "patrol")
-	build(t, "cmd/patrol", binary)
+	dir, binary := builtHere(t)
 	data := filepath.Join(dir, "data")
 	ctx := context.Background()
 	s := startServer(t, binary, data, args...)
@@ -122,7 +116,14 @@ func survivesKill(t *testing.T, args ...string) {
 		}
 	}
 	must(s.api.Do(ctx, "POST", "/api/organizations", admin.NewOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"}, nil))
-	must(s.api.Do(ctx, "PUT", "/api/organizations/acme/members/bob", admin.NewMember{Role: "write"}, nil))
+	// Each round leaves up to three requests undecided: of owners enough, so that
+	// none has as many open as one may have.
+	owner := func(round int) string { return fmt.Sprintf("owner-%d", 4*round/inventory.MaxOpenPerOwner) }
+	for round := range rounds {
+		if round == 0 || owner(round) != owner(round-1) {
+			must(s.api.Do(ctx, "PUT", "/api/organizations/acme/members/"+owner(round), admin.NewMember{Role: "write"}, nil))
+		}
+	}
 	grants := []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "acme"}, Permissions: []string{"repo.write"}}}
 	late := lateTokens(t, s, 6*rounds)
 	acknowledged := map[string]string{} // token -> the status last acknowledged
@@ -165,7 +166,7 @@ func survivesKill(t *testing.T, args ...string) {
 					default:
 					}
 					var issued admin.IssuedToken
-					in := admin.NewToken{Owner: "bob", DisplayName: fmt.Sprintf("%d-%d-%d", round, worker, n), Kind: "fine-grained", Grants: grants}
+					in := admin.NewToken{Owner: owner(round), DisplayName: fmt.Sprintf("%d-%d-%d", round, worker, n), Kind: "fine-grained", Grants: grants}
 					if s.api.Do(ctx, "POST", "/api/tokens", in, &issued) != nil {
 						return
 					}

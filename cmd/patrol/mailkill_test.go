@@ -25,13 +25,8 @@ func TestMailsSurviveKill(t *testing.T) {
 	}
 	server := &mailServer{}
 	port, _ := server.start(t, "127.0.0.1:0")
-	dir, err := os.MkdirTemp("", "patrol")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	binary, data, config := filepath.Join(dir, "patrol"), filepath.Join(dir, "data"), filepath.Join(dir, "config.yaml")
-	build(t, "cmd/patrol", binary)
+	dir, binary := builtHere(t)
+	data, config := filepath.Join(dir, "data"), filepath.Join(dir, "config.yaml")
 	write(t, config, fmt.Sprintf("mail:\n  from: patrol@example.com\n  per_minute: 100000\n  smtp: {host: 127.0.0.1, port: %d, tls: none}\n", port))
 	ctx := context.Background()
 	s := startServer(t, binary, data, "--config", config)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -175,13 +174,8 @@ func opensAsNamed(t *testing.T, all []*world, hold func() func()) {
 // TestARequestThatWasNamedBeforeAKillIsTheOneOpenedAfterIt: the server is killed
 // while its store cannot be written to, after it told a client of the request.
 func TestARequestThatWasNamedBeforeAKillIsTheOneOpenedAfterIt(t *testing.T) {
-	dir, err := os.MkdirTemp("", "patrol")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	binary, data := filepath.Join(dir, "patrol"), filepath.Join(dir, "data")
-	build(t, "cmd/patrol", binary)
+	dir, binary := builtHere(t)
+	data := filepath.Join(dir, "data")
 	s := startServer(t, binary, data)
 	one := lateTokens(t, s, 1)[0]
 	release := holdSQLite(t, filepath.Join(data, databaseFile))

@@ -187,13 +187,8 @@ func TestWithoutAGoodBundleEverythingIsDenied(t *testing.T) {
 // TestADataDirectoryThatCannotBeWrittenIsSaidSo, and nothing is changed. (Root
 // may write anywhere; so the binary runs as nobody where the test is root.)
 func TestADataDirectoryThatCannotBeWrittenIsSaidSo(t *testing.T) {
-	dir, err := os.MkdirTemp("", "p")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	binary, data := filepath.Join(dir, "patrol"), filepath.Join(dir, "data")
-	build(t, "cmd/patrol", binary)
+	dir, binary := builtHere(t)
+	data := filepath.Join(dir, "data")
 	mkdir(t, data)
 	key(t, data)
 	nobody := &syscall.SysProcAttr{}

@@ -12,7 +12,6 @@ import (
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/deploy/envoy"
-	"github.com/patrol-authz/patrol/test/browser"
 	envoytest "github.com/patrol-authz/patrol/test/envoy"
 )
 
@@ -55,9 +54,7 @@ func TestTheWholeWay(t *testing.T) {
 	if link == "" {
 		t.Fatalf("the mail has no link to the review:\n%s", server.to("alice@example.com"))
 	}
-	tab := browser.Start(t)
-	tab.Open(w.loginLink(t))
-	tab.Click("main button")
+	tab := w.loggedIn(t)
 	tab.Open(link)
 	if text := tab.Text("main"); !strings.Contains(text, "nightly builds") {
 		t.Fatalf("the link opens\n%s", text)

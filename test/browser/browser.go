@@ -3,6 +3,7 @@ package browser
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,14 +54,36 @@ func run[T any](b *Tab, what string, a chromedp.Action[T]) T {
 	limited, cancel := context.WithTimeout(b.context, patience)
 	defer cancel()
 	v, err := chromedp.Run(limited, a)
-	// The page's own script may put a part anew between finding and reading it.
-	for err != nil && strings.Contains(err.Error(), "No node with given id") && limited.Err() == nil {
-		v, err = chromedp.Run(limited, a)
-	}
 	if err != nil {
 		b.t.Fatalf("%s: %v", what, err)
 	}
 	return v
+}
+
+// read reads something of a part of the page. The page's own script may put the
+// part anew between finding and reading it.
+func read[T any](b *Tab, selector string, a chromedp.Action[T]) T {
+	b.t.Helper()
+	limited, cancel := context.WithTimeout(b.context, patience)
+	defer cancel()
+	v, err := chromedp.Run(limited, a)
+	for err != nil && strings.Contains(err.Error(), "No node with given id") && limited.Err() == nil {
+		v, err = chromedp.Run(limited, a)
+	}
+	if err != nil {
+		b.t.Fatalf("read %s: %v", selector, err)
+	}
+	return v
+}
+
+// follow does what leads to another page, and waits for it.
+func follow(b *Tab, what string, a chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	limited, cancel := context.WithTimeout(b.context, patience)
+	defer cancel()
+	if _, err := chromedp.RunResponse(limited, a); err != nil {
+		b.t.Fatalf("%s: %v", what, err)
+	}
 }
 
 // Open goes to an address and waits for the page.
@@ -72,11 +95,7 @@ func (b *Tab) Open(address string) {
 // Click clicks on what a CSS selector finds and waits for the page that follows.
 func (b *Tab) Click(selector string) {
 	b.t.Helper()
-	limited, cancel := context.WithTimeout(b.context, patience)
-	defer cancel()
-	if _, err := chromedp.RunResponse(limited, chromedp.Click(chromedp.CSS(selector))); err != nil {
-		b.t.Fatalf("click %s: %v", selector, err)
-	}
+	follow(b, "click "+selector, chromedp.Click(chromedp.CSS(selector)))
 }
 
 // Tick clicks on what leads to no other page: a box, a summary.
@@ -100,23 +119,19 @@ func (b *Tab) Press(keys string) {
 // PressTo presses a key that leads to another page, and waits for it.
 func (b *Tab) PressTo(key string) {
 	b.t.Helper()
-	limited, cancel := context.WithTimeout(b.context, patience)
-	defer cancel()
-	if _, err := chromedp.RunResponse(limited, chromedp.KeyEvent(key)); err != nil {
-		b.t.Fatalf("press %q: %v", key, err)
-	}
+	follow(b, fmt.Sprintf("press %q", key), chromedp.KeyEvent(key))
 }
 
 // Text is what is read in what a selector finds.
 func (b *Tab) Text(selector string) string {
 	b.t.Helper()
-	return run(b, "read "+selector, chromedp.Text(chromedp.CSS(selector)))
+	return read(b, selector, chromedp.Text(chromedp.CSS(selector)))
 }
 
 // HTML is the markup of what a selector finds.
 func (b *Tab) HTML(selector string) string {
 	b.t.Helper()
-	return run(b, "read "+selector, chromedp.OuterHTML(chromedp.CSS(selector)))
+	return read(b, selector, chromedp.OuterHTML(chromedp.CSS(selector)))
 }
 
 // Title is the page's title.

@@ -9,13 +9,10 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 )
 
-// maxLooked is how many tokens one page looks at, at most. A filter that few
+// maxLooked is how many tokens one look of a page is at, at most. A filter that few
 // tokens pass may so give a short page, or an empty one, that has a next: no
 // page costs more than another, however many tokens there are.
 const maxLooked = 500
-
-// window is how many tokens one look is at, at most.
-const window = maxLooked
 
 // Tokens lists the tokens that reach an organization (by grants, by a decision
 // on them, or as a member's unscoped ones), or all tokens where organization is

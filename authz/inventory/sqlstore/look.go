@@ -42,7 +42,7 @@ var errDone = errors.New("enough was looked at")
 func (k *look) at(q *question, key, id, by string, text bool) error {
 	from := q.String()
 	passes := k.listing.passing(q, id)
-	query := fmt.Sprintf("SELECT %s, %s, %s %s ORDER BY %s LIMIT %d", key, id, passes, from, by, window-k.looked)
+	query := fmt.Sprintf("SELECT %s, %s, %s %s ORDER BY %s LIMIT %d", key, id, passes, from, by, maxLooked-k.looked)
 	return k.read(query, q.args, text)
 }
 
@@ -68,7 +68,7 @@ func (k *look) see(p place, passes int64) error {
 	if passes != 0 {
 		k.found = append(k.found, p)
 	}
-	if k.done = len(k.found) == k.size || k.looked == window; k.done {
+	if k.done = len(k.found) == k.size || k.looked == maxLooked; k.done {
 		return errDone // what follows is not asked for
 	}
 	return nil

@@ -100,7 +100,7 @@ func (o *order) stage(k *look, s *stage, p *place) error {
 	}
 	// A token may have several findings of a grade: each is looked at once. What
 	// is asked of each is asked outside, where it does not keep from the index.
-	inner := fmt.Sprintf("SELECT DISTINCT %s AS k, x.token_id AS id %s ORDER BY %s LIMIT %d", key, q, by, window-k.looked)
+	inner := fmt.Sprintf("SELECT DISTINCT %s AS k, x.token_id AS id %s ORDER BY %s LIMIT %d", key, q, by, maxLooked-k.looked)
 	passes := k.listing.passing(q, "s.id")
 	return k.read(fmt.Sprintf("SELECT s.k, s.id, %s FROM (%s) s", passes, inner), q.args, false)
 }
