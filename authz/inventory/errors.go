@@ -19,10 +19,15 @@ func (e *Invalid) Error() string { return e.Field + ": " + e.Problem }
 // InvalidList is several problems of one command.
 type InvalidList []*Invalid
 
+// Error tells the first few of them.
 func (l InvalidList) Error() string {
-	told := make([]string, len(l))
-	for i, e := range l {
-		told[i] = e.Error()
+	const few = 10
+	told := make([]string, min(len(l), few))
+	for i := range told {
+		told[i] = l[i].Error()
+	}
+	if more := len(l) - few; more > 0 {
+		told = append(told, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(told, "; ")
 }

@@ -12,7 +12,6 @@ import (
 const (
 	maxGrants = 500
 	maxText   = 2000
-	maxBad    = 50 // tokens of an import whose problems are told at once
 )
 
 // grants checks grants and fills in the ids of what they reach.
@@ -158,9 +157,6 @@ func (r *rules) importTokens(c ImportTokens) error {
 			return err
 		}
 		bad = append(bad, &Invalid{fmt.Sprintf("tokens[%d].%s", i, invalid.Field), invalid.Problem})
-		if len(bad) == maxBad {
-			break
-		}
 	}
 	if len(bad) > 0 {
 		return bad

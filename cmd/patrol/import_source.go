@@ -53,70 +53,63 @@ func newImportSource(r io.Reader) (*importSource, error) {
 	return s, err
 }
 
-// next gives the next token and its line, or what is wrong with it. The end is
-// io.EOF; another error ends the reading too.
-func (s *importSource) next() (*admin.ImportedToken, int, *badLine, error) {
-	text, line, bad, err := s.object()
-	if bad != nil || err != nil {
-		return nil, line, bad, err
-	}
+// check says what is wrong with a token's text, or nil.
+func (s *importSource) check(text []byte, line int) *badLine {
 	t, err := readToken(text)
 	if err != nil {
-		return nil, line, &badLine{Line: line, Message: err.Error()}, nil //nolint:nilerr // told as the line's
+		return &badLine{Line: line, Message: err.Error()}
 	}
 	field, digits := "sha256", t.SHA256
 	if digits == "" && t.Digest != "" { // one that was discovered
 		field, digits = "digest", t.Digest
 	}
 	var sum [32]byte
-	if len(digits) != 2*len(sum) {
-		return nil, line, &badLine{line, field, "must be 64 hex digits"}, nil
-	}
-	if _, err := hex.Decode(sum[:], []byte(digits)); err != nil {
-		return nil, line, &badLine{line, field, "must be 64 hex digits"}, nil //nolint:nilerr // told as the line's
+	if n, err := hex.Decode(sum[:], []byte(digits)); len(digits) != 2*len(sum) || n != len(sum) || err != nil {
+		return &badLine{line, field, "must be 64 hex digits"}
 	}
 	if first, twice := s.seen[sum]; twice {
-		return nil, line, &badLine{line, field, fmt.Sprintf("is that of line %d too", first)}, nil
+		return &badLine{line, field, fmt.Sprintf("is that of line %d too", first)}
 	}
 	s.seen[sum] = int32(line) //nolint:gosec // files have fewer lines
-	return t, line, nil, nil
+	return nil
 }
 
-// object reads the next object's text.
-func (s *importSource) object() (text []byte, line int, bad *badLine, err error) {
+// object gives the next object's text and its line. The end is io.EOF; another
+// error ends the reading too.
+func (s *importSource) object() (text []byte, line int, err error) {
 	if s.lines == nil {
 		return s.element()
 	}
 	for {
 		text, err := s.lines.ReadBytes('\n')
 		if len(text) == 0 && err != nil {
-			return nil, s.line, nil, err
+			return nil, 0, err
 		}
 		s.line++
 		if text = bytes.TrimSpace(text); len(text) > 0 {
-			return text, s.line, nil, nil
+			return text, s.line, nil
 		}
 	}
 }
 
 // element reads the next element of the array.
-func (s *importSource) element() (text []byte, line int, bad *badLine, err error) {
+func (s *importSource) element() (text []byte, line int, err error) {
 	if !s.array.More() {
 		if end, err := s.array.Token(); err != nil || end != json.Delim(']') {
-			return nil, 0, nil, fmt.Errorf("line %d: the array does not end", s.breaks.lineAt(s.array.InputOffset()))
+			return nil, 0, fmt.Errorf("line %d: the array does not end", s.breaks.lineAt(s.array.InputOffset()))
 		}
 		if _, err := s.array.Token(); !errors.Is(err, io.EOF) {
-			return nil, 0, nil, fmt.Errorf("line %d: more follows the array", s.breaks.lineAt(s.array.InputOffset()))
+			return nil, 0, fmt.Errorf("line %d: more follows the array", s.breaks.lineAt(s.array.InputOffset()))
 		}
-		return nil, 0, nil, io.EOF
+		return nil, 0, io.EOF
 	}
 	var raw json.RawMessage
 	err = s.array.Decode(&raw)
 	line = s.breaks.lineAt(s.array.InputOffset() - int64(len(raw)))
 	if err != nil {
-		return nil, line, nil, fmt.Errorf("line %d: %w", s.breaks.lineAt(s.array.InputOffset()), err)
+		return nil, 0, fmt.Errorf("line %d: %w", s.breaks.lineAt(s.array.InputOffset()), err)
 	}
-	return raw, line, nil, nil
+	return raw, line, nil
 }
 
 // firstByte looks at the first byte that is no space.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -19,6 +20,8 @@ const (
 	// none, and a fixed amount between two is a fixed price. Go's own pace, as
 	// much again as is alive, would double the memory of a large inventory.
 	garbage = 24 << 20
+	// garbageOfImport is that while many tokens are imported, which leave much.
+	garbageOfImport = 96 << 20
 	// leastGCPercent and mostGCPercent bound what follows from it.
 	leastGCPercent = 15
 	mostGCPercent  = 400
@@ -32,6 +35,7 @@ type memory struct {
 	fixed   bool // the operator's pace
 	percent int
 	live    []metrics.Sample
+	hurry   atomic.Int64 // until when tokens are imported, in Unix nanoseconds
 }
 
 // newMemory sets Go's memory limit from the container's, and begins pacing.
@@ -57,18 +61,33 @@ func (m *memory) pace() {
 	for _, s := range m.live {
 		alive += s.Value.Uint64()
 	}
-	want := gcPercent(alive)
+	room := uint64(garbage)
+	switch until := m.hurry.Load(); {
+	case until == 0:
+	case time.Now().UnixNano() < until:
+		room = garbageOfImport
+	case m.hurry.CompareAndSwap(until, 0):
+		debug.FreeOSMemory() // what the import left
+	}
+	want := gcPercent(alive, room)
 	if change := want - m.percent; change*8 > m.percent || -change*8 > m.percent {
 		debug.SetGCPercent(want)
 		m.percent = want
 	}
 }
 
-func gcPercent(live uint64) int {
+func gcPercent(live, room uint64) int {
 	if live == 0 {
 		return 100 // nothing was collected yet
 	}
-	return int(min(max(garbage*100/live, leastGCPercent), mostGCPercent))
+	return int(min(max(room*100/live, leastGCPercent), mostGCPercent))
+}
+
+// importing lets more garbage gather for a while; its memory is given back after.
+func (m *memory) importing() {
+	if m != nil {
+		m.hurry.Store(time.Now().Add(10 * time.Second).UnixNano())
+	}
 }
 
 // settle gives back what starting alone needed: half of the heap is what

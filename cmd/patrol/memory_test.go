@@ -4,7 +4,10 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -13,9 +16,29 @@ import (
 // bounds.
 func TestThePaceFollowsFromWhatIsAlive(t *testing.T) {
 	for live, want := range map[uint64]int{0: 100, 1 << 20: 400, 6 << 20: 400, 12 << 20: 200, 24 << 20: 100, 96 << 20: 25, 1 << 30: 15} {
-		if got := gcPercent(live); got != want {
+		if got := gcPercent(live, garbage); got != want {
 			t.Errorf("%d MB alive: %d %%, want %d %%", live>>20, got, want)
 		}
+	}
+}
+
+// TestMoreGarbageGathersWhileTokensAreImported, and no longer.
+func TestMoreGarbageGathersWhileTokensAreImported(t *testing.T) {
+	m := newMemory(t.Context(), slog.New(slog.DiscardHandler))
+	before := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	runtime.GC()
+	m.pace()
+	usual := m.percent
+	m.importing()
+	m.pace()
+	if m.percent < 2*usual && m.percent != mostGCPercent {
+		t.Errorf("while tokens are imported: %d %%, before %d %%", m.percent, usual)
+	}
+	m.hurry.Store(1) // it ended long ago
+	m.pace()
+	if m.percent > 2*usual || m.hurry.Load() != 0 {
+		t.Errorf("after an import: %d %%, before %d %%", m.percent, usual)
 	}
 }
 

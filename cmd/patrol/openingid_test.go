@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -166,7 +167,13 @@ func opensAsNamed(t *testing.T, all []*world, hold func() func()) {
 		t.Fatal(err)
 	}
 	followed()
-	each(2, "withdrawn") // it rests: no request is on its way
+	// It rests: no request is on its way, as soon as each replica's store has said so.
+	for i, w := range all {
+		waitFor(t, fmt.Sprintf("replica %d tells the withdrawn request", i), func() bool {
+			reason, got := hit(t, w.listeners[0].Addr().String(), "acme", secret)
+			return reason == "approval_pending" && got == waitsFor{authz.RequestID(token, organization, 2), "withdrawn"}
+		})
+	}
 	later(48 * time.Hour)
 	opened(3)
 }

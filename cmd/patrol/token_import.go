@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +12,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
-	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
 )
 
@@ -65,9 +68,14 @@ func (c *TokenImportCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	i := &importer{client: cl, name: name, file: file, skip: c.SkipInvalid, bad: map[int]badLine{}}
 	// The whole is checked before the first part is sent.
-	err = i.pass(ctx, true)
+	before, err := file.Stat()
+	if err == nil {
+		err = i.pass(ctx, true)
+	}
 	if err == nil && !c.DryRun && (c.SkipInvalid || len(i.bad) == 0) {
-		err = i.pass(ctx, false)
+		if err = unchanged(file, before); err == nil {
+			err = i.pass(ctx, false)
+		}
 	}
 	if err != nil || len(i.bad) > 0 && !c.SkipInvalid {
 		return i.failed(err)
@@ -108,75 +116,113 @@ func (c *TokenImportCmd) open() (name string, f *os.File, done func(), err error
 	return "standard input", f, done, nil
 }
 
+// unchanged says whether a file is what it was before.
+func unchanged(file *os.File, before os.FileInfo) error {
+	now, err := file.Stat()
+	if err == nil && (now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime())) {
+		err = errors.New("the file was written to while it was checked")
+	}
+	return err
+}
+
 // importer sends a file in parts.
 type importer struct {
 	client   *client.Client
 	name     string
 	file     *os.File
 	skip     bool
-	bad      map[int]badLine // by line
 	checking bool
-	sent     int // in this pass
+
+	mu       sync.Mutex
+	bad      map[int]badLine // by line
+	sent     int             // in this pass
 	progress progress
 }
 
-func (i *importer) source() (*importSource, error) {
-	if _, err := i.file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	return newImportSource(i.file)
-}
+// importsAtOnce is how many parts are under way: while the server writes one, it
+// reads the next, and the one after it is made here.
+const importsAtOnce = 3
 
 // pass sends every token that is not known to be bad, to be checked (dry) or to
-// be imported.
+// be imported. What was checked is sent as it stands in the file.
 func (i *importer) pass(ctx context.Context, dry bool) error {
-	source, err := i.source()
+	if _, err := i.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	source, err := newImportSource(i.file)
 	if err != nil {
 		return err
 	}
 	i.sent, i.checking = 0, dry
-	for p := (part{}); ; {
-		t, line, bad, err := source.next()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+	var under errgroup.Group
+	under.SetLimit(importsAtOnce)
+	var failed atomic.Bool
+	for p := (part{}); err == nil && !failed.Load(); {
+		var text []byte
+		var line int
+		if text, line, err = i.next(source, dry); text != nil {
+			p.tokens, p.lines = append(p.tokens, text), append(p.lines, line)
 		}
-		if bad != nil {
-			i.bad[line] = *bad
-		} else if _, known := i.bad[line]; err == nil && !known {
-			p.tokens, p.lines = append(p.tokens, *t), append(p.lines, line)
-		}
-		if len(p.tokens) == importPart || err != nil {
-			if err := i.send(ctx, p, dry); err != nil {
-				return err
-			}
+		if len(p.tokens) == importPart || err != nil && errors.Is(err, io.EOF) {
+			full := p
 			p = part{}
-			i.progress.show(i.sent, dry)
-		}
-		if err != nil {
-			if i.sent == 0 && len(i.bad) == 0 {
-				return errors.New("holds no token")
-			}
-			return nil
+			under.Go(func() error {
+				err := i.send(ctx, full, dry)
+				failed.CompareAndSwap(false, err != nil)
+				return err
+			})
 		}
 	}
+	// What is under way is waited for: it counts where it was imported.
+	if ended := under.Wait(); ended != nil {
+		return ended
+	}
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	if i.sent == 0 && len(i.bad) == 0 {
+		return errors.New("holds no token")
+	}
+	return nil
+}
+
+// next gives the next token's text and line; none where the line is bad.
+func (i *importer) next(source *importSource, check bool) ([]byte, int, error) {
+	text, line, err := source.object()
+	if err != nil {
+		return nil, 0, err
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if check {
+		if bad := source.check(text, line); bad != nil {
+			i.bad[line] = *bad
+		}
+	}
+	if _, known := i.bad[line]; known {
+		return nil, 0, nil
+	}
+	return text, line, nil
 }
 
 // part is what is sent at once.
 type part struct {
-	tokens []admin.ImportedToken
+	tokens []json.RawMessage
 	lines  []int
 }
 
 // send sends a part, without those that the server finds wrong.
 func (i *importer) send(ctx context.Context, p part, dry bool) error {
 	for len(p.tokens) > 0 {
-		n, err := i.client.ImportTokens(ctx, p.tokens, dry)
+		n, err := i.client.ImportTexts(ctx, p.tokens, dry)
 		if err == nil {
+			i.mu.Lock()
+			defer i.mu.Unlock()
 			i.sent += n
+			i.progress.show(i.sent, dry)
 			return nil
 		}
-		var refusal *client.Error
-		if !errors.As(err, &refusal) || !p.strike(refusal.Fields, i.bad) {
+		if refusal := (*client.Error)(nil); !errors.As(err, &refusal) || !i.strike(&p, refusal.Fields) {
 			return err
 		}
 		if !dry && !i.skip {
@@ -184,6 +230,12 @@ func (i *importer) send(ctx context.Context, p part, dry bool) error {
 		}
 	}
 	return nil
+}
+
+func (i *importer) strike(p *part, fields []client.Field) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return p.strike(fields, i.bad)
 }
 
 // failed says what is wrong, and what was imported all the same.

@@ -33,6 +33,9 @@ func (f follower) Snapshot() decide.Snapshot {
 type commands struct{ *App }
 
 func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.Command) (inventory.Result, error) {
+	if _, many := cmd.(inventory.ImportTokens); many {
+		c.memory.importing()
+	}
 	r, err := c.Store.Do(ctx, actor, cmd)
 	if err != nil {
 		return r, err

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -25,11 +26,21 @@ func (c *Client) IssueToken(ctx context.Context, t admin.NewToken) (*admin.Issue
 // ImportTokens brings tokens in, at most [admin.MaxImport], all or none; it
 // returns how many. A dry one only finds out what is wrong.
 func (c *Client) ImportTokens(ctx context.Context, tokens []admin.ImportedToken, dry bool) (int, error) {
+	return importTokens(ctx, c, tokens, dry)
+}
+
+// ImportTexts does what ImportTokens does with tokens that are JSON already, as
+// a file has them.
+func (c *Client) ImportTexts(ctx context.Context, tokens []json.RawMessage, dry bool) (int, error) {
+	return importTokens(ctx, c, tokens, dry)
+}
+
+func importTokens[T admin.ImportedToken | json.RawMessage](ctx context.Context, c *Client, tokens []T, dry bool) (int, error) {
 	path := "/api/tokens/import"
 	if dry {
 		path += "?dry_run=true"
 	}
-	out, err := send[admin.Imported](ctx, c, http.MethodPost, path, admin.Import{Tokens: tokens})
+	out, err := send[admin.Imported](ctx, c, http.MethodPost, path, map[string][]T{"tokens": tokens})
 	if err != nil {
 		return 0, err
 	}

@@ -134,6 +134,3 @@ func checkArgs(args []any) error {
 	}
 	return nil
 }
-
-// OneByOne implements db.OneByOne.
-func (s *session) OneByOne() bool { return s.prepare }

@@ -95,11 +95,18 @@ const (
 	importCache = 64 << 10
 )
 
+// After how many pages the log is written back into the file. Pages that one
+// part of an import writes are written again by the next.
+const (
+	writeBack  = 4000
+	importBack = 16_000
+)
+
 // connectSQLite opens a file; each connection keeps up to cache KiB of it.
 func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	q := url.Values{}
 	q.Set("_txlock", "immediate") // a transaction that writes begins as the only one
-	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "wal_autocheckpoint(4000)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-" + strconv.Itoa(cache) + ")"} {
+	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "wal_autocheckpoint(" + strconv.Itoa(writeBack) + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-" + strconv.Itoa(cache) + ")"} {
 		q.Add("_pragma", p)
 	}
 	made, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String()+"?"+q.Encode())
@@ -120,7 +127,7 @@ const imports = 30 * time.Second
 // widen gives the writer a large cache while tokens are imported, and takes its
 // memory back once no more come.
 func widen(ctx context.Context, s *Store) {
-	if _, err := s.writeDB.ExecContext(ctx, "PRAGMA cache_size=-"+strconv.Itoa(importCache)); err != nil {
+	if _, err := s.writeDB.ExecContext(ctx, "PRAGMA cache_size=-"+strconv.Itoa(importCache)+"; PRAGMA wal_autocheckpoint="+strconv.Itoa(importBack)); err != nil {
 		return // the import is slower
 	}
 	s.narrowing.Lock()
@@ -130,6 +137,6 @@ func widen(ctx context.Context, s *Store) {
 	}
 	s.narrow = time.AfterFunc(imports, func() {
 		// After Close it fails, and there is nothing left to take back.
-		_, _ = s.writeDB.Exec("PRAGMA cache_size=-" + strconv.Itoa(writeCache) + "; PRAGMA shrink_memory")
+		_, _ = s.writeDB.Exec("PRAGMA cache_size=-" + strconv.Itoa(writeCache) + "; PRAGMA wal_autocheckpoint=" + strconv.Itoa(writeBack) + "; PRAGMA shrink_memory")
 	})
 }
