@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
+	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
 )
 
@@ -40,9 +41,9 @@ func (*TokenImportCmd) Help() string {
 		)
 }
 
-// importPart is how many tokens are sent at once: few enough for other changes
-// to have their turn in between.
-const importPart = 5000
+// importPart is how many tokens are sent at once, the most that the server takes;
+// other changes have their turn in between.
+const importPart = admin.MaxImport
 
 // maxBadLines is how many bad lines people are told.
 const maxBadLines = 50

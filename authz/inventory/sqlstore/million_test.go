@@ -26,7 +26,7 @@ import (
 )
 
 // part is how many tokens one command of a long import brings.
-const part = 5000
+const part = 10_000
 
 // BenchmarkAMillionTokens imports a million tokens in parts, as a long import
 // does, and reads pages of each listing ($PATROL_TOKENS: another number):

@@ -17,7 +17,7 @@ var errOvertaken = errors.New("another change was written at the same time")
 
 // maxListed is how many changed rows a change lists one by one; beyond, those
 // who follow load all again.
-const maxListed = 20_000
+const maxListed = 30_000
 
 // writer writes what a change consists of, and keeps the first error.
 type writer struct {

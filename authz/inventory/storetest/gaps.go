@@ -67,7 +67,7 @@ func tooManyChangesAreAGap(t *testing.T, o Open) {
 	s := open(t, o)
 	acme(t, s)
 	before := change(t, s)
-	list := make([]inventory.ImportToken, 21_000)
+	list := make([]inventory.ImportToken, 31_000)
 	for i := range list {
 		list[i] = inventory.ImportToken{Digest: authz.Digest{5, byte(i), byte(i >> 8)}, Owner: "bob", DisplayName: "token", Kind: authz.KindRead}
 	}
@@ -76,7 +76,7 @@ func tooManyChangesAreAGap(t *testing.T, o Open) {
 		t.Errorf("last %d, gap %v, %v", last, gap, err)
 	}
 	r, last, err := load(context.Background(), s)
-	if err != nil || last != before+1 || len(r.Tokens) != 21_001 {
+	if err != nil || last != before+1 || len(r.Tokens) != 31_001 {
 		t.Fatalf("loaded %d tokens at %d, %v", len(r.Tokens), last, err)
 	}
 	do(t, s, inventory.CreateOrganization{Name: "later"})
