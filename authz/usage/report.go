@@ -69,7 +69,8 @@ type OverviewDay struct {
 type Event struct {
 	Time time.Time `json:"time"`
 	// Kind is audit (a change that somebody made), request (an approval request
-	// was opened or ended), usage (a day's requests with one outcome) or finding.
+	// was opened or ended beside a change of something else), usage (a day's
+	// requests with one outcome) or finding.
 	Kind string `json:"kind"`
 	// What happened: the audit's action, "opened" or a decision, a reason, or the
 	// finding's name.

@@ -136,7 +136,7 @@ func (s *Store) Timeline(ctx context.Context, organization, id string, days int)
 		if err != nil {
 			return err
 		}
-		t := &timeline{state: st, whose: w, since: usage.Day(w.since).Time()}
+		t := &timeline{state: st, whose: w, since: usage.Day(w.since).Time(), changed: map[moment]int{}}
 		if err := errors.Join(t.changes(), t.requests(), t.days(), t.findings()); err != nil {
 			return err
 		}
@@ -154,6 +154,13 @@ type timeline struct {
 	whose
 	since  time.Time
 	events []usage.Event
+	// changed finds the event of a change by its time and organization.
+	changed map[moment]int
+}
+
+type moment struct {
+	millis       int64
+	organization string // its id
 }
 
 func (t *timeline) add(e usage.Event, organizationID string) error {
@@ -184,6 +191,7 @@ func (t *timeline) changes() error {
 			err = decode("details", r.Details, &e.Details)
 		}
 		if err == nil {
+			t.changed[moment{r.Time, r.OrganizationID}] = len(t.events)
 			err = t.add(e, r.OrganizationID)
 		}
 	}
@@ -194,10 +202,10 @@ func (t *timeline) requests() error {
 	rows, err := t.RequestsOfToken(t.ctx, db.RequestsOfTokenParams{TokenID: t.token, Everywhere: t.everywhere, OrganizationID: t.organization, Size: mostEvents})
 	for i := range rows {
 		q := &rows[i]
-		if err == nil {
+		if err == nil && !t.told(q.OpenedAt, q.OrganizationID, "") {
 			err = t.add(usage.Event{Time: fromMillis(q.OpenedAt), Kind: usage.EventRequest, What: "opened", Text: "by " + q.OpenedBy}, q.OrganizationID)
 		}
-		if err == nil && q.DecidedAt != 0 {
+		if err == nil && q.DecidedAt != 0 && !t.told(q.DecidedAt, q.OrganizationID, q.Comment) {
 			what := q.State
 			if q.Decision != "" {
 				what = q.Decision
@@ -206,6 +214,16 @@ func (t *timeline) requests() error {
 		}
 	}
 	return err
+}
+
+// told says whether the change that opened or ended a request is among the
+// events, and adds what was said.
+func (t *timeline) told(millis int64, organizationID, text string) bool {
+	i, ok := t.changed[moment{millis, organizationID}]
+	if ok && text != "" {
+		t.events[i].Text = text
+	}
+	return ok
 }
 
 func (t *timeline) days() error {

@@ -175,11 +175,11 @@ func TestATimelineTellsEverythingInOrder(t *testing.T) {
 		for _, e := range events {
 			told = append(told, e.Kind+" "+e.What)
 		}
-		want := []string{"usage allowed", "finding unused", "audit approval.approve", "request approved", "usage approval_pending", "audit token.issue", "request opened"}
+		want := []string{"usage allowed", "finding unused", "audit approval.approve", "usage approval_pending", "audit token.issue", "request opened"}
 		if !slices.Equal(told, want) {
 			t.Errorf("told %q, want %q", told, want)
 		}
-		if e := events[2]; e.By != operator.Name || e.Organization != "acme" || events[3].Text != "fine" || events[0].Requests != 3 || events[0].Networks != 1 {
+		if e := events[2]; e.By != operator.Name || e.Organization != "acme" || e.Text != "fine" || events[0].Requests != 3 || events[0].Networks != 1 {
 			t.Errorf("events: %+v", events)
 		}
 		if recent := must(c.Timeline(ctx, "", c.token, 1))(t); len(recent) != 2 {
