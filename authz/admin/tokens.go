@@ -82,12 +82,13 @@ func (s *service) tokens() {
 		OrganizationPath
 		Paging
 		Filter
-		Status  string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
-		Finding string `query:"finding" maxLength:"64" doc:"Only tokens of which this was found, such as unused"`
+		Status   string `query:"status" enum:"all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" doc:"Revoked tokens are hidden unless asked for"`
+		Finding  string `query:"finding" maxLength:"64" doc:"Only tokens of which this was found, such as unused"`
+		Severity string `query:"severity" enum:"low,medium,high" doc:"Only tokens of which something of this severity, or graver, was found; with finding: of that finding"`
 	},
 	) (*page[Listed], error) {
 		filter := in.tokens()
-		filter.Status, filter.Finding = in.Status, in.Finding
+		filter.Status, filter.Finding, filter.Severity = in.Status, in.Finding, in.Severity
 		rows, next, err := s.Queries.Tokens(ctx, in.Organization, filter, in.page())
 		out := make([]Listed, len(rows))
 		for i := range rows {
@@ -140,7 +141,7 @@ type Filter struct {
 	Kind  string `query:"kind" enum:"read,write,fine-grained"`
 	Owner string `query:"owner" maxLength:"96"`
 	Query string `query:"q" maxLength:"200" doc:"Part of the name"`
-	Sort  string `query:"sort" enum:"name,-name,owner,-owner,created,-created,last_used,-last_used,severity,-severity" doc:"The order, with a - the other way round; by default the newest first. last_used and severity (of the gravest finding) are an organization's"`
+	Sort  string `query:"sort" enum:"name,-name,owner,-owner,created,-created,last_used,-last_used,severity,-severity" doc:"The order, with a - the other way round; by default the newest first by when they were made, where an owner, a status or a finding is not that of more than 1,000 (then as they came to the inventory). last_used and severity (of the gravest finding) are an organization's"`
 }
 
 func (f Filter) tokens() inventory.TokenFilter {

@@ -20,4 +20,6 @@ type Count struct {
 	Finding, Severity string
 	Title             string // where it is of one organization
 	Tokens            int64
+	// Organization says that it was found of the organization itself.
+	Organization bool
 }

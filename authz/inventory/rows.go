@@ -178,8 +178,12 @@ type TokenFilter struct {
 	Query  string // part of the name
 	// Finding is the name of a finding; at an organization only.
 	Finding string
-	// Sort is one of the orders below, or empty for that of their ids, the newest
-	// first.
+	// Severity is the least of a finding; at an organization only. With Finding it
+	// is that finding's.
+	Severity string
+	// Sort is one of the orders below, or empty for the newest first: -created, or,
+	// where an owner, a status or a finding is that of very many, as they came to
+	// the inventory.
 	Sort string
 }
 

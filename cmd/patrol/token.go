@@ -98,12 +98,13 @@ type TokenListCmd struct {
 	Owner        string `help:"Only this user's." placeholder:"USER"`
 	Search       string `help:"Part of the name." placeholder:"TEXT"`
 	Finding      string `help:"Only those of which this was found, such as unused; see patrol finding list." placeholder:"NAME"`
+	Severity     string `help:"Only those of which something of this severity, or graver, was found: low, medium or high." enum:",low,medium,high" default:"" placeholder:"SEVERITY"`
 	Sort         string `help:"name, owner, created, last_used or severity (of findings), with a - before it for the other way round. By default the newest first." enum:",name,-name,owner,-owner,created,-created,last_used,-last_used,severity,-severity" default:"" placeholder:"ORDER"`
 }
 
 // Help gives examples.
 func (*TokenListCmd) Help() string {
-	return example("patrol token list acme --status pending", "patrol token list acme --sort=-severity")
+	return example("patrol token list acme --status pending", "patrol token list acme --severity high", "patrol token list acme --sort=-severity")
 }
 
 // Run lists them.
@@ -118,10 +119,13 @@ func (c *TokenListCmd) Run(ctx context.Context, cli *CLI) error {
 	if c.Organization == "" && c.Finding != "" {
 		return usagef("--finding is what was found at an organization: name one, for example patrol token list acme --finding %s", c.Finding)
 	}
+	if c.Organization == "" && c.Severity != "" {
+		return usagef("--severity is of what was found at an organization: name one, for example patrol token list acme --severity %s", c.Severity)
+	}
 	if by := strings.TrimPrefix(c.Sort, "-"); c.Organization == "" && (by == inventory.SortLastUsed || by == inventory.SortSeverity) {
 		return usagef("--sort %s is of an organization's tokens: name one, for example patrol token list acme --sort=%s", c.Sort, c.Sort)
 	}
-	f := inventory.TokenFilter{Status: c.Status, Kind: c.Kind, Owner: c.Owner, Query: c.Search, Finding: c.Finding, Sort: c.Sort}
+	f := inventory.TokenFilter{Status: c.Status, Kind: c.Kind, Owner: c.Owner, Query: c.Search, Finding: c.Finding, Severity: c.Severity, Sort: c.Sort}
 	if c.Organization == "" {
 		rows, err := cl.Tokens(ctx, f)
 		return list(cli, rows, err, "No token.", allTokens)

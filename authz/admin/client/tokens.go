@@ -59,7 +59,7 @@ func (c *Client) OrganizationTokens(ctx context.Context, organization string, f 
 
 func filter(f inventory.TokenFilter) url.Values {
 	query := url.Values{}
-	for name, value := range map[string]string{"status": f.Status, "kind": f.Kind, "owner": f.Owner, "q": f.Query, "finding": f.Finding, "sort": f.Sort} {
+	for name, value := range map[string]string{"status": f.Status, "kind": f.Kind, "owner": f.Owner, "q": f.Query, "finding": f.Finding, "severity": f.Severity, "sort": f.Sort} {
 		if value != "" {
 			query.Set(name, value)
 		}

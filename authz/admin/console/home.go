@@ -63,7 +63,7 @@ func (c *Console) overview(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	open, more, err := c.Queries.Approvals(a.Context(), o.Name, "open", inventory.Page{Limit: 1000})
+	waiting, oldest, err := c.Queries.Waiting(a.Context(), o.Name)
 	if err != nil {
 		return err
 	}
@@ -71,10 +71,7 @@ func (c *Console) overview(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Organization": o, "Open": len(open), "More": more != "", "Recent": recent, "Policy": c.describe(o.TokenPolicy), "Next": c.describe(o.NextTokenPolicy)}
-	if len(open) > 0 {
-		body["Oldest"] = open[0].OpenedAt
-	}
+	body := map[string]any{"Organization": o, "Waiting": waiting, "Oldest": oldest, "Recent": recent, "Policy": c.describe(o.TokenPolicy), "Next": c.describe(o.NextTokenPolicy)}
 	if r := c.Policy.Ruleset(); r != nil {
 		body["Revision"] = r.Revision
 	}

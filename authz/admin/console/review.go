@@ -88,12 +88,12 @@ func (c *Console) reviewOne(w http.ResponseWriter, a *ask) error {
 }
 
 func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inventory.TokenRow, f form, conflict *conflictView) error {
-	left, more, err := c.Queries.Approvals(a.Context(), a.organization, "open", inventory.Page{Limit: 200})
+	waiting, _, err := c.Queries.Waiting(a.Context(), a.organization)
 	if err != nil {
 		return err
 	}
 	c.show(w, a.Request, a, status, "reviewone", "Review "+row.DisplayName, map[string]any{
-		"Token": row, "Form": f, "Presets": presets, "Asked": compare(row), "Conflict": conflict, "Left": len(left), "More": more != "",
+		"Token": row, "Form": f, "Presets": presets, "Asked": compare(row), "Conflict": conflict, "Waiting": waiting,
 		"Open": row.Authorization != nil && row.Authorization.Request != nil && row.Authorization.Request.State == authz.RequestOpen,
 	})
 	return nil
@@ -314,7 +314,7 @@ func (f form) Ticked(grant int, permission string) bool {
 // after is the page behind a decision: the next open request, or the queue.
 func (c *Console) after(a *ask, decided, decision string) string {
 	word := map[string]string{"approve": "approved", "deny": "denied"}[decision]
-	rows, _, err := c.Queries.Approvals(a.Context(), a.organization, "open", inventory.Page{Limit: 2})
+	rows, _, err := c.Queries.FindApprovals(a.Context(), a.organization, inventory.ApprovalFilter{Status: authz.RequestOpen}, inventory.Page{Limit: 2})
 	if err == nil {
 		for _, r := range rows {
 			if r.Token != decided {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -17,6 +18,21 @@ import (
 // decided, withdrawn), or all.
 func (s *Store) Approvals(ctx context.Context, organization, status string, p inventory.Page) ([]inventory.ApprovalRow, string, error) {
 	return s.FindApprovals(ctx, organization, inventory.ApprovalFilter{Status: status}, p)
+}
+
+// Waiting counts the open requests of an organization, and says since when the
+// oldest waits; zero where none does.
+func (s *Store) Waiting(ctx context.Context, organization string) (n int64, oldest time.Time, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		o, err := named(st, organization)
+		if err != nil {
+			return err
+		}
+		w, err := st.WaitingOf(ctx, o.ID)
+		n, oldest = w.Waiting, fromMillis(w.Oldest)
+		return err
+	})
+	return n, oldest, err
 }
 
 // FindApprovals lists approval requests, oldest first. A page may hold fewer

@@ -162,7 +162,8 @@ func (s *Store) TokenFindings(ctx context.Context, organization, id string) (out
 	return out, err
 }
 
-// CountFindingsOf counts the findings of an organization, the gravest first.
+// CountFindingsOf counts the findings of an organization by their name, the
+// gravest first.
 func (s *Store) CountFindingsOf(ctx context.Context, organization string) (out []hygiene.Count, err error) {
 	err = s.reading(ctx, func(st *state) error {
 		o, err := named(st, organization)
@@ -171,7 +172,11 @@ func (s *Store) CountFindingsOf(ctx context.Context, organization string) (out [
 		}
 		rows, err := st.CountFindingsOf(ctx, o.ID)
 		for _, r := range rows {
-			out = append(out, hygiene.Count{Finding: r.Finding, Severity: r.Severity, Title: r.Title, Tokens: r.Tokens})
+			n := hygiene.Count{Finding: r.Finding, Severity: r.Severity, Title: r.Title, Tokens: r.Tokens, Organization: r.Organization}
+			if n.Organization {
+				n.Tokens--
+			}
+			out = append(out, n)
 		}
 		return err
 	})

@@ -2,9 +2,11 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 )
@@ -19,8 +21,8 @@ const maxLooked = 500
 // empty, newest first. A page may hold fewer rows than its limit and still have
 // a next one.
 func (s *Store) Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error) {
-	if f.Finding != "" && organization == "" {
-		return nil, "", &inventory.Invalid{Field: "finding", Problem: "is what was found at an organization: name one"}
+	if err := checkFindings(organization, f); err != nil {
+		return nil, "", err
 	}
 	if !storable(f.Query) || !storable(f.Finding) || !storable(p.Cursor) {
 		return nil, "", &inventory.Invalid{Field: "q", Problem: "is not UTF-8, or holds a NUL character"}
@@ -50,6 +52,18 @@ func (s *Store) Tokens(ctx context.Context, organization string, f inventory.Tok
 	return rows, next, err
 }
 
+func checkFindings(organization string, f inventory.TokenFilter) error {
+	switch {
+	case f.Finding != "" && organization == "":
+		return &inventory.Invalid{Field: "finding", Problem: "is what was found at an organization: name one"}
+	case f.Severity != "" && organization == "":
+		return &inventory.Invalid{Field: "severity", Problem: "is of what was found at an organization: name one"}
+	case f.Severity != "" && hygiene.Rank(f.Severity) < 0:
+		return &inventory.Invalid{Field: "severity", Problem: "must be low, medium or high"}
+	}
+	return nil
+}
+
 // listing is a listing of tokens under way.
 type listing struct {
 	store        *Store
@@ -58,7 +72,7 @@ type listing struct {
 	owner        string                  // id; empty: anybody's
 	ownerName    string
 	filter       inventory.TokenFilter
-	order        *order // nil: by id, the newest first
+	order        *order // nil: the newest first
 }
 
 // page reads on until a page is full, since the status of a token is known only
@@ -107,8 +121,12 @@ type part struct {
 
 // part reads the next tokens that may be listed, by the index that says most.
 func (l *listing) part(cursor string, size int) (*part, error) {
-	if l.order != nil {
-		return l.order.part(l, cursor, size)
+	by, err := l.ordering(cursor)
+	if err != nil {
+		return nil, err
+	}
+	if by != nil {
+		return by.part(l, cursor, size)
 	}
 	q, id := l.question()
 	if cursor != "" {
@@ -119,6 +137,34 @@ func (l *listing) part(cursor string, size int) (*part, error) {
 		return nil, err
 	}
 	return k.part()
+}
+
+// newestFirst is the order of a listing that names none.
+var newestFirst = func() *order {
+	o := orders[inventory.SortCreated]
+	o.name, o.down = "-"+inventory.SortCreated, true
+	return &o
+}()
+
+// ordering is the order of a listing, nil for that of ids, the latest first: of what
+// has an index of its own and is too much to be sorted, the index gives that
+// order for nothing. A listing goes on in the order in which it began.
+func (l *listing) ordering(cursor string) (*order, error) {
+	if l.order != nil {
+		return l.order, nil
+	}
+	if cursor != "" {
+		if _, err := newestFirst.place(cursor); err != nil {
+			return nil, nil
+		}
+		return newestFirst, nil
+	}
+	if l.chosen() && !l.bySeverity() {
+		if few, err := l.few(); err != nil || !few {
+			return nil, err
+		}
+	}
+	return newestFirst, nil
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
@@ -135,6 +181,11 @@ func lower(text string) string {
 
 func (l *listing) byFinding() bool { return l.organization != nil && l.filter.Finding != "" }
 
+// bySeverity: by the severity of whatever was found.
+func (l *listing) bySeverity() bool {
+	return l.organization != nil && l.filter.Finding == "" && l.filter.Severity != ""
+}
+
 // question asks for the tokens that may be listed; id is what orders them.
 // Those of an organization may be deleted: they are dropped when they are read.
 func (l *listing) question() (q *question, id string) {
@@ -142,14 +193,20 @@ func (l *listing) question() (q *question, id string) {
 	switch {
 	case l.byFinding():
 		id = "x.token_id"
-		q.from = "findings x" + l.store.by("findings_name")
+		q.from = "findings x" + l.store.index("findings_name")
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.finding = ?", l.filter.Finding)
 	case l.owner != "" && l.organization != nil:
 		id = "x.token_id"
-		q.from, q.ofOwner = "token_namespaces x"+l.store.by("token_namespaces_owner"), true
+		q.from, q.ofOwner = "token_namespaces x"+l.store.index("token_namespaces_owner"), true
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.owner = ?", l.ownerName)
+	case l.bySeverity():
+		id = "x.token_id"
+		q.args = []any{l.organization.ID, hygiene.Rank(l.filter.Severity)}
+		q.from = fmt.Sprintf("(SELECT DISTINCT g.organization_id, g.token_id FROM findings g WHERE g.organization_id = %s AND g.grade >= %s AND g.token_id <> '') x",
+			db.Placeholders(1, 1), db.Placeholders(2, 1))
+		q.where("x.organization_id = ?", l.organization.ID)
 	case l.owner != "":
 		q.ofOwner = true
 		q.where("t.owner_id = ?", l.owner)
@@ -162,8 +219,8 @@ func (l *listing) question() (q *question, id string) {
 	return q, id
 }
 
-// by names an index, where the database needs to be told.
-func (s *Store) by(index string) string {
+// index names an index, where the database needs to be told.
+func (s *Store) index(index string) string {
 	if s.dialect.by == nil {
 		return ""
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 )
 
@@ -125,6 +126,24 @@ func (l *listing) passing(q *question, id string) string {
 	return "CASE WHEN " + strings.Join(p.conditions, " AND ") + " THEN 1 ELSE 0 END"
 }
 
+// passingFindings: what is asked of findings holds of one of them.
+func (l *listing) passingFindings(p *question, id string) {
+	condition := "EXISTS (SELECT 1 FROM findings g WHERE g.token_id = " + id
+	and := func(what string, value any) {
+		p.args = append(p.args, value)
+		condition += " AND " + what + db.Placeholders(len(p.args), 1)
+	}
+	and("g.organization_id = ", l.organization.ID)
+	if l.filter.Finding != "" {
+		and("g.finding = ", l.filter.Finding)
+	}
+	if l.filter.Severity != "" {
+		// Of the grade itself SQLite would look in the index of grades.
+		and("g.grade + 0 >= ", hygiene.Rank(l.filter.Severity))
+	}
+	p.conditions = append(p.conditions, condition+")")
+}
+
 // passingHere are the conditions that are an organization's.
 func (l *listing) passingHere(p *question, id string) {
 	decided := func(not, condition string) {
@@ -133,11 +152,8 @@ func (l *listing) passingHere(p *question, id string) {
 	open := func(not string) {
 		p.where(not+"EXISTS (SELECT 1 FROM requests r WHERE r.organization_id = ? AND r.state = 'open' AND r.token_id = "+id+")", l.organization.ID)
 	}
-	if l.filter.Finding != "" {
-		p.where("EXISTS (SELECT 1 FROM findings g WHERE g.organization_id = ? AND g.token_id = "+id, l.organization.ID)
-		last := len(p.conditions) - 1
-		p.args = append(p.args, l.filter.Finding)
-		p.conditions[last] += " AND g.finding = " + db.Placeholders(len(p.args), 1) + ")"
+	if l.filter.Finding != "" || l.filter.Severity != "" {
+		l.passingFindings(p, id)
 	}
 	switch l.filter.Status {
 	case "all":

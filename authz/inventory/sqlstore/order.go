@@ -138,7 +138,7 @@ func (o *order) part(l *listing, cursor string, size int) (*part, error) {
 func (l *listing) chosen() bool {
 	switch l.filter.Status {
 	case "", "all", "none":
-		return l.owner != "" || l.byFinding()
+		return l.owner != "" || l.byFinding() || l.bySeverity()
 	}
 	return l.organization != nil
 }

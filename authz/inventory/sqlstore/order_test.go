@@ -97,6 +97,7 @@ func TestTokensAreListedInEachOrder(t *testing.T) {
 			for _, way := range []string{"", "-"} {
 				for filtered, f := range map[string]inventory.TokenFilter{
 					"": {}, "all": {Status: "all"}, "owner": {Owner: "user-3"}, "finding": {Finding: "f2"}, "kind": {Kind: authz.KindRead, Query: "TOK0"}, "pending": {Status: "pending"},
+					"grave": {Severity: "high"}, "any finding of owner": {Severity: "low", Owner: "user-3"}, "grave finding": {Finding: "f2", Severity: "medium"},
 				} {
 					for _, few := range []bool{true, false} {
 						sqlstore.SortUpTo(c.Store, map[bool]int{true: 8000, false: 0}[few])
@@ -137,6 +138,63 @@ func TestTokensAreListedInEachOrder(t *testing.T) {
 		}
 		if _, _, err := c.Tokens(t.Context(), "acme", inventory.TokenFilter{Sort: "owner"}, inventory.Page{Cursor: next}); err == nil {
 			t.Error("a cursor of another order is taken")
+		}
+	})
+}
+
+// TestTheNewestComesFirst where no order is asked for, by when tokens were made
+// and not by when they came to the inventory; but what is too much to be sorted.
+func TestTheNewestComesFirst(t *testing.T) {
+	counting(t, func(t *testing.T, c *counted) {
+		orderly(t, c)
+		came := func(a, b inventory.TokenRow) int { return strings.Compare(b.ID, a.ID) }
+		made := func(a, b inventory.TokenRow) int { return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), came(a, b)) }
+		for filtered, f := range map[string]inventory.TokenFilter{
+			"": {}, "kind": {Kind: authz.KindRead}, "severity": {Severity: "medium"}, "owner": {Owner: "user-3"}, "finding": {Finding: "f2"},
+		} {
+			for _, few := range []bool{true, false} {
+				sqlstore.SortUpTo(c.Store, map[bool]int{true: 8000, false: 0}[few])
+				order := made
+				if !few && (filtered == "owner" || filtered == "finding") {
+					order = came
+				}
+				for _, size := range []int{3, 1000} {
+					if got := listed(t, c, f, size); !slices.IsSortedFunc(got, order) || len(got) < 2 {
+						t.Errorf("%s, few %v, pages of %d: %d rows in another order: %v", filtered, few, size, len(got), names(got))
+					}
+				}
+			}
+		}
+		if all := listed(t, c, inventory.TokenFilter{}, 1000); slices.IsSortedFunc(all, came) {
+			t.Error("the two orders are one here: nothing is seen")
+		}
+	})
+}
+
+func TestTokensAreFoundBySeverity(t *testing.T) {
+	counting(t, func(t *testing.T, c *counted) {
+		orderly(t, c)
+		grade := grades(t, c)
+		for least, severity := range []string{"low", "medium", "high"} {
+			want := 0
+			for token, g := range grade {
+				if g > least && token != "" {
+					want++
+				}
+			}
+			for _, few := range []int{8000, 0} {
+				sqlstore.SortUpTo(c.Store, few)
+				got := listed(t, c, inventory.TokenFilter{Severity: severity}, 7)
+				if len(got) != want || want == 0 || slices.ContainsFunc(got, func(r inventory.TokenRow) bool { return grade[r.ID] <= least }) {
+					t.Errorf("%s or graver: %d tokens, want %d", severity, len(got), want)
+				}
+			}
+		}
+		for organization, f := range map[string]inventory.TokenFilter{"": {Severity: "low"}, "acme": {Severity: "grave"}} {
+			var invalid *inventory.Invalid
+			if _, _, err := c.Tokens(t.Context(), organization, f, inventory.Page{}); !errors.As(err, &invalid) || invalid.Field != "severity" {
+				t.Errorf("%+v of %q: %v", f, organization, err)
+			}
 		}
 	})
 }

@@ -65,6 +65,33 @@ func TestFindingsAreToldByTokenAndCounted(t *testing.T) {
 		if len(counts) != 2 || counts[0] != (hygiene.Count{Finding: "no_expiry", Severity: "high", Title: "No expiry", Tokens: 1}) {
 			t.Errorf("counts: %+v", counts)
 		}
+		whole := hygiene.Finding{Name: "exception_ended", Severity: hygiene.SeverityLow, Title: "Exception ended"}
+		if err := c.SaveFindings(ctx, []hygiene.Result{{Pair: hygiene.Pair{Organization: c.acme}, Findings: []hygiene.Finding{whole}}}); err != nil {
+			t.Fatal(err)
+		}
+		counts = must(c.CountFindingsOf(ctx, "acme"))(t)
+		if len(counts) != 3 || counts[1] != (hygiene.Count{Finding: "exception_ended", Severity: "low", Title: "Exception ended", Organization: true}) {
+			t.Errorf("with what was found of the organization itself: %+v", counts)
+		}
+	})
+}
+
+func TestWhatWaitsIsCounted(t *testing.T) {
+	counting(t, func(t *testing.T, c *counted) {
+		ctx := context.Background()
+		waiting := func(want int64, since time.Time) {
+			t.Helper()
+			n, oldest, err := c.Waiting(ctx, "acme")
+			if err != nil || n != want || !oldest.Equal(since) {
+				t.Errorf("%d wait since %s, %v; want %d since %s", n, oldest, err, want, since)
+			}
+		}
+		waiting(1, began)
+		do(t, c.Store, inventory.Approve{Organization: "acme", Token: c.token, Version: 1})
+		waiting(0, time.Time{})
+		if _, _, err := c.Waiting(ctx, "elsewhere"); !isNotFound(err) {
+			t.Errorf("elsewhere: %v", err)
+		}
 	})
 }
 

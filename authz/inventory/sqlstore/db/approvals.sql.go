@@ -285,3 +285,19 @@ func (q *Queries) UpsertRequest(ctx context.Context, arg UpsertRequestParams) er
 	)
 	return err
 }
+
+const waitingOf = `-- name: WaitingOf :one
+SELECT count(*) AS waiting, CAST(coalesce(min(q.opened_at), 0) AS BIGINT) AS oldest FROM requests q WHERE q.organization_id = $1 AND q.state = 'open'
+`
+
+type WaitingOfRow struct {
+	Waiting int64 `db:"waiting"`
+	Oldest  int64 `db:"oldest"`
+}
+
+func (q *Queries) WaitingOf(ctx context.Context, organizationID string) (WaitingOfRow, error) {
+	row := q.db.QueryRowContext(ctx, waitingOf, organizationID)
+	var i WaitingOfRow
+	err := row.Scan(&i.Waiting, &i.Oldest)
+	return i, err
+}

@@ -37,18 +37,24 @@ func (q *Queries) AddOrganizationUse(ctx context.Context, arg AddOrganizationUse
 }
 
 const countFindingsOf = `-- name: CountFindingsOf :many
-SELECT f.finding, f.severity, f.grade, f.title, count(*) AS tokens FROM findings f WHERE f.organization_id = $1
-GROUP BY f.finding, f.severity, f.grade, f.title ORDER BY f.grade DESC, tokens DESC, f.finding
+SELECT c.finding, c.tokens, s.severity, s.grade, s.title,
+  EXISTS (SELECT 1 FROM findings o WHERE o.organization_id = $1 AND o.token_id = '' AND o.finding = c.finding) AS organization
+FROM (SELECT f.finding, count(*) AS tokens FROM findings f WHERE f.organization_id = $1 GROUP BY f.finding) c
+JOIN findings s ON s.organization_id = $1 AND s.finding = c.finding
+  AND s.token_id = (SELECT max(m.token_id) FROM findings m WHERE m.organization_id = $1 AND m.finding = c.finding)
+ORDER BY s.grade DESC, c.tokens DESC, c.finding
 `
 
 type CountFindingsOfRow struct {
-	Finding  string `db:"finding"`
-	Severity string `db:"severity"`
-	Grade    int64  `db:"grade"`
-	Title    string `db:"title"`
-	Tokens   int64  `db:"tokens"`
+	Finding      string `db:"finding"`
+	Tokens       int64  `db:"tokens"`
+	Severity     string `db:"severity"`
+	Grade        int64  `db:"grade"`
+	Title        string `db:"title"`
+	Organization bool   `db:"organization"`
 }
 
+// Counted by the index of names alone; the words are one finding's.
 func (q *Queries) CountFindingsOf(ctx context.Context, organizationID string) ([]CountFindingsOfRow, error) {
 	rows, err := q.db.QueryContext(ctx, countFindingsOf, organizationID)
 	if err != nil {
@@ -60,10 +66,11 @@ func (q *Queries) CountFindingsOf(ctx context.Context, organizationID string) ([
 		var i CountFindingsOfRow
 		if err := rows.Scan(
 			&i.Finding,
+			&i.Tokens,
 			&i.Severity,
 			&i.Grade,
 			&i.Title,
-			&i.Tokens,
+			&i.Organization,
 		); err != nil {
 			return nil, err
 		}

@@ -29,3 +29,6 @@ SELECT * FROM authorizations WHERE organization_id = $1 ORDER BY token_id;
 -- name: CountRequests :many
 SELECT o.name, count(*) AS waiting, CAST(min(q.opened_at) AS BIGINT) AS oldest FROM requests q JOIN organizations o ON o.id = q.organization_id
 WHERE q.state = $1 AND NOT o.deleted GROUP BY o.name;
+
+-- name: WaitingOf :one
+SELECT count(*) AS waiting, CAST(coalesce(min(q.opened_at), 0) AS BIGINT) AS oldest FROM requests q WHERE q.organization_id = $1 AND q.state = 'open';
