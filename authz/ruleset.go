@@ -15,6 +15,8 @@ type Ruleset struct {
 	Catalogue Catalogue
 	// Policies are the token policies that organizations may choose.
 	Policies []TokenPolicy
+	// Findings are what the hygiene rules may find, by name.
+	Findings []FindingKind
 	// Asker answers the bundle's other entries.
 	Asker Asker
 }
@@ -53,6 +55,17 @@ type TokenPolicy struct {
 	RequiresApproval bool `json:"requires_approval"`
 	// Root is patrol or local.
 	Root string `json:"root"`
+}
+
+// FindingKind describes a finding: the METADATA of its package, and its words
+// and severity in data.
+type FindingKind struct {
+	Name        string `json:"name"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	Severity    string `json:"severity"` // low, medium or high
+	Off         bool   `json:"off"`      // the data says that it is not looked for
+	Root        string `json:"root"`     // patrol or local
 }
 
 // Router says what a request is about.

@@ -153,7 +153,7 @@ func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast
 		}
 		p.RequiresApproval = rs.Allowed()
 	}
-	rules.Policies = policies
+	rules.Policies, rules.Findings = policies, findingsOf(modules, data)
 	if err := o.checkInUse(ctx, rules); err != nil {
 		return err
 	}

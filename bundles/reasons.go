@@ -13,13 +13,19 @@ import (
 // leaf returns root, group and name of a package {patrol,local}.{checks,
 // policies}.<name>.
 func leaf(m *ast.Module) (root, group, name string, ok bool) {
+	root, group, name, ok = below(m)
+	return root, group, name, ok && (group == "checks" || group == "policies")
+}
+
+// below returns root, group and name of a package {patrol,local}.<group>.<name>.
+func below(m *ast.Module) (root, group, name string, ok bool) {
 	p := m.Package.Path
 	if len(p) != 4 {
 		return "", "", "", false
 	}
 	part := func(i int) string { s, _ := p[i].Value.(ast.String); return string(s) }
 	root, group, name = part(1), part(2), part(3)
-	return root, group, name, (root == rootBase || root == rootOverlay) && (group == "checks" || group == "policies")
+	return root, group, name, root == rootBase || root == rootOverlay
 }
 
 // checkReasons sees to it that every reason that can be given is declared:

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -46,6 +47,9 @@ func filtered(q url.Values) inventory.TokenFilter {
 	if offered(statuses, q.Get("status")) {
 		f.Status = q.Get("status")
 	}
+	if offered(severities, q.Get("severity")) {
+		f.Severity = q.Get("severity")
+	}
 	if slices.Contains(sorts, strings.TrimPrefix(q.Get("sort"), "-")) {
 		f.Sort = q.Get("sort")
 	}
@@ -56,31 +60,48 @@ func offered(all []choice, value string) bool {
 	return slices.ContainsFunc(all, func(c choice) bool { return c.Value == value })
 }
 
-// findingChoices are the findings that were made at an organization, with how
-// many tokens have each. The chosen one is among them also where none has it.
-func findingChoices(counts []hygiene.Count, chosen string) (out []choice) {
-	known := chosen == ""
-	for _, n := range counts {
-		if i := slices.IndexFunc(out, func(c choice) bool { return c.Value == n.Finding }); i >= 0 {
-			continue // the rule gives several severities: the gravest is counted
-		}
-		out = append(out, choice{n.Finding, fmt.Sprintf("%s (%d)", n.Title, tokensWith(counts, n.Finding))})
-		known = known || n.Finding == chosen
-	}
-	if !known {
-		out = append(out, choice{chosen, strings.ReplaceAll(chosen, "_", " ") + " (0)"})
-	}
-	return out
+// severities of the filter: each with the graver ones.
+var severities = []choice{
+	{"", "any or none"},
+	{hygiene.SeverityLow, "low or graver"},
+	{hygiene.SeverityMedium, "medium or graver"},
+	{hygiene.SeverityHigh, "high"},
 }
 
-// tokensWith counts the tokens that have a finding, of whatever severity.
-func tokensWith(counts []hygiene.Count, finding string) (n int64) {
-	for _, c := range counts {
-		if c.Finding == finding {
-			n += c.Tokens
+// findingChoices are the findings that the rules look for, the gravest first,
+// with how many tokens have each; and those that they looked for once, as long as
+// a token has one, or one is chosen.
+func findingChoices(kinds []authz.FindingKind, counts []hygiene.Count, chosen string) []choice {
+	type offer struct {
+		name, title string
+		grade       int
+		tokens      int64
+	}
+	offers := map[string]*offer{}
+	for _, k := range kinds {
+		if !k.Off {
+			offers[k.Name] = &offer{name: k.Name, title: k.Title, grade: hygiene.Rank(k.Severity)}
 		}
 	}
-	return n
+	for _, n := range counts {
+		o := offers[n.Finding]
+		if o == nil {
+			o = &offer{name: n.Finding, title: n.Title, grade: hygiene.Rank(n.Severity)}
+			offers[n.Finding] = o
+		}
+		o.tokens += n.Tokens
+	}
+	if chosen != "" && offers[chosen] == nil {
+		offers[chosen] = &offer{name: chosen, title: strings.ReplaceAll(chosen, "_", " "), grade: -1}
+	}
+	ordered := slices.SortedFunc(maps.Values(offers), func(a, b *offer) int {
+		return cmp.Or(b.grade-a.grade, strings.Compare(a.title, b.title))
+	})
+	out := make([]choice, len(ordered))
+	for i, o := range ordered {
+		out[i] = choice{o.name, fmt.Sprintf("%s (%d)", o.title, o.tokens)}
+	}
+	return out
 }
 
 // countsFor is how long the counts beside a filter are kept: to count tens of

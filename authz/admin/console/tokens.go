@@ -5,15 +5,19 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"time"
 
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 // pageSize is how many rows a listing shows.
 const pageSize = 50
 
-// tokens is the listing: what reaches the organization, newest first. Revoked
-// ones are behind the switch.
+// tokens is the listing: what reaches the organization, by default newest first.
+// Revoked ones are behind the switch.
 func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	q := a.URL.Query()
 	f := filtered(q)
@@ -21,7 +25,7 @@ func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	if f.Status == "" && (q.Get("revoked") == "on" || q.Get("status") == "all") {
 		f.Status = "all"
 	}
-	rows, next, err := c.Queries.Tokens(a.Context(), a.organization, f, inventory.Page{Limit: pageSize, Cursor: q.Get("cursor")})
+	rows, next, err := c.filled(a, f, q.Get("cursor"))
 	if err != nil {
 		return err
 	}
@@ -30,7 +34,7 @@ func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 		return err
 	}
 	body := map[string]any{
-		"Rows": rows, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Findings": findingChoices(counts, f.Finding),
+		"Rows": rows, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Severities": severities, "Findings": c.findingChoices(counts, f.Finding),
 		"First": q.Get("cursor") == "", "Filtered": f != (inventory.TokenFilter{Sort: f.Sort}),
 	}
 	if next != "" {
@@ -38,9 +42,46 @@ func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	}
 	q.Del("cursor")
 	body["Start"] = "?" + q.Encode()
-	body["Heads"] = heads(q, f.Sort)
+	body["Heads"] = heads(q, sorted(f, rows))
 	c.show(w, a.Request, a, http.StatusOK, "tokens", "Tokens of "+a.organization, body)
 	return nil
+}
+
+// patience is for how long a page looks on for rows. A look of the inventory is
+// at some hundred tokens, of which a filter may take none.
+const patience = 50 * time.Millisecond
+
+// filled reads a page, and looks on where little was found of what there is.
+func (c *Console) filled(a *ask, f inventory.TokenFilter, cursor string) (rows []inventory.TokenRow, next string, err error) {
+	for end := time.Now().Add(patience); ; {
+		more, next, err := c.Queries.Tokens(a.Context(), a.organization, f, inventory.Page{Limit: pageSize - len(rows), Cursor: cursor})
+		if err != nil {
+			return nil, "", err
+		}
+		rows = append(rows, more...)
+		if next == "" || len(rows) == pageSize || time.Now().After(end) {
+			return rows, next, nil
+		}
+		cursor = next
+	}
+}
+
+// sorted is the order in which the rows stand: where none was asked for that
+// of their making, if they are in it (see inventory.TokenFilter).
+func sorted(f inventory.TokenFilter, rows []inventory.TokenRow) string {
+	newest := func(x, y inventory.TokenRow) int { return y.CreatedAt.Compare(x.CreatedAt) }
+	if f.Sort == "" && slices.IsSortedFunc(rows, newest) {
+		return "-" + inventory.SortCreated
+	}
+	return f.Sort
+}
+
+func (c *Console) findingChoices(counts []hygiene.Count, chosen string) []choice {
+	var kinds []authz.FindingKind
+	if r := c.Policy.Ruleset(); r != nil {
+		kinds = r.Findings
+	}
+	return findingChoices(kinds, counts, chosen)
 }
 
 // sorts are the orders of the listing.
