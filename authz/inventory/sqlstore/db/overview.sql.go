@@ -40,7 +40,8 @@ const countFindingsOf = `-- name: CountFindingsOf :many
 SELECT c.finding, c.tokens, s.severity, s.grade, s.title,
   EXISTS (SELECT 1 FROM findings o WHERE o.organization_id = $1 AND o.token_id = '' AND o.finding = c.finding) AS organization
 FROM (SELECT f.finding, count(*) AS tokens FROM findings f WHERE f.organization_id = $1 GROUP BY f.finding) c
-JOIN findings s ON s.organization_id = $1 AND s.finding = c.finding
+CROSS JOIN findings s
+WHERE s.organization_id = $1 AND s.finding = c.finding
   AND s.token_id = (SELECT max(m.token_id) FROM findings m WHERE m.organization_id = $1 AND m.finding = c.finding)
 ORDER BY s.grade DESC, c.tokens DESC, c.finding
 `
@@ -54,7 +55,8 @@ type CountFindingsOfRow struct {
 	Organization bool   `db:"organization"`
 }
 
-// Counted by the index of names alone; the words are one finding's.
+// Counted by the index of names alone; the words are the latest token's. SQLite
+// keeps to this order of the two.
 func (q *Queries) CountFindingsOf(ctx context.Context, organizationID string) ([]CountFindingsOfRow, error) {
 	rows, err := q.db.QueryContext(ctx, countFindingsOf, organizationID)
 	if err != nil {

@@ -13,11 +13,13 @@ SELECT * FROM organization_uses u WHERE u.organization_id = sqlc.arg(organizatio
 SELECT * FROM findings f WHERE f.organization_id = sqlc.arg(organization_id) AND f.token_id = sqlc.arg(token_id) ORDER BY f.grade DESC, f.finding;
 
 -- name: CountFindingsOf :many
--- Counted by the index of names alone; the words are one finding's.
+-- Counted by the index of names alone; the words are the latest token's. SQLite
+-- keeps to this order of the two.
 SELECT c.finding, c.tokens, s.severity, s.grade, s.title,
   EXISTS (SELECT 1 FROM findings o WHERE o.organization_id = sqlc.arg(organization_id) AND o.token_id = '' AND o.finding = c.finding) AS organization
 FROM (SELECT f.finding, count(*) AS tokens FROM findings f WHERE f.organization_id = sqlc.arg(organization_id) GROUP BY f.finding) c
-JOIN findings s ON s.organization_id = sqlc.arg(organization_id) AND s.finding = c.finding
+CROSS JOIN findings s
+WHERE s.organization_id = sqlc.arg(organization_id) AND s.finding = c.finding
   AND s.token_id = (SELECT max(m.token_id) FROM findings m WHERE m.organization_id = sqlc.arg(organization_id) AND m.finding = c.finding)
 ORDER BY s.grade DESC, c.tokens DESC, c.finding;
 
