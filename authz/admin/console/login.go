@@ -78,7 +78,7 @@ func (c *Console) linkPage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, nil, http.StatusOK, "link", "Log in", map[string]any{"Code": code})
 }
 
-var staleLink = &failure{http.StatusGone, "The link is used up", "A link to log in is good once, for five minutes. Run patrol login for another."}
+var staleLink = &failure{http.StatusGone, "The link is used up", "A link to log in is good once, for five minutes: this one was used, or is older. Run patrol login for another."}
 
 func (c *Console) linkLogin(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)

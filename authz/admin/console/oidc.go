@@ -114,7 +114,7 @@ func (c *Console) startLogin(w http.ResponseWriter, r *http.Request) {
 	_, config, err := c.Provider.find(r.Context())
 	if err != nil {
 		c.Log.Error("the login provider cannot be asked", "issuer", c.Provider.options.Issuer, "error", err)
-		c.fail(w, r, nil, &failure{http.StatusBadGateway, "The login is out of reach", "The login provider does not answer. Try again later."})
+		c.fail(w, r, nil, unreachable(err))
 		return
 	}
 	t := attempt{State: newSecret(), Nonce: newSecret(), Verifier: oauth2.GenerateVerifier(), Next: localPath(r.URL.Query().Get("next"))}
@@ -127,6 +127,15 @@ func (c *Console) startLogin(w http.ResponseWriter, r *http.Request) {
 	cookie.Path = "/login"
 	http.SetCookie(w, cookie)
 	http.Redirect(w, r, config.AuthCodeURL(t.State, oidc.Nonce(t.Nonce), oauth2.S256ChallengeOption(t.Verifier)), http.StatusSeeOther)
+}
+
+// unreachable tells of a provider that cannot be asked.
+func unreachable(err error) *failure {
+	var other *oidc.IssuerMismatchError
+	if errors.As(err, &other) {
+		return &failure{http.StatusBadGateway, "Another login provider answers", "What answers at the address of the login provider says that it is another one. Nobody is logged in by it; the server's log names both."}
+	}
+	return &failure{http.StatusBadGateway, "The login is out of reach", "The login provider does not answer. Try again later."}
 }
 
 var badLogin = &failure{http.StatusBadRequest, "The login did not work", "The answer of the login provider could not be used: it is too old, was used before, or was meant for somebody else. Log in again."}
@@ -177,6 +186,9 @@ func (c *Console) finish(r *http.Request) (Caller, string, error) {
 	if err != nil {
 		return none, "", err
 	}
+	if err := fromIssuer(q, provider); err != nil {
+		return none, "", err
+	}
 	token, err := config.Exchange(oidc.ClientContext(r.Context(), impatient), q.Get("code"), oauth2.VerifierOption(t.Verifier))
 	if err != nil {
 		var refused *oauth2.RetrieveError
@@ -199,6 +211,22 @@ func (c *Console) finish(r *http.Request) (Caller, string, error) {
 	}
 	caller, err := c.Provider.caller(claims)
 	return caller, localPath(t.Next), err
+}
+
+// fromIssuer checks that the answer is the provider's own, where it says so
+// itself (RFC 9207): a code of another one is not brought to it.
+func fromIssuer(q url.Values, provider *oidc.Provider) error {
+	var about struct {
+		Issuer string `json:"issuer"`
+		Says   bool   `json:"authorization_response_iss_parameter_supported"`
+	}
+	if err := provider.Claims(&about); err != nil {
+		return err
+	}
+	if (about.Says || q.Has("iss")) && q.Get("iss") != about.Issuer {
+		return fmt.Errorf("the answer is of the issuer %q", q.Get("iss"))
+	}
+	return nil
 }
 
 // validUser is what a user's name may be in the inventory.
