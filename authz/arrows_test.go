@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"authz/answer":              {"authz"},
 	"authz/wire":                {"authz"},
 	"authz/extauthz":            {"authz", "authz/answer", "authz/wire"},
-	"authz/inventory":           {"authz"},
+	"authz/inventory":           {"authz", "authz/credential"},
 	"authz/inventory/sqlstore":  {"authz", "authz/hygiene", "authz/inventory", "authz/inventory/auditlog", "authz/inventory/sqlstore/db", "authz/preview", "authz/usage"},
 	"authz/inventory/auditlog":  {"authz", "authz/inventory"},
 	"authz/inventory/snapshot":  {"authz", "authz/inventory"},

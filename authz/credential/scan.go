@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 )
 
 // Found is an issued secret in a text. The secret itself is not kept.
@@ -52,6 +53,22 @@ func Scan(in io.Reader, found func(Found)) error {
 		if end {
 			return nil
 		}
+	}
+}
+
+// Holds says whether a text holds an issued secret, as [Scan] finds them, or one
+// within a longer word.
+func Holds(text string) bool {
+	for {
+		at := strings.Index(text, Prefix)
+		if at < 0 || len(text)-at < secretLength {
+			return false
+		}
+		text = text[at:]
+		if Valid(text[:secretLength]) {
+			return true
+		}
+		text = text[1:]
 	}
 }
 

@@ -44,6 +44,9 @@ func TestScanFindsIssuedSecrets(t *testing.T) {
 					t.Errorf("%s: the last four are %q", c.name, f.Last4)
 				}
 			})
+			if holds := credential.Holds(c.text); holds != (c.want != "" || strings.HasSuffix(c.name, "longer word") || c.name == "behind a letter") {
+				t.Errorf("%s: that it holds one is said to be %v", c.name, holds)
+			}
 			if err != nil || strings.Join(got, " ") != c.want {
 				t.Errorf("%s, read %s: found at %q (%v), want %q", c.name, kind, got, err, c.want)
 			}

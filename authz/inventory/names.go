@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
 )
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,95}$`)
@@ -52,8 +53,15 @@ func checkText(field, text string, limit int) error {
 			return &Invalid{field, "holds a control character"}
 		}
 	}
+	if HoldsSecret(text) {
+		// It would be in the database, in the audit log and in mails.
+		return &Invalid{field, "holds the secret of a token: leave it out, and rotate that token"}
+	}
 	return nil
 }
+
+// HoldsSecret says whether an issued secret is in a text: commands refuse it.
+func HoldsSecret(text string) bool { return credential.Holds(text) }
 
 func newID() (string, error) {
 	id, err := uuid.NewV7()

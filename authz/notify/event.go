@@ -80,6 +80,9 @@ func Kinds() []string {
 // gathered are the kinds of which several may go into one message.
 var gathered = map[string]bool{ApprovalRequested: true, ApprovalChanged: true, ApprovalReminder: true, TokenExpires: true, ApprovalEnds: true, PolicyDated: true}
 
+// aboutPolicy are the kinds that tell of a dated change of policy.
+var aboutPolicy = map[string]bool{PolicyDated: true, PolicyMoved: true, PolicyComing: true}
+
 // pendingOnly are the kinds that say nothing once the request is decided.
 var pendingOnly = map[string]bool{
 	ApprovalRequested: true, ApprovalChanged: true, ApprovalVoted: true, ApprovalAssigned: true, ApprovalReminder: true, ApprovalEscalated: true, OwnerAsked: true,

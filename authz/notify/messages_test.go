@@ -48,7 +48,9 @@ func sampled(kind, audience string, many bool) notify.View {
 		v.Token, v.Tokens, v.Many = notify.Token{}, nil, false
 		v.Findings = []notify.Finding{{Severity: "high", Title: "It never expires", Advice: "Give it an end.", Token: token}}
 		if many {
-			v.Findings = append(v.Findings, notify.Finding{Severity: "low", Title: "It was never used", Advice: "Revoke it.", Token: token})
+			v.Findings = append(v.Findings, notify.Finding{Severity: "low", Title: "It was never used", Advice: "Revoke it.", Token: token},
+				notify.Finding{Severity: "low", Title: "Exception ended", Advice: "Remove it."}) // of the organization itself
+			v.More = 1
 		}
 	}
 	if kind == notify.Test || kind == notify.PolicyComing {

@@ -60,6 +60,17 @@ func (l links) token(organization, token string) string {
 	return l.at("/tokens/" + url.PathEscape(token) + "?organization=" + url.QueryEscape(organization))
 }
 
+// about is the page that a channel of a team is led to.
+func (v *View) about() string {
+	switch {
+	case aboutPolicy[v.Kind]:
+		return v.Policy
+	case v.Kind == HygieneDigest:
+		return v.Listing
+	}
+	return v.Token.Link
+}
+
 // view puts together what the subjects of some jobs have in common: they are of
 // one kind, audience and organization.
 func (l links) view(job Job, subjects []*Subject, now time.Time) View {

@@ -92,6 +92,26 @@ type webhookBody struct {
 	Text         string         `json:"text"`
 	Token        *webhookToken  `json:"token,omitempty"`
 	Findings     []webhookFound `json:"findings,omitempty"`
+	// Of what is told about a dated change of policy.
+	Policy *webhookPolicy `json:"policy,omitempty"`
+	Owner  string         `json:"owner,omitempty"`
+	Tokens []webhookToken `json:"tokens,omitempty"`
+	More   int            `json:"more,omitempty"`
+	Stops  *webhookStops  `json:"stops,omitempty"`
+}
+
+type webhookPolicy struct {
+	TokenPolicy     string     `json:"token_policy"`
+	NextTokenPolicy string     `json:"next_token_policy,omitempty"` // none: no change is dated
+	EnforceAt       *time.Time `json:"enforce_at,omitempty"`
+	URL             string     `json:"url,omitempty"`
+}
+
+type webhookStops struct {
+	Tokens int `json:"tokens"`
+	Owners int `json:"owners"`
+	Used   int `json:"used"` // of the tokens, in the last Days
+	Days   int `json:"days"`
 }
 
 type webhookToken struct {
@@ -105,6 +125,7 @@ type webhookToken struct {
 	Status  string   `json:"status,omitempty"`
 	Request string   `json:"request,omitempty"`
 	Comment string   `json:"comment,omitempty"`
+	Why     string   `json:"why,omitempty"` // it stops
 	URL     string   `json:"url,omitempty"`
 }
 
@@ -117,20 +138,47 @@ type webhookFound struct {
 func (w *WebhookTransport) body(m *Message) ([]byte, error) {
 	if w.options.Format == Slack {
 		text := m.Subject
-		if link := m.View.Token.Link; link != "" {
+		if link := m.View.about(); link != "" {
 			text += "\n" + link
 		}
 		return json.Marshal(map[string]any{"text": slackEscape(text)})
 	}
 	v := m.View
 	b := webhookBody{Type: m.Event.Kind, Timestamp: m.Event.Created.UTC(), Organization: v.Organization.Name, Text: m.Subject}
-	if t := v.Token; t.ID != "" {
-		b.Token = &webhookToken{t.ID, t.Name, t.Last4, t.Kind, t.Owner, t.Grants, t.Purpose, t.Status, m.Event.Request, t.Comment, t.Link}
+	if aboutPolicy[v.Kind] {
+		b.policy(m)
+	} else if v.Token.ID != "" {
+		t := webhookTokenOf(&v.Token)
+		t.Request = m.Event.Request
+		b.Token = &t
 	}
 	for _, f := range v.Findings {
 		b.Findings = append(b.Findings, webhookFound{f.Title, f.Severity, f.Token.ID})
 	}
 	return json.Marshal(b)
+}
+
+func webhookTokenOf(t *Token) webhookToken {
+	return webhookToken{
+		ID: t.ID, Name: t.Name, Last4: t.Last4, Kind: t.Kind, Owner: t.Owner, Grants: t.Grants, Purpose: t.Purpose, Status: t.Status,
+		Comment: t.Comment, Why: t.Why, URL: t.Link,
+	}
+}
+
+// policy tells of a dated change: what it is, and what it stops, of whom.
+func (b *webhookBody) policy(m *Message) {
+	v := &m.View
+	b.Policy = &webhookPolicy{TokenPolicy: v.Organization.TokenPolicy, NextTokenPolicy: v.Organization.NextTokenPolicy, URL: v.Policy}
+	if at := v.Organization.EnforceAt.UTC(); v.Organization.NextTokenPolicy != "" {
+		b.Policy.EnforceAt = &at
+	}
+	b.Owner, b.More = m.Event.Owner, v.More
+	for i := range v.Tokens {
+		b.Tokens = append(b.Tokens, webhookTokenOf(&v.Tokens[i]))
+	}
+	if s := v.Stops; s != nil {
+		b.Stops = &webhookStops{s.Tokens, s.Owners, s.Used, s.Days}
+	}
 }
 
 // slackEscape keeps names from becoming mentions or links

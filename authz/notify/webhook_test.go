@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,8 +10,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz/notify"
 )
@@ -66,6 +70,89 @@ func TestWebhookCarriesFactsAndASignature(t *testing.T) {
 	if body.Type != notify.ApprovalRequested || body.Organization != "acme" || body.Token.ID != "t1" || body.Token.Request != "r-t1" ||
 		body.Token.URL != "https://patrol.example.com/organizations/acme/review/t1" || !strings.Contains(body.Text, "bob asks") {
 		t.Errorf("the body is %s", got.body)
+	}
+}
+
+// TestWebhookOfAMovedDateIsAsDocumented: moved, and taken back.
+func TestWebhookOfAMovedDateIsAsDocumented(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/console.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, ok := strings.Cut(string(docs), "(`policy_moved`):\n\n```json\n")
+	example, _, end := strings.Cut(example, "```")
+	if !ok || !end {
+		t.Fatal("docs/console.md has no example of policy_moved")
+	}
+	send := func(format string, at time.Time) string {
+		address, got := hook(t, http.StatusOK)
+		w, err := notify.NewWebhook(notify.WebhookOptions{URL: address, Format: format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t, func(o *notify.Options) {
+			o.Mail, o.Hooks, o.Directory = nil, []notify.Hook{{Name: "ops", Transport: w}}, movedTo(at)
+		})
+		e := notify.Event{Kind: notify.PolicyMoved, Organization: "acme", Owner: "bob", At: at, Key: "k"}
+		if err := b.q.Add(t.Context(), []notify.Event{e}, start); err != nil {
+			t.Fatal(err)
+		}
+		b.step(t)
+		return string(got.body)
+	}
+	to := time.Date(2026, 5, 2, 0, 0, 0, 0, time.UTC)
+	var got, want any
+	body := send(notify.Facts, to)
+	if err := errors.Join(json.Unmarshal([]byte(body), &got), json.Unmarshal([]byte(example), &want)); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the body is\n%s\nand documented is\n%s\n%v", body, example, err)
+	}
+	back := send(notify.Facts, time.Time{})
+	if strings.Contains(back, "next_token_policy") || strings.Contains(back, "enforce_at") || !strings.Contains(back, "has taken its dated change of token policy back") || !strings.Contains(back, `"token_policy":"allow_user_access_tokens"`) {
+		t.Errorf("taken back: %s", back)
+	}
+	if text, want := send(notify.Slack, to), `{"text":"acme has moved its change of token policy to 2026-05-02\nhttps://patrol.example.com/organizations/acme/policy"}`; text != want {
+		t.Errorf("for Slack: %s, want %s", text, want)
+	}
+}
+
+// movedTo tells of a change of acme's policy at a time; zero: of none.
+type movedTo time.Time
+
+func (m movedTo) Administrators(context.Context, string) ([]notify.Person, error) { return nil, nil }
+
+func (m movedTo) Subject(_ context.Context, e notify.Event) (*notify.Subject, error) {
+	o := notify.Organization{ID: "1", Name: "acme", TokenPolicy: "allow_user_access_tokens", EnforceAt: time.Time(m)}
+	if !o.EnforceAt.IsZero() {
+		o.NextTokenPolicy = "only_fine_grained_tokens"
+	}
+	return &notify.Subject{Organization: o, Owner: notify.Person{Name: e.Owner}}, nil
+}
+
+// TestWebhooksTellWhatADatedChangeStops: whose tokens, and how many.
+func TestWebhooksTellWhatADatedChangeStops(t *testing.T) {
+	for kind, want := range map[string]string{
+		notify.PolicyDated:  `"owner":"bob","tokens":[{"id":"t1","display_name":"ci t1","kind":"write","owner":"bob","why":"Token type not allowed","url":"https://patrol.example.com/tokens/t1?organization=acme"}]`,
+		notify.PolicyComing: `"stops":{"tokens":3,"owners":2,"used":1,"days":30}`,
+	} {
+		address, got := hook(t, http.StatusOK)
+		w, err := notify.NewWebhook(notify.WebhookOptions{URL: address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t, func(o *notify.Options) {
+			o.Mail, o.Hooks, o.Directory = nil, []notify.Hook{{Name: "ops", Transport: w}}, toldAll{o.Directory.(*directory)}
+		})
+		e := notify.Event{Kind: kind, Organization: "acme", Key: kind, At: start}
+		if kind == notify.PolicyDated {
+			e.Owner = "bob"
+		}
+		if err := b.q.Add(t.Context(), []notify.Event{e}, start); err != nil {
+			t.Fatal(err)
+		}
+		b.step(t)
+		if !strings.Contains(string(got.body), want) || strings.Contains(string(got.body), `"token":`) {
+			t.Errorf("%s: the body is %s, without %s", kind, got.body, want)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -233,7 +232,7 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 		s.Token = told(c.Token)
 	}
 	if e.Kind == notify.HygieneDigest {
-		if s.Findings, err = d.digest(ctx, o.Name); err != nil || len(s.Findings) == 0 {
+		if s.Findings, s.More, err = d.digest(ctx, o.Name); err != nil || len(s.Findings) == 0 {
 			return nil, err
 		}
 	}
@@ -367,18 +366,32 @@ func (c calendar) Findings(ctx context.Context) (out []string, err error) {
 // maxDigest is how many findings a digest lists.
 const maxDigest = 30
 
-// digest is the gravest of what was found on an organization's tokens.
-func (d directory) digest(ctx context.Context, organization string) ([]notify.Finding, error) {
-	rows, _, err := d.Store.Findings(ctx, organization, hygiene.Filter{}, inventory.Page{Limit: 1000})
-	grave := map[string]int{"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
-	slices.SortStableFunc(rows, func(a, b hygiene.Row) int { return grave[a.Severity] - grave[b.Severity] })
-	var out []notify.Finding
-	for _, r := range rows[:min(maxDigest, len(rows))] {
-		out = append(out, notify.Finding{
-			Title: r.Title, Severity: r.Severity, Advice: r.Do, Token: notify.Token{ID: r.Token, Name: r.DisplayName, Last4: r.Last4, Owner: r.Owner},
-		})
+// digest is the gravest of what was found on an organization's tokens, and of
+// itself; more is how much is not listed.
+func (d directory) digest(ctx context.Context, organization string) (out []notify.Finding, more int, err error) {
+	counts, err := d.Store.CountFindingsOf(ctx, organization)
+	for _, n := range counts {
+		more += int(n.Tokens)
+		if n.Organization {
+			more++
+		}
 	}
-	return out, err
+	for _, severity := range []string{hygiene.SeverityHigh, hygiene.SeverityMedium, hygiene.SeverityLow} {
+		if err != nil || len(out) == maxDigest {
+			break
+		}
+		var rows []hygiene.Row
+		rows, _, err = d.Store.Findings(ctx, organization, hygiene.Filter{Severity: severity}, inventory.Page{Limit: 1000})
+		for _, r := range rows {
+			if r.Severity != severity || len(out) == maxDigest {
+				continue // graver ones are listed already
+			}
+			out = append(out, notify.Finding{
+				Title: r.Title, Severity: r.Severity, Advice: r.Do, Token: notify.Token{ID: r.Token, Name: r.DisplayName, Last4: r.Last4, Owner: r.Owner},
+			})
+		}
+	}
+	return out, max(0, more-len(out)), err
 }
 
 // outboxSizes are what the metrics tell of the outbox.

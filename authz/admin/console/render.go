@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 //go:embed templates
@@ -62,6 +64,13 @@ var functions = template.FuncMap{
 	"sub1":     func(n int) int { return n - 1 },
 	"plural":   func(n int, one, many string) string { return fmt.Sprint(n) + " " + plural(n, one, many) },
 	"plural64": func(n int64, one, many string) string { return fmt.Sprint(n) + " " + plural(int(n), one, many) },
+	// What was typed is shown again, but for a secret that does not belong there.
+	"again": func(text string) string {
+		if inventory.HoldsSecret(text) {
+			return ""
+		}
+		return text
+	},
 	"dict": func(pairs ...any) map[string]any {
 		m := map[string]any{}
 		for i := 0; i+1 < len(pairs); i += 2 {
