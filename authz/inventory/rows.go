@@ -149,6 +149,9 @@ type AuditRow struct {
 	Details      map[string]any `json:"details,omitempty"`
 }
 
+// TokenName is how people know a token.
+type TokenName struct{ DisplayName, Last4 string }
+
 // ApprovalFilter narrows a listing of approval requests; empty members do not.
 type ApprovalFilter struct {
 	Status   string // open, decided, withdrawn; "" or all: any

@@ -82,8 +82,8 @@ func TestATokensPageTellsHowItIsUsed(t *testing.T) {
 		barriers(t, tab, "token "+theme)
 		text := tab.Text("main")
 		for _, want := range []string{
-			"Grants never used.", "Narrow its grants", "These grants would do:", "read content on everything of acme", "No expiry.", "insufficient permission",
-			"Last used", "Resources", "Networks", "What happened", "approve",
+			"Grants never used.", "Narrow its grants", "These grants would do:", "read content on everything of acme", "No expiry.", "Insufficient permission: 85",
+			"Last used", "Resources", "Networks", "What happened", "approved by uid:0", "asked for when it was issued",
 		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("the page does not say %q:\n%s", want, text)
@@ -94,7 +94,7 @@ func TestATokensPageTellsHowItIsUsed(t *testing.T) {
 		}
 		tab.Open(base + "/organizations/acme")
 		barriers(t, tab, "overview "+theme)
-		if text := tab.Text("main"); !strings.Contains(text, "approval pending") || !strings.Contains(text, "No expiry") {
+		if text := tab.Text("main"); !strings.Contains(text, "Approval pending approval_pending") || !strings.Contains(text, "No expiry") {
 			t.Errorf("the overview does not tell of refusals and findings:\n%s", text)
 		}
 	}

@@ -30,6 +30,8 @@ type Queries interface {
 	// Waiting counts the open requests, and says since when the oldest waits.
 	Waiting(ctx context.Context, organization string) (n int64, oldest time.Time, err error)
 	FindApprovals(ctx context.Context, organization string, f inventory.ApprovalFilter, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
+	// TokenNames are the names of tokens by their ids, of deleted ones too.
+	TokenNames(ctx context.Context, ids []string) (map[string]inventory.TokenName, error)
 	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
 	// Roles returns the organizations, by name, in which a user is a member,
 	// with the present role.

@@ -34,7 +34,7 @@ var statuses = []choice{
 	{"approval_ended", "approval ended"},
 	{"denied", "denied"},
 	{"suspended", "suspended"},
-	{"none", "not decided on"},
+	{"none", "by policy, not decided on"},
 	{"revoked", "revoked"},
 }
 

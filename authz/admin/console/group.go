@@ -94,7 +94,7 @@ func (c *Console) decideGroup(w http.ResponseWriter, a *ask) error {
 			return nil
 		}
 		if err != nil {
-			m.Problem = c.explain(err).Text
+			m.Problem = c.problem(err)
 			failed++
 		}
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -79,12 +80,32 @@ func (c *Console) overview(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body["Usage"], body["Chart"], body["Refusals"] = used, overall(used), refusals(used)
+	body["Usage"], body["Chart"], body["Refusals"] = used, overall(used), c.refusals(used)
 	if body["Findings"], err = c.Reports.CountFindingsOf(a.Context(), o.Name); err != nil {
+		return err
+	}
+	if body["Replicas"], err = c.serving(a.Context()); err != nil {
+		return err
+	}
+	if body["Names"], err = c.names(a.Context(), recent); err != nil {
 		return err
 	}
 	c.show(w, a.Request, a, http.StatusOK, "overview", o.Name, body)
 	return nil
+}
+
+// serving counts the patrols that serve, and those of them that are not ready.
+type serving struct{ All, Unready int }
+
+func (c *Console) serving(ctx context.Context) (s serving, err error) {
+	rows, err := c.Reports.Replicas(ctx)
+	for i := range rows {
+		s.All++
+		if rows[i].Problem != "" {
+			s.Unready++
+		}
+	}
+	return s, err
 }
 
 // describe is a token policy as its METADATA tells it, or nil.

@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"net/http"
+	"slices"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
@@ -12,7 +14,13 @@ func (c *Console) members(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Rows": rows}
+	mute := 0
+	for i := range rows {
+		if rows[i].Email == "" {
+			mute++
+		}
+	}
+	body := map[string]any{"Rows": rows, "Mute": mute}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}
@@ -26,12 +34,27 @@ func (c *Console) audit(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Rows": rows}
+	names, err := c.names(a.Context(), rows)
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"Rows": rows, "Names": names}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}
 	c.show(w, a.Request, a, http.StatusOK, "audit", "Audit of "+a.organization, body)
 	return nil
+}
+
+// names are the names of the tokens that entries of the audit log are about.
+func (c *Console) names(ctx context.Context, rows []inventory.AuditRow) (map[string]inventory.TokenName, error) {
+	var ids []string
+	for i := range rows {
+		if id := rows[i].Token; id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return c.Queries.TokenNames(ctx, ids)
 }
 
 // bundles shows what is active and what was refused.

@@ -61,9 +61,13 @@ var functions = template.FuncMap{
 	"word":     permissionWord,
 	"label":    func(status string) string { return strings.ReplaceAll(status, "_", " ") },
 	"list":     func(all ...string) []string { return all },
+	"byPolicy": byPolicy, "present": presentWords,
+	"advises":  recommended,
+	"number":   func(n any) string { return numbered(n) },
+	"ago":      func(now time.Time, then time.Time) string { return ago(now, then) },
 	"sub1":     func(n int) int { return n - 1 },
-	"plural":   func(n int, one, many string) string { return fmt.Sprint(n) + " " + plural(n, one, many) },
-	"plural64": func(n int64, one, many string) string { return fmt.Sprint(n) + " " + plural(int(n), one, many) },
+	"plural":   func(n int, one, many string) string { return number(n) + " " + plural(n, one, many) },
+	"plural64": func(n int64, one, many string) string { return number(n) + " " + plural(int(n), one, many) },
 	// What was typed is shown again, but for a secret that does not belong there.
 	"again": func(text string) string {
 		if inventory.HoldsSecret(text) {
@@ -78,6 +82,16 @@ var functions = template.FuncMap{
 		}
 		return m
 	},
+}
+
+func numbered(n any) string {
+	switch n := n.(type) {
+	case int:
+		return number(n)
+	case int64:
+		return number(n)
+	}
+	return fmt.Sprint(n)
 }
 
 func shown(v any, layout string) string {

@@ -3,8 +3,6 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -85,12 +83,36 @@ func overall(o *usage.Overview) *chart {
 	return draw(days)
 }
 
-// refusals are the reasons of what was refused, the most frequent first.
-func refusals(o *usage.Overview) (out []usage.ReasonUse) {
-	for _, r := range o.Reasons {
-		if !r.Allowed {
-			out = append(out, r)
+// reasonUse is how often requests came out with a reason, in words; Line is a
+// line of its days, where they are known.
+type reasonUse struct {
+	usage.ReasonUse
+	Title string
+	Line  *chart
+}
+
+func (c *Console) reasons(list []usage.ReasonUse) []reasonUse {
+	out := make([]reasonUse, len(list))
+	for i, r := range list {
+		out[i] = reasonUse{ReasonUse: r, Title: strings.ReplaceAll(r.Reason, "_", " ")}
+		if rules := c.Policy.Ruleset(); rules != nil {
+			if said := rules.Catalogue.Get(r.Reason); said != nil && said.Title != "" {
+				out[i].Title = said.Title
+			}
 		}
+	}
+	return out
+}
+
+// refusals are the reasons of what was refused, the most frequent first, by day.
+func (c *Console) refusals(o *usage.Overview) []reasonUse {
+	out := slices.DeleteFunc(c.reasons(o.Reasons), func(r reasonUse) bool { return r.Allowed })
+	for i := range out {
+		days := make([]usage.DayUse, len(o.Days))
+		for d := range o.Days {
+			days[d] = usage.DayUse{Day: o.Days[d].Day, Refused: o.Days[d].Reasons[out[i].Reason]}
+		}
+		out[i].Line = draw(days)
 	}
 	return out
 }
@@ -113,27 +135,34 @@ func narrower(row *hygiene.Row) []authz.Grant {
 	return grants
 }
 
-// event is an entry of a timeline in words.
+// event is an entry of a timeline: what happened, and more about it, in words.
 type event struct {
 	usage.Event
-	Words string
+	What, Words string
 }
 
-// told puts a timeline into words. Usage is left out: the chart has it.
-func told(events []usage.Event) (out []event) {
+// told puts a timeline into words; titles are those of findings. Usage is left
+// out: the chart has it.
+func told(events []usage.Event, titles map[string]string) (out []event) {
 	for _, e := range events {
 		if e.Kind == usage.EventUsage {
 			continue
 		}
-		words := e.Text
-		if e.Kind == usage.EventAudit {
-			var parts []string
-			for _, k := range slices.Sorted(maps.Keys(e.Details)) {
-				parts = append(parts, fmt.Sprintf("%s %v", k, e.Details[k]))
+		one := event{Event: e, What: strings.ReplaceAll(e.What, "_", " "), Words: e.Text}
+		switch e.Kind {
+		case usage.EventAudit:
+			one.What, one.Words = actionWords(e.What, e.Details), detailWords(e.Details, e.Text)
+		case usage.EventRequest:
+			if by, ok := strings.CutPrefix(e.Text, "by "); ok && e.What == "opened" {
+				one.What, one.Words = "asked for", openedWords[by]
 			}
-			words = strings.Join(parts, ", ")
+		case usage.EventFinding:
+			one.What = titles[e.What]
+			if one.What == "" {
+				one.What = strings.ReplaceAll(e.What, "_", " ")
+			}
 		}
-		out = append(out, event{Event: e, Words: words})
+		out = append(out, one)
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -33,8 +34,12 @@ func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
+	o, err := c.Queries.Organization(a.Context(), a.organization)
+	if err != nil {
+		return err
+	}
 	body := map[string]any{
-		"Rows": rows, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Severities": severities, "Findings": c.findingChoices(counts, f.Finding),
+		"Policy": c.describe(o.TokenPolicy), "Found": c.badges(rows), "Organization": o, "Rows": rows, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Severities": severities, "Findings": c.findingChoices(counts, f.Finding),
 		"First": q.Get("cursor") == "", "Filtered": f != (inventory.TokenFilter{Sort: f.Sort}),
 	}
 	if next != "" {
@@ -76,12 +81,34 @@ func sorted(f inventory.TokenFilter, rows []inventory.TokenRow) string {
 	return f.Sort
 }
 
-func (c *Console) findingChoices(counts []hygiene.Count, chosen string) []choice {
-	var kinds []authz.FindingKind
-	if r := c.Policy.Ruleset(); r != nil {
-		kinds = r.Findings
+// badge is a finding of a row.
+type badge struct{ Title, Tone string }
+
+// badges are the findings of rows in words, by name.
+func (c *Console) badges(rows []inventory.TokenRow) map[string]badge {
+	out := map[string]badge{}
+	for i := range rows {
+		for _, name := range rows[i].Findings {
+			out[name] = badge{Title: strings.ReplaceAll(name, "_", " ")}
+		}
 	}
-	return findingChoices(kinds, counts, chosen)
+	for _, k := range c.findingKinds() {
+		if _, ok := out[k.Name]; ok {
+			out[k.Name] = badge{k.Title, map[string]string{hygiene.SeverityHigh: "bad", hygiene.SeverityMedium: "waiting"}[k.Severity]}
+		}
+	}
+	return out
+}
+
+func (c *Console) findingKinds() []authz.FindingKind {
+	if r := c.Policy.Ruleset(); r != nil {
+		return r.Findings
+	}
+	return nil
+}
+
+func (c *Console) findingChoices(counts []hygiene.Count, chosen string) []choice {
+	return findingChoices(c.findingKinds(), counts, chosen)
 }
 
 // sorts are the orders of the listing.
@@ -134,7 +161,11 @@ func (c *Console) token(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Token": row, "Asked": compare(row)}
+	o, err := c.Queries.Organization(a.Context(), a.organization)
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"Token": row, "Asked": compare(row), "Policy": c.describe(o.TokenPolicy)}
 	if err := c.report(a, row.ID, body); err != nil {
 		return err
 	}
@@ -160,9 +191,13 @@ func (c *Console) report(a *ask, id string, body map[string]any) error {
 	for i := range rows {
 		findings[i] = found{rows[i], narrower(&rows[i])}
 	}
-	timeline := told(events)
+	titles := map[string]string{}
+	for _, k := range c.findingKinds() {
+		titles[k.Name] = k.Title
+	}
+	timeline := told(events, titles)
 	more := max(0, len(timeline)-mostEvents)
-	body["Usage"], body["Chart"], body["Findings"] = used, draw(used.Days), findings
+	body["Usage"], body["Chart"], body["Findings"], body["Reasons"] = used, draw(used.Days), findings, c.reasons(used.Reasons)
 	body["Timeline"], body["More"] = timeline[:len(timeline)-more], more
 	return nil
 }
@@ -275,7 +310,7 @@ func (c *Console) act(w http.ResponseWriter, a *ask) error {
 			return nil
 		}
 		if err != nil {
-			results[i].Problem = c.explain(err).Text
+			results[i].Problem = c.problem(err)
 			failed++
 		}
 	}
@@ -289,6 +324,15 @@ func (c *Console) act(w http.ResponseWriter, a *ask) error {
 	}
 	http.Redirect(w, a.Request, to+"?done="+what.Done, http.StatusSeeOther)
 	return nil
+}
+
+// problem is what became of one of several, in a sentence.
+func (c *Console) problem(err error) string {
+	var conflict *inventory.Conflict
+	if errors.As(err, &conflict) && conflict.Problem != "" {
+		return strings.ToUpper(conflict.Problem[:1]) + conflict.Problem[1:] + "."
+	}
+	return c.explain(err).Text
 }
 
 // asked is a permission on an entity, as asked and as approved.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,87 @@ func permissionWord(p string) string {
 		return w
 	}
 	return p + " (unknown: grants nothing)"
+}
+
+// actionsDone say what was done, for a timeline; others are themselves.
+var actionsDone = map[string]string{
+	"token.issue": "issued", "token.import": "imported", "token.see": "first seen", "token.update": "changed", "token.rotate": "given another secret",
+	"token.reuse": "the old secret was used", "token.revoke": "revoked", "token.suspend": "suspended", "token.resume": "resumed",
+	"token.disable": "disabled everywhere", "token.enable": "enabled again", "token.delete": "deleted",
+	"approval.request": "asked for at its first use", "approval.ask": "asked for again by the owner", "approval.withdraw": "request withdrawn",
+	"approval.comment": "noted", "approval.question": "owner asked", "approval.assign": "assigned", "approval.remind": "reminded",
+	"approval.escalate": "left to administrators", "approval.approve": "approved", "approval.deny": "denied",
+}
+
+func actionWords(action string, details map[string]any) string {
+	if details["vote"] == true {
+		return "voted to approve"
+	}
+	if w, ok := actionsDone[action]; ok {
+		return w
+	}
+	return action
+}
+
+// saidIn are the details that are somebody's words, or a name or time: those are
+// told. Counts and ids are in the audit log.
+var saidIn = []string{"purpose", "question", "comment", "reason", "answer", "assignee", "people", "until"}
+
+func detailWords(details map[string]any, text string) string {
+	said := []string{}
+	if text != "" {
+		said = append(said, text)
+	}
+	for _, key := range saidIn {
+		word, _ := details[key].(string)
+		switch {
+		case word == "" || word == text:
+		case key == "until":
+			said = append(said, "until "+strings.TrimSuffix(word, "T00:00:00Z"))
+		case key == "assignee" || key == "people":
+			said = append(said, "to "+word)
+		default:
+			said = append(said, word)
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+// openedWords say when a request opened.
+var openedWords = map[string]string{
+	"issue": "when it was issued", "import": "when it was imported", "update": "when it was changed", "hit": "at its first use",
+	"owner": "by its owner", "review": "when it was approved", "policy": "when the token policy changed", "member": "when its owner became a member",
+}
+
+// recommended says a recommendation of the review rules.
+func recommended(action string) string {
+	if action == inventory.RecommendEscalate {
+		return "a person should look"
+	}
+	return action
+}
+
+// number is a count with its thousands apart.
+func number[N int | int64](n N) string {
+	text := strconv.FormatInt(int64(n), 10)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// ago is a span of time in its greatest unit.
+func ago(now, then time.Time) string {
+	span := now.Sub(then)
+	days := int(span / (24 * time.Hour))
+	switch hours := int(span / time.Hour); {
+	case days > 0:
+		return strconv.Itoa(days) + " " + plural(days, "day", "days")
+	case hours > 0:
+		return strconv.Itoa(hours) + " " + plural(hours, "hour", "hours")
+	}
+	minutes := max(1, int(span/time.Minute))
+	return strconv.Itoa(minutes) + " " + plural(minutes, "minute", "minutes")
 }
 
 // grantWords is what a grant reaches, for people.
@@ -59,7 +141,7 @@ func statusWords(t *inventory.TokenRow) string {
 		if a.AdminCreated {
 			return "made by an administrator"
 		}
-		return "not decided on" // the policy says what that means
+		return "not decided on" // see byPolicy
 	case "pending_frozen":
 		return "pending (frozen)"
 	case "approved":
@@ -71,6 +153,35 @@ func statusWords(t *inventory.TokenRow) string {
 		return "approval ended"
 	}
 	return strings.ReplaceAll(a.Status, "_", " ")
+}
+
+// byPolicy is a status as the listing says it, where nobody decided by what the
+// token policy says of the kind.
+func byPolicy(t *inventory.TokenRow, p *authz.TokenPolicy) string {
+	if a := t.Authorization; p == nil || a == nil || a.Status != "none" || a.AdminCreated {
+		return statusWords(t)
+	}
+	cell := p.FineGrained
+	if t.Kind != authz.KindFineGrained {
+		cell = p.Unscoped
+	}
+	switch cell {
+	case "Authorized":
+		return "authorized by policy"
+	case "Unauthorized":
+		return "unauthorized by policy"
+	}
+	return statusWords(t)
+}
+
+// presentWords is a status as the filter offers it.
+func presentWords(status string) string {
+	for _, c := range statuses {
+		if c.Value == status && status != "" {
+			return c.Words
+		}
+	}
+	return strings.ReplaceAll(status, "_", " ")
 }
 
 // statusTone is the colour of a status; it is never the only sign.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -134,6 +135,26 @@ func (s *Store) Audit(ctx context.Context, organization string, p inventory.Page
 		return err
 	})
 	return rows, next, err
+}
+
+// TokenNames are the names of tokens by their ids, of deleted ones too. What is
+// not there is left out.
+func (s *Store) TokenNames(ctx context.Context, ids []string) (out map[string]inventory.TokenName, err error) {
+	out = map[string]inventory.TokenName{}
+	err = s.reading(ctx, func(st *state) error {
+		for part := range slices.Chunk(ids, most) {
+			where, args := in("t.id", part, nil)
+			found, err := selectRows(st, "t", "FROM tokens t WHERE "+where, args, tokenOf)
+			if err != nil {
+				return err
+			}
+			for _, t := range found {
+				out[t.ID] = inventory.TokenName{DisplayName: t.DisplayName, Last4: t.Last4}
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 func auditPage(st *state, organization string, before int64, size int32) ([]db.AuditPageRow, error) {
