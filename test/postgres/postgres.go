@@ -41,7 +41,19 @@ type process struct {
 // Start runs a server of the newest version that is there, until the test ends.
 func Start(t testing.TB) *Server { return StartVersion(t, "18") }
 
-// StartVersion runs a server of a major version: 16 or 18, of .cache/postgres.
+// Oldest is the oldest version that patrol takes.
+const Oldest = "14"
+
+// Versions are the major versions that make parts brings, the oldest first. Oldest
+// is packed for x86_64 alone.
+func Versions() []string {
+	if runtime.GOARCH == "amd64" {
+		return []string{Oldest, "16", "18"}
+	}
+	return []string{"16", "18"}
+}
+
+// StartVersion runs a server of a major version, one of Versions, of .cache/postgres.
 // $PATROL_TEST_POSTGRES names a folder of binaries to use in its place.
 func StartVersion(t testing.TB, version string) *Server {
 	t.Helper()

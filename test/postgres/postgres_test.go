@@ -11,7 +11,7 @@ import (
 
 // TestACrashedServerComesBack holds the helper to what the other tests build on.
 func TestACrashedServerComesBack(t *testing.T) {
-	for _, version := range []string{"16", "18"} {
+	for _, version := range postgrestest.Versions() {
 		t.Run(version, func(t *testing.T) {
 			s := postgrestest.StartVersion(t, version)
 			url := s.Database(t)
