@@ -53,6 +53,8 @@ var accesses = map[string]access{
 	"list-members":                {Scope: scopeOrganization, Permission: tokensRead},
 	"set-member":                  {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember, InBody: true},
 	"remove-member":               {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},
+	"ask-confirmation":            {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},
+	"confirm-member":              {Scope: scopeOperator, Subject: subjectMember},
 	"list-organization-tokens":    {Scope: scopeOrganization, Permission: tokensRead},
 	"get-organization-token":      {Scope: scopeOrganization, Permission: tokensRead},
 	"list-approvals":              {Scope: scopeOrganization, Permission: tokensRead},

@@ -147,5 +147,5 @@ func (s *service) judgeTarget(ctx context.Context, organization, id string) erro
 	if err != nil {
 		return err
 	}
-	return s.judge(ctx, func(q *question) { q.Target = &askedTarget{row.ID, row.Owner} })
+	return s.judge(ctx, func(q *question) { q.Target = &askedTarget{ID: row.ID, Owner: row.Owner} })
 }

@@ -72,6 +72,8 @@ type askedDecision struct {
 type askedTarget struct {
 	ID    string `json:"id"`
 	Owner string `json:"owner"`
+	// Responsible are those who answer for the owner in the organization.
+	Responsible []string `json:"responsible,omitempty"`
 }
 
 // judgement is data.patrol.admin.decision.
@@ -258,7 +260,7 @@ func (s *service) findTarget(ctx context.Context, q *question, id string) *Probl
 	case err != nil:
 		return problem(err)
 	}
-	q.Target = &askedTarget{row.ID, row.Owner}
+	q.Target = &askedTarget{row.ID, row.Owner, row.Responsible}
 	return nil
 }
 

@@ -118,8 +118,19 @@ func (s *service) audit() {
 // NewMember is the body that adds a member or changes a role.
 type NewMember struct {
 	Role  string `json:"role" enum:"admin,reviewer,write,contributor,read,no_access"`
-	Type  string `json:"type,omitempty" enum:"user,service_account"`
-	Email string `json:"email,omitempty" maxLength:"254"`
+	Type  string `json:"type,omitempty" enum:"user,service_account" doc:"By default as it is; of a new one user"`
+	Email string `json:"email,omitempty" maxLength:"254" doc:"A link to confirm it is mailed there, unless confirmed is true; mails that tell of tokens go to confirmed addresses only"`
+	// Confirmed and Responsible go beside what is there.
+	Confirmed   bool      `json:"confirmed,omitempty" doc:"The address is known to be the member's"`
+	Responsible *[]string `json:"responsible,omitempty" maxItems:"10" doc:"The members who answer for a service account; by default as they are"`
+}
+
+// confirmed is how an address that is said to be confirmed is known to be so.
+func (m *NewMember) confirmed() string {
+	if m.Confirmed {
+		return inventory.ConfirmedByAdministrator
+	}
+	return ""
 }
 
 // MemberPath names a member in a path.
@@ -142,18 +153,38 @@ func (s *service) members() {
 		Body NewMember
 	},
 	) (*body[inventory.MemberRow], error) {
-		err := s.judge(ctx, func(q *question) { q.Asked = map[string]any{"person": in.Body.Email != ""} })
-		if err != nil {
+		person := func(asked bool) error {
+			return s.judge(ctx, func(q *question) { q.Asked = map[string]any{"person": asked} })
+		}
+		if err := person(in.Body.Email != "" || in.Body.Confirmed); err != nil {
 			return nil, err
 		}
-		r, err := s.do(ctx, inventory.AddMember{Organization: in.Organization, User: in.User, Type: in.Body.Type, Role: in.Body.Role, Email: in.Body.Email})
+		r, err := s.do(ctx, inventory.AddMember{
+			Organization: in.Organization, User: in.User, Type: in.Body.Type, Role: in.Body.Role, Email: in.Body.Email, Confirmed: in.Body.confirmed(),
+			Responsible: in.Body.Responsible, Whole: person(true) == nil,
+		})
 		if err != nil {
 			return nil, err
 		}
 		return &body[inventory.MemberRow]{*r.Member}, nil
 	})
+	register(s, "confirm-member", "POST", "/api/organizations/{organization}/members/{user}/confirm", "Confirm a member's address on the caller's word", func(ctx context.Context, in *MemberPath) (*body[inventory.MemberRow], error) {
+		return s.address(ctx, inventory.ConfirmAddress{Organization: in.Organization, User: in.User, By: inventory.ConfirmedByAdministrator})
+	})
+	register(s, "ask-confirmation", "POST", "/api/organizations/{organization}/members/{user}/ask-confirmation", "Mail a member a link to confirm the address, at most once an hour", func(ctx context.Context, in *MemberPath) (*body[inventory.MemberRow], error) {
+		return s.address(ctx, inventory.AskConfirmation{Organization: in.Organization, User: in.User})
+	})
 	register(s, "remove-member", "DELETE", "/api/organizations/{organization}/members/{user}", "Remove a member; the approvals of the member's tokens end", func(ctx context.Context, in *MemberPath) (*struct{}, error) {
 		_, err := s.do(ctx, inventory.RemoveMember{Organization: in.Organization, User: in.User})
 		return nil, err
 	})
+}
+
+// address carries out a command on a member's address.
+func (s *service) address(ctx context.Context, c inventory.Command) (*body[inventory.MemberRow], error) {
+	r, err := s.do(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return &body[inventory.MemberRow]{*r.Member}, nil
 }

@@ -13,10 +13,18 @@ import (
 // What reviewers say among themselves, who has voted, whose turn it is and what
 // the rules recommend is not for them.
 
-// owns says whether the caller comes with a token of an owner of that name.
+// owns says whether the caller comes with a token of an owner of that name, or
+// speaks for that owner, a service account.
 func owns(ctx context.Context, owner string) bool {
 	c := callerOf(ctx)
-	return c != nil && !c.trusted && c.token != nil && c.token.Owner != nil && inventory.Fold(owner) == c.token.Owner.Name
+	if c == nil || c.trusted || c.token == nil || c.token.Owner == nil {
+		return false
+	}
+	if inventory.Fold(owner) == c.token.Owner.Name {
+		return true
+	}
+	q, ok := ctx.Value(questionKey{}).(*question)
+	return ok && q.Operation.Scope == scopeOwn && q.Target != nil && q.Target.Owner == owner && slices.Contains(q.Target.Responsible, c.token.Owner.Name)
 }
 
 // ownersRequest is a request as the token's owner sees it.

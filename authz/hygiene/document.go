@@ -46,6 +46,9 @@ type Token struct {
 type Owner struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
+	// Responsible are those who answer for it in the organization, where it is a
+	// service account.
+	Responsible []string `json:"responsible,omitempty"`
 }
 
 // Grant is what a token may on an entity.

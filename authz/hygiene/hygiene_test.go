@@ -95,6 +95,7 @@ func TestDocumentsReachTheRules(t *testing.T) {
 		}},
 		{"used_after_revocation", "It was still used 1 times after it was rotated, last on 2026-05-30", func(d *hygiene.Document) { d.Token.ReusedAt = day(-2) }},
 		{"owner_gone", "Its owner bob is no member of the organization", func(d *hygiene.Document) { d.Membership = nil }},
+		{"nobody_responsible", "It belongs to the service account bob, for which nobody answers", func(d *hygiene.Document) { d.Token.Owner.Type = "service_account" }},
 		{"", "", func(d *hygiene.Document) { d.Membership, d.Token.Disabled = nil, true }},
 	} {
 		d := tidy()

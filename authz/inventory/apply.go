@@ -59,6 +59,10 @@ func (r *rules) onOrganization(c Command) (known bool, err error) {
 		err = r.addMember(c)
 	case RemoveMember:
 		err = r.removeMember(c)
+	case ConfirmAddress:
+		err = r.confirmAddress(c)
+	case AskConfirmation:
+		err = r.askConfirmation(c)
 	default:
 		return false, nil
 	}

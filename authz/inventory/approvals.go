@@ -110,7 +110,11 @@ func (r *rules) mayDecide(o *Organization, t *Token) error {
 	if u == nil {
 		u = &User{} // known to the login provider alone
 	}
-	if u.ID == t.OwnerID && (r.actor.Kind == "token" || o.FourEyes()) {
+	own, err := r.answersFor(o, t, u)
+	if err != nil {
+		return err
+	}
+	if u.ID == t.OwnerID && r.actor.Kind == "token" || own && o.FourEyes() {
 		return &Forbidden{"nobody decides on a token of their own here: ask another administrator of " + o.Name}
 	}
 	q, err := r.LatestRequest(t.ID, o.ID)
@@ -260,7 +264,10 @@ func (r *rules) stands(o *Organization, t *Token, who string) (bool, error) {
 		return true, nil
 	}
 	u, err := r.UserByName(name)
-	if err != nil || u == nil || u.ID == t.OwnerID {
+	if err != nil || u == nil {
+		return false, err
+	}
+	if own, err := r.answersFor(o, t, u); err != nil || own {
 		return false, err
 	}
 	periods, err := r.Periods(o.ID, u.ID)

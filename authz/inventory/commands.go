@@ -88,13 +88,42 @@ type (
 	AddMember struct {
 		Organization string
 		User         string
-		Type         string // user (default) or service_account
-		Role         string // admin, reviewer, write, contributor, read, no_access
-		Email        string
+		// Type is user or service_account; "" leaves it, and makes a user.
+		Type string
+		Role string // admin, reviewer, write, contributor, read, no_access
+		// Email is the address; "" leaves it. Who is given another one is mailed a
+		// link to confirm it, unless Confirmed says how it is known to be theirs.
+		Email     string
+		Confirmed string
+		// Responsible name who answers for a service account here: members who
+		// are people. nil leaves them.
+		Responsible *[]string
+		// Whole: the actor may change what concerns the user in every organization,
+		// here the type of one who is known.
+		Whole bool
 	}
 
 	// RemoveMember ends a membership.
 	RemoveMember struct{ Organization, User string }
+
+	// ConfirmAddress says that a user's address is theirs.
+	ConfirmAddress struct {
+		// Organization in which it is said, and shown; "" for no one.
+		Organization string
+		User         string
+		// By is how it is known, one of the constants Confirmed….
+		By string
+		// Email is the address that is known to be the user's. By a link: another
+		// one than the present address is refused. By the provider: it becomes the
+		// address of who has none that is confirmed.
+		Email string
+		// AskedAt is which link was followed.
+		AskedAt time.Time
+	}
+
+	// AskConfirmation mails a user a link to confirm the address with, at most once
+	// an hour. Links before it are good no more.
+	AskConfirmation struct{ Organization, User string }
 )
 
 // Tokens.
@@ -251,6 +280,8 @@ func (SetPolicy) Action() string          { return "organization.policy" }
 func (DeleteOrganization) Action() string { return "organization.delete" }
 func (AddMember) Action() string          { return "member.add" }
 func (RemoveMember) Action() string       { return "member.remove" }
+func (ConfirmAddress) Action() string     { return "member.confirm" }
+func (AskConfirmation) Action() string    { return "member.ask_confirmation" }
 func (IssueToken) Action() string         { return "token.issue" }
 func (ImportTokens) Action() string       { return "token.import" }
 func (SeeToken) Action() string           { return "token.see" }

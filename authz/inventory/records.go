@@ -36,6 +36,40 @@ func (o *Organization) Policies(now time.Time) (present, next string) {
 type User struct {
 	ID, Name, Type, Email string
 	CreatedAt             time.Time
+	Address
+}
+
+// Types of users.
+const (
+	TypePerson         = "user"
+	TypeServiceAccount = "service_account"
+)
+
+// Address is what is known of a user's address (User.Email). Mails that tell of
+// tokens go to confirmed ones only.
+type Address struct {
+	// ConfirmedAt is since when it is known to be the user's; zero: it is not.
+	ConfirmedAt time.Time
+	// ConfirmedBy is how: one of the constants Confirmed….
+	ConfirmedBy string
+	// AskedAt is when a link to confirm it was last asked for. The link is good
+	// for that time only: a later one replaces it, and using it ends it.
+	AskedAt time.Time
+}
+
+// How an address came to be confirmed.
+const (
+	ConfirmedByAdministrator = "administrator" // on an operator's word, also of member sync and apply
+	ConfirmedByDirectory     = "directory"     // SCIM
+	ConfirmedByProvider      = "provider"      // the login provider's email_verified
+	ConfirmedByLink          = "link"          // who has the mailbox followed the link
+)
+
+// Responsible are those who answer for a service account in an organization,
+// by their ids; also who has left it meanwhile, and then does not.
+type Responsible struct {
+	OrganizationID, UserID string
+	People                 []string
 }
 
 // Period is a time during which a user had a role in an organization. The
@@ -204,8 +238,9 @@ type Records struct {
 	Tokens         []*Token
 	Authorizations []*Authorization
 	Requests       []*Request
-	// Versions are written only: no snapshot holds them.
-	Versions []*TokenVersion
+	// Versions and Responsible are written only: no snapshot holds them.
+	Versions    []*TokenVersion
+	Responsible []*Responsible
 }
 
 // Event is something that people may have to be told; it is written to the
@@ -214,7 +249,7 @@ type Event struct {
 	// Kind is approval_requested, approval_voted, approval_changed,
 	// approval_assigned, approval_reminder, approval_escalated, owner_asked,
 	// token_approved, token_denied, token_revoked, token_suspended,
-	// token_resumed, token_rotated or token_reused.
+	// token_resumed, token_rotated, token_reused or address_confirmation.
 	Kind         string
 	Organization string // id
 	Token        string // id
@@ -267,6 +302,9 @@ type State interface {
 	UserByID(id string) (*User, error)
 	// Periods returns the history of a membership, oldest first.
 	Periods(organizationID, userID string) ([]*Period, error)
+	// Responsible returns the ids of those who were named to answer for a service
+	// account in an organization; they do while they are members of it.
+	Responsible(organizationID, userID string) ([]string, error)
 	// Members counts the present members of an organization.
 	Members(organizationID string) (int, error)
 	TokenByID(id string) (*Token, error)

@@ -32,16 +32,27 @@ type MemberRow struct {
 	Role         string    `json:"role"`
 	Email        string    `json:"email,omitempty"`
 	Since        time.Time `json:"since"`
+	// EmailConfirmedAt is since when the address is known to be the member's: mails
+	// that tell of tokens go to confirmed ones only.
+	EmailConfirmedAt *time.Time `json:"email_confirmed_at,omitempty"`
+	// Responsible are the members who answer for a service account here, by name.
+	Responsible []string `json:"responsible,omitempty"`
 }
+
+// Account is a service account in an organization, by their names.
+type Account struct{ Organization, User string }
 
 // TokenRow is a token as one organization's administrators see it. Where
 // Organization is empty it is the operator's view of the whole token.
 type TokenRow struct {
-	ID          string        `json:"id"`
-	DisplayName string        `json:"display_name"`
-	Last4       string        `json:"last4"`
-	Kind        string        `json:"kind"`
-	Owner       string        `json:"owner"`
+	ID          string `json:"id"`
+	DisplayName string `json:"display_name"`
+	Last4       string `json:"last4"`
+	Kind        string `json:"kind"`
+	Owner       string `json:"owner"`
+	// Responsible are the members who answer for the owner, a service account, at
+	// the organization, by name. Listings leave them out.
+	Responsible []string      `json:"responsible,omitempty"`
 	Source      string        `json:"source"`
 	Grants      []authz.Grant `json:"grants,omitempty"`
 	Global      []string      `json:"global,omitempty"`

@@ -29,13 +29,16 @@ func (r *rules) onOpen(organization, token string) (*Organization, *Token, *Requ
 	return o, t, &q, nil
 }
 
-// byOwner says whether the owner of a token acts.
-func (r *rules) byOwner(t *Token) (bool, error) {
+// byOwner says whether the owner of a token acts, or who answers for it.
+func (r *rules) byOwner(o *Organization, t *Token) (bool, error) {
 	if r.actor.Kind != "token" && r.actor.Kind != "console" {
 		return false, nil
 	}
 	u, err := r.UserByName(Fold(r.actor.Name))
-	return err == nil && u != nil && u.ID == t.OwnerID, err
+	if err != nil {
+		return false, err
+	}
+	return r.answersFor(o, t, u)
 }
 
 // noted writes a request with one more note, and tells whom it concerns.
@@ -131,11 +134,11 @@ func (r *rules) comment(c CommentRequest) error {
 	if err := needText("comment", c.Comment); err != nil {
 		return err
 	}
-	_, t, q, err := r.onOpen(c.Organization, c.Token)
+	o, t, q, err := r.onOpen(c.Organization, c.Token)
 	if err != nil {
 		return err
 	}
-	owner, err := r.byOwner(t)
+	owner, err := r.byOwner(o, t)
 	if err != nil {
 		return err
 	}

@@ -26,14 +26,19 @@ func (s *Sender) address(ctx context.Context, e Event, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if len(to) == 0 || fallback {
+		answering := s.responsible(audience, subject, to)
+		if len(to)+len(answering) == 0 || fallback {
 			s.Observe(Mail, e.Kind, "unreachable")
 			if audience == Administrators {
 				nobody = audience
 			}
 		}
-		for _, address := range to {
-			jobs = append(jobs, Job{Event: e, Channel: Mail, Audience: audience, Recipient: address, NextAt: s.due(e, audience, subject, now)})
+		for i, address := range append(to, answering...) {
+			job := Job{Event: e, Channel: Mail, Audience: audience, Recipient: address, NextAt: s.due(e, audience, subject, now)}
+			if i >= len(to) {
+				job.Audience = Responsible
+			}
+			jobs = append(jobs, job)
 		}
 	}
 	return s.Queue.Addressed(ctx, e, append(jobs, s.hooked(e, subject, now)...), nobody, now)
@@ -48,6 +53,11 @@ func (s *Sender) recipients(ctx context.Context, audience string, subject *Subje
 			to = []string{subject.Owner.Email}
 		}
 		return to, false, nil
+	case Addressee:
+		if subject.Confirm != nil && s.PublicURL != "" { // else there is no page to lead to
+			to = []string{subject.Confirm.Email}
+		}
+		return to, false, nil
 	case Operators:
 		if len(s.Operators) > 0 {
 			return s.Operators, false, nil
@@ -59,7 +69,7 @@ func (s *Sender) recipients(ctx context.Context, audience string, subject *Subje
 		return nil, false, err
 	}
 	for _, p := range people {
-		if p.Email != "" && len(to) < maxAdministrators && !slices.ContainsFunc(to, func(have string) bool { return strings.EqualFold(have, p.Email) }) {
+		if p.Email != "" && len(to) < maxAdministrators && !among(to, p.Email) {
 			to = append(to, p.Email)
 		}
 	}
@@ -67,6 +77,24 @@ func (s *Sender) recipients(ctx context.Context, audience string, subject *Subje
 		return s.Fallback, true, nil
 	}
 	return to, false, nil
+}
+
+// responsible are the addresses of those who answer for the owner and are told
+// what the owner is.
+func (s *Sender) responsible(audience string, subject *Subject, told []string) (to []string) {
+	if audience != Owner {
+		return nil
+	}
+	for _, p := range subject.Responsible {
+		if p.Email != "" && !among(told, p.Email) && !among(to, p.Email) {
+			to = append(to, p.Email)
+		}
+	}
+	return to
+}
+
+func among(addresses []string, one string) bool {
+	return slices.ContainsFunc(addresses, func(have string) bool { return strings.EqualFold(have, one) })
 }
 
 // due is when a message goes out: at once, or at the next full hour or day
@@ -87,6 +115,9 @@ func (s *Sender) due(e Event, audience string, subject *Subject, now time.Time) 
 // hooked are the jobs of the webhooks that an event concerns.
 func (s *Sender) hooked(e Event, subject *Subject, now time.Time) []Job {
 	var jobs []Job
+	if e.Kind == AddressConfirmation {
+		return nil // the link is for whoever reads that mailbox
+	}
 	for _, h := range s.Hooks {
 		if len(h.Kinds) > 0 && !slices.Contains(h.Kinds, e.Kind) || len(h.Organizations) > 0 && !slices.Contains(h.Organizations, subject.Organization.Name) {
 			continue

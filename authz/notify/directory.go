@@ -5,10 +5,20 @@ import (
 	"time"
 )
 
-// Person is somebody whom messages go to.
+// Person is somebody whom messages go to. Email is empty where it is not
+// confirmed: nothing on tokens goes there.
 type Person struct {
 	Name  string
 	Email string
+}
+
+// Confirmation asks whether an address is its user's.
+type Confirmation struct {
+	User, Email string
+	// Code is what a link to confirm it holds, and Until when it is good.
+	Code  string
+	Until time.Time
+	Link  string // filled in by the sender
 }
 
 // Subject is what an event is about, as it stands now.
@@ -17,6 +27,10 @@ type Subject struct {
 	// Token and its Owner; nil where the event is about none.
 	Token *Token
 	Owner Person
+	// Responsible are those who answer for the owner, a service account.
+	Responsible []Person
+	// Confirm is the address in question; nil in other events.
+	Confirm *Confirmation
 	// Tokens are what the event is about where it is several; More are those that
 	// are not listed.
 	Tokens []Token

@@ -28,7 +28,9 @@ const (
 	PolicyMoved       = "policy_moved"
 	PolicyComing      = "policy_coming"
 	HygieneDigest     = "hygiene_digest"
-	Test              = "test"
+	// AddressConfirmation asks whether an address is its user's.
+	AddressConfirmation = "address_confirmation"
+	Test                = "test"
 )
 
 // Audiences: for whom a message is written.
@@ -37,34 +39,40 @@ const (
 	Administrators = "administrators"
 	// Owner of the token.
 	Owner = "owner"
+	// Responsible are those who answer for the owner, a service account. They are
+	// told what it is, by the same templates.
+	Responsible = "responsible"
+	// Addressee is whoever reads an address that is not confirmed.
+	Addressee = "addressee"
 	// Operators of patrol: the addresses of the configuration.
 	Operators = "operators"
 )
 
 // audiences says who is told of which kind of event.
 var audiences = map[string][]string{
-	ApprovalRequested: {Administrators, Owner},
-	ApprovalReminder:  {Administrators},
-	ApprovalEscalated: {Operators},
-	ApprovalChanged:   {Administrators},
-	ApprovalVoted:     {Administrators},
-	ApprovalAssigned:  {Administrators},
-	OwnerAsked:        {Owner},
-	TokenApproved:     {Owner},
-	TokenDenied:       {Owner},
-	TokenRevoked:      {Owner},
-	TokenSuspended:    {Owner},
-	TokenResumed:      {Owner},
-	ApprovalEnds:      {Owner},
-	ApprovalEnded:     {Owner},
-	TokenRotated:      {Owner},
-	TokenReused:       {Administrators, Owner},
-	TokenExpires:      {Owner},
-	PolicyDated:       {Owner},
-	PolicyMoved:       {Owner},
-	PolicyComing:      {Administrators},
-	HygieneDigest:     {Administrators},
-	Test:              {Operators},
+	ApprovalRequested:   {Administrators, Owner},
+	ApprovalReminder:    {Administrators},
+	ApprovalEscalated:   {Operators},
+	ApprovalChanged:     {Administrators},
+	ApprovalVoted:       {Administrators},
+	ApprovalAssigned:    {Administrators},
+	OwnerAsked:          {Owner},
+	TokenApproved:       {Owner},
+	TokenDenied:         {Owner},
+	TokenRevoked:        {Owner},
+	TokenSuspended:      {Owner},
+	TokenResumed:        {Owner},
+	ApprovalEnds:        {Owner},
+	ApprovalEnded:       {Owner},
+	TokenRotated:        {Owner},
+	TokenReused:         {Administrators, Owner},
+	TokenExpires:        {Owner},
+	PolicyDated:         {Owner},
+	PolicyMoved:         {Owner},
+	PolicyComing:        {Administrators},
+	HygieneDigest:       {Administrators},
+	AddressConfirmation: {Addressee},
+	Test:                {Operators},
 }
 
 // Kinds lists the kinds of events, sorted.

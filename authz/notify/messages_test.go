@@ -20,7 +20,10 @@ func audiencesOf(t *testing.T, kind string) (out []string) {
 		t.Fatalf("%s has no template: %v", kind, err)
 	}
 	for _, f := range files {
-		out = append(out, strings.Split(filepath.Base(f), ".")[1])
+		audience := strings.Split(filepath.Base(f), ".")[1]
+		if out = append(out, audience); audience == notify.Owner {
+			out = append(out, notify.Responsible)
+		}
 	}
 	return out
 }
@@ -53,7 +56,10 @@ func sampled(kind, audience string, many bool) notify.View {
 			v.More = 1
 		}
 	}
-	if kind == notify.Test || kind == notify.PolicyComing {
+	if kind == notify.AddressConfirmation {
+		v.Confirm = &notify.Confirmation{User: "bob", Email: "bob@example.com", Until: start.AddDate(0, 0, 7), Link: "https://patrol.example.com/confirm?code=x"}
+	}
+	if kind == notify.Test || kind == notify.PolicyComing || kind == notify.AddressConfirmation {
 		v.Token, v.Tokens, v.Many = notify.Token{}, nil, false
 	}
 	return v
@@ -136,6 +142,30 @@ func TestWhatEndsIsToldWithItsDay(t *testing.T) {
 		m, err := templates.Render(sampled(kind, notify.Owner, true))
 		if err != nil || !strings.Contains(m.Text, "release job") || !strings.Contains(m.Text, soon) || !strings.Contains(m.HTML, soon) || !strings.Contains(m.Text, "/me\n") {
 			t.Errorf("%s, %v:\n%+v", kind, err, m)
+		}
+	}
+}
+
+// TestWhoAnswersForAnAccountIsToldWhoseTokenItIs and nothing of what is among
+// reviewers.
+func TestWhoAnswersForAnAccountIsToldWhoseTokenItIs(t *testing.T) {
+	templates, err := notify.LoadTemplates("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range notify.Kinds() {
+		for _, many := range []bool{false, true} {
+			m, err := templates.Render(sampled(kind, notify.Responsible, many))
+			if err != nil {
+				continue // owners are not told of it
+			}
+			text := strings.ToLower(m.Subject + "\n" + m.Text)
+			if strings.Contains(text, "your token") || strings.Contains(text, "yours") || strings.Contains(text, "recommendation") {
+				t.Errorf("%s speaks as to the owner:\n%s\n%s", kind, m.Subject, m.Text)
+			}
+			if !strings.Contains(text, "that you answer for") {
+				t.Errorf("%s does not say why it was sent:\n%s", kind, m.Text)
+			}
 		}
 	}
 }

@@ -212,7 +212,7 @@ func (s *Sender) deliver(ctx context.Context, group []Job) error {
 		if err != nil {
 			return fmt.Errorf("read what the message %d is about: %w", j.ID, err)
 		}
-		if subject == nil || isSettled(j.Event.Kind, subject) {
+		if subject == nil || isSettled(j.Event.Kind, subject) || subject.Confirm != nil && subject.Confirm.Email != j.Recipient {
 			settled = append(settled, j.ID)
 			continue
 		}

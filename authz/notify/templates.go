@@ -20,7 +20,8 @@ var embedded embed.FS
 
 // Templates write messages. Each kind and audience has a file
 // KIND.AUDIENCE.tmpl with the blocks subject, lead, action, link and why, in
-// plain text; layout.txt and layout.html put them into the two forms.
+// plain text; layout.txt and layout.html put them into the two forms. Those for
+// owners are also for who answers for a service account: "your" says which.
 type Templates struct {
 	messages map[string]*texttemplate.Template
 	text     *texttemplate.Template
@@ -93,10 +94,42 @@ func sorted(files map[string]string) []string {
 }
 
 var functions = texttemplate.FuncMap{
-	"date": func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-	"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
-	"name": Token.title,
-	"join": strings.Join,
+	"date":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"time":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
+	"name":  Token.title,
+	"join":  strings.Join,
+	"your":  View.your,
+	"Your":  View.atStart,
+	"yours": View.yours,
+}
+
+// your is whose tokens a message is about, before the word: "your token" to their
+// owner, "ci's token" to who answers for the service account ci.
+func (v View) your() string {
+	switch {
+	case v.Audience != Responsible:
+		return "your"
+	case v.Many || v.Token.Owner == "":
+		return "your service accounts'"
+	}
+	return v.Token.Owner + "'s"
+}
+
+// atStart is the same at a sentence's start; a name stays as it is.
+func (v View) atStart() string {
+	your := v.your()
+	if rest, ok := strings.CutPrefix(your, "your"); ok && (v.Audience != Responsible || rest != "'s") {
+		return "Your" + rest
+	}
+	return your
+}
+
+// yours is the same at a sentence's end.
+func (v View) yours() string {
+	if v.Audience == Responsible {
+		return "of a service account that you answer for"
+	}
+	return "yours"
 }
 
 // title is how people know a token.
@@ -135,8 +168,12 @@ func (t *Templates) try() error {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	token := Token{ID: "0", Name: "sample", Last4: "abcd", Kind: "fine-grained", Owner: "bob", Grants: []string{"repo.write on organization acme"}, AskedAt: now, Until: now, Expires: now, Comment: "sample"}
 	for _, kind := range Kinds() {
-		for _, audience := range audiences[kind] {
-			v := View{Stops: &Stops{Tokens: 2, Owners: 1, Days: 30, Since: now, Unknown: 1}, Kind: kind, Audience: audience, Organization: Organization{Name: "acme", EnforceAt: now}, Token: token, Tokens: []Token{token}, Now: now}
+		told := slices.Clone(audiences[kind])
+		if slices.Contains(told, Owner) {
+			told = append(told, Responsible)
+		}
+		for _, audience := range told {
+			v := View{Stops: &Stops{Tokens: 2, Owners: 1, Days: 30, Since: now, Unknown: 1}, Confirm: &Confirmation{User: "bob", Until: now}, Kind: kind, Audience: audience, Organization: Organization{Name: "acme", EnforceAt: now}, Token: token, Tokens: []Token{token}, Now: now}
 			for _, many := range []bool{false, true} {
 				v.Many = many
 				m, err := t.Render(v)
@@ -165,6 +202,9 @@ type page struct {
 // Render writes a message: its Subject, Text and HTML.
 func (t *Templates) Render(v View) (*Message, error) {
 	name := v.Kind + "." + v.Audience
+	if v.Audience == Responsible {
+		name = v.Kind + "." + Owner
+	}
 	m := t.messages[name]
 	if m == nil {
 		return nil, fmt.Errorf("there is no template %s.tmpl", name)
@@ -241,7 +281,7 @@ func (t Token) rows(audience string) [][2]string {
 	if !t.AskedAt.IsZero() && t.Request == "open" {
 		add("Asked for", t.AskedAt.UTC().Format("2006-01-02 15:04 UTC"))
 	}
-	if audience != Owner {
+	if audience != Owner && audience != Responsible {
 		add("Recommendation", t.Recommendation)
 	}
 	return rows

@@ -22,6 +22,8 @@ type View struct {
 	// Stops says what a dated change of policy will stop; nil in other messages.
 	Stops    *Stops
 	Findings []Finding
+	// Confirm is the address in question; nil in other messages.
+	Confirm *Confirmation
 	// Queue is the page of all open requests, Policy that of the policy, and
 	// Listing that of all tokens, those with the gravest findings first; Mine is
 	// the page of an owner's tokens. "" without a public URL.
@@ -82,6 +84,11 @@ func (l links) view(job Job, subjects []*Subject, now time.Time) View {
 		if s.Stops != nil {
 			v.Stops = s.Stops
 		}
+		if s.Confirm != nil {
+			c := *s.Confirm
+			c.Link, c.Code = l.at("/confirm?code="+url.QueryEscape(c.Code)), ""
+			v.Confirm = &c
+		}
 		for _, t := range s.Tokens {
 			t.Link = l.token(s.Organization.Name, t.ID)
 			v.Tokens = append(v.Tokens, t)
@@ -91,7 +98,7 @@ func (l links) view(job Job, subjects []*Subject, now time.Time) View {
 		}
 		t := *s.Token
 		t.Link = l.token(s.Organization.Name, t.ID)
-		if job.Audience != Owner {
+		if job.Audience != Owner && job.Audience != Responsible {
 			t.Link = l.review(s.Organization.Name, t.ID)
 		}
 		v.Tokens = append(v.Tokens, t)

@@ -34,11 +34,52 @@ func (e *endpoint) settle(ctx context.Context, u *inventory.Provisioned, groups 
 		return err
 	}
 	delete(roles, e.Name)
-	if len(roles) == 0 { // a user of several organizations is none's alone to address
-		c.Email = address(u.Attributes)
+	if len(roles) == 0 { // a user of several organizations is none's alone to describe
+		c.Whole = true
+		if c.Email = address(u.Attributes); c.Email != "" {
+			c.Confirmed = inventory.ConfirmedByDirectory
+		}
+	}
+	if !c.Whole || text(u.Attributes, "userType") == "" {
+		c.Type = "" // as it is; who is new is a user
+	}
+	if c.Responsible, err = e.responsible(ctx, u.Attributes); err != nil {
+		return err
 	}
 	_, err = e.Commands.Do(ctx, e.actor(), c)
 	return err
+}
+
+// responsible is who answers for a service account: its manager (RFC 7643,
+// section 4.3), where that is a user of the directory who is a member. nil, as it
+// is, where the directory names none, and for a person.
+func (e *endpoint) responsible(ctx context.Context, attributes map[string]any) (*[]string, error) {
+	if kindOf(attributes) != inventory.TypeServiceAccount {
+		return nil, nil
+	}
+	names := []string{}
+	extension, _ := attributes[enterprise.ID].(map[string]any)
+	manager, _ := extension["manager"].(map[string]any)
+	id := text(manager, "value")
+	if id == "" {
+		return nil, nil
+	}
+	subject := ""
+	err := e.read(ctx, func(d inventory.Directory) error {
+		p, err := d.ByID(inventory.KindUser, id)
+		if err == nil && p != nil && kindOf(p.Attributes) == inventory.TypePerson {
+			subject = p.Subject
+		}
+		return err
+	})
+	if err != nil || subject == "" {
+		return &names, err
+	}
+	roles, err := e.Store.Roles(ctx, subject)
+	if roles[e.Name] != "" {
+		names = append(names, subject)
+	}
+	return &names, err
 }
 
 // leave ends a membership, if there is one. Its history stays.

@@ -58,6 +58,7 @@ var matrix = map[string]row{
 	}},
 	"list-members": {let: ofReaders},
 	"set-member":   {let: ofWriters, body: func(*bureau, string) any { return map[string]any{"role": "read"} }}, "remove-member": {let: ofWriters},
+	"ask-confirmation": {let: ofWriters}, "confirm-member": {let: both(operators)},
 	"list-audit": {let: both(operators)}, "list-organization-audit": {let: ofReaders},
 	"list-approvals": {let: ofReaders}, "approve-token": {let: ofReviewers}, "deny-token": {let: ofReviewers},
 	"list-approval-groups": {let: ofReaders}, "comment-request": {let: ofReviewers}, "question-request": {let: ofReviewers}, "assign-request": {let: ofReviewers},

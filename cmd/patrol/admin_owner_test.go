@@ -60,3 +60,37 @@ func TestAnOwnerDoesNotReadWhatReviewersSayAmongThemselves(t *testing.T) {
 		}
 	}
 }
+
+// TestWhoAnswersForAnAccountSpeaksForIt through the API, in that organization, and
+// reads what its owner does: nothing of what reviewers say among themselves.
+func TestWhoAnswersForAnAccountSpeaksForIt(t *testing.T) {
+	b := startBureau(t)
+	b.do(t, inventory.AddMember{Organization: acme, User: "ci", Type: "service_account", Role: "write", Responsible: &[]string{"bob"}})
+	b.do(t, inventory.AddMember{Organization: globex, User: "ci", Role: "write"})
+	id := b.issueAs("account", inventory.IssueToken{Owner: "ci", Kind: "fine-grained", Grants: grantsOn([]string{"repo.write"}, acme, globex)})
+	b.do(t, inventory.CommentRequest{Organization: acme, Token: id, Comment: "internal: we distrust ci"})
+	b.do(t, inventory.AskOwner{Organization: acme, Token: id, Question: "What is it for?"})
+	at := func(organization string) string {
+		return "/api/organizations/" + organization + "/settings/tokens/" + id
+	}
+	answer := b.call("member", "POST", at(acme)+"/answer", map[string]any{"text": "It deploys"})
+	if body := string(answer.body); answer.status != 200 || !strings.Contains(body, "It deploys") || strings.Contains(body, "internal") || strings.Contains(body, "recommendation") {
+		t.Errorf("the answer: %d %s", answer.status, body)
+	}
+	row, err := b.Store.Token(t.Context(), acme, id)
+	if err != nil || row.Authorization.Request.WaitsForOwner {
+		t.Errorf("it waits for its owner still: %+v, %v", row, err)
+	}
+	for path, status := range map[string]int{at(globex) + "/answer": 403, "/api/tokens/" + id: 403, at(acme) + "/approve": 403} {
+		method, body := "POST", any(map[string]any{"text": "x", "version": 1})
+		if strings.HasPrefix(path, "/api/tokens") {
+			method, body = "GET", nil
+		}
+		if a := b.call("member", method, path, body); a.status != status {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	if a := b.call("reader", "POST", at(acme)+"/answer", map[string]any{"text": "x"}); a.status != 403 {
+		t.Errorf("who does not answer for it: %d %s", a.status, a.body)
+	}
+}

@@ -59,6 +59,7 @@ type App struct {
 	wait        sync.WaitGroup
 	failed      chan error
 	digester    *credential.Digester
+	addresses   credential.AddressCodes
 	reuses      *reuses
 	stop        context.CancelFunc
 	auditKey    ed25519.PrivateKey
@@ -126,6 +127,7 @@ func (a *App) openState(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.addresses = credential.NewAddressCodes(key)
 	if a.digester, err = credential.NewDigester(key); err != nil {
 		return err
 	}

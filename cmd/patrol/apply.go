@@ -179,6 +179,12 @@ func declare(p present) declaredOrganization {
 		if m.Type != "user" {
 			member.Type = m.Type
 		}
+		if m.Email != "" && m.EmailConfirmedAt == nil {
+			member.Confirmed = new(bool)
+		}
+		if len(m.Responsible) > 0 {
+			member.Responsible = &m.Responsible
+		}
 		o.Members = append(o.Members, member)
 	}
 	slices.SortFunc(o.Members, func(a, b declaredMember) int { return strings.Compare(a.User, b.User) })

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -200,26 +201,23 @@ func (p *planner) members(o *declaredOrganization, have present) {
 		present[m.User] = m
 	}
 	declared := map[string]bool{}
-	for _, m := range o.Members {
+	wanted := slices.Clone(o.Members)
+	lastAccounts(wanted, func(m declaredMember) bool { return m.Responsible != nil })
+	for i := range wanted {
+		m := wanted[i].listed()
 		declared[m.User] = true
 		row, there := present[m.User]
 		action, details := "create", []string{"role " + m.Role}
 		if there {
-			action, details = "change", nil
-			if row.Role != m.Role {
-				details = append(details, "role "+row.Role+" → "+m.Role)
-			}
-			if m.Email != "" && m.Email != row.Email {
-				details = append(details, "email "+dash(row.Email)+" → "+m.Email)
-			}
-			if len(details) == 0 {
+			action = "change"
+			if details = m.differs(&row); len(details) == 0 {
 				continue
 			}
-		} else if m.Email != "" {
-			details = append(details, "email "+m.Email)
+		} else {
+			details = append(details, m.differs(&inventory.MemberRow{Role: m.Role, Type: cmp.Or(m.Type, "user")})...)
 		}
 		p.add(action, "member "+m.User+of, details, func(ctx context.Context, cl *client.Client) error {
-			_, err := cl.SetMember(ctx, o.Name, m.User, admin.NewMember{Role: m.Role, Type: m.Type, Email: m.Email})
+			_, err := cl.SetMember(ctx, o.Name, m.User, m.body())
 			return err
 		})
 	}

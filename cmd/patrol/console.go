@@ -46,7 +46,7 @@ func (a *App) newConsole() (*console.Console, error) {
 	}
 	return console.New(console.Options{
 		Commands: &commands{a}, Queries: a.Store, Reports: a.Store, Secret: a.newSecret, Policy: consolePolicy{a}, Previews: a.Preview,
-		Sessions: sessions{a.Store}, Judge: consoleJudge{a},
+		Sessions: sessions{a.Store}, Judge: consoleJudge{a}, Links: addressLinks{a},
 		PublicURL: a.Config.Answer.PublicURL, Provider: provider, SessionFor: time.Duration(a.Config.Login.SessionFor), Version: version,
 		Clock: a.Clock, Log: a.Log,
 	})
@@ -144,16 +144,26 @@ func (s sessions) End(ctx context.Context, hash string) error { return s.store.E
 type consoleJudge struct{ *App }
 
 func (j consoleJudge) May(ctx context.Context, caller *console.Caller, organization string) (map[string]bool, error) {
+	return j.ask(ctx, "patrol/console/may", map[string]any{
+		"caller":       map[string]any{"name": caller.Name, "operator": caller.Operator, "role": caller.Roles[organization]},
+		"organization": organization,
+	})
+}
+
+func (j consoleJudge) MayOwn(ctx context.Context, caller *console.Caller, owner string, responsible []string) (map[string]bool, error) {
+	return j.ask(ctx, "patrol/console/own", map[string]any{
+		"caller": map[string]any{"name": caller.Name, "operator": caller.Operator},
+		"token":  map[string]any{"owner": owner, "responsible": append([]string{}, responsible...)},
+	})
+}
+
+func (j consoleJudge) ask(ctx context.Context, entry string, asked map[string]any) (map[string]bool, error) {
 	r := j.Bundles.Ruleset()
 	if r == nil || r.Asker == nil {
 		return nil, errors.New("no policy bundle is active")
 	}
-	asked := map[string]any{
-		"caller":       map[string]any{"name": caller.Name, "operator": caller.Operator, "role": caller.Roles[organization]},
-		"organization": organization,
-	}
 	var may []string
-	if err := r.Asker.Ask(ctx, "patrol/console/may", asked, &may); err != nil {
+	if err := r.Asker.Ask(ctx, entry, asked, &may); err != nil {
 		return nil, err
 	}
 	out := make(map[string]bool, len(may))

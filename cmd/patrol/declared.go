@@ -43,6 +43,16 @@ type declaredMember struct {
 	Role  string `yaml:"role" json:"role"`
 	Type  string `yaml:"type,omitempty" json:"type,omitempty"`
 	Email string `yaml:"email,omitempty" json:"email,omitempty"`
+	// Confirmed is false where the address is not known to be the member's: else
+	// what the file says counts.
+	Confirmed *bool `yaml:"confirmed,omitempty" json:"confirmed,omitempty"`
+	// Responsible answer for a service account.
+	Responsible *[]string `yaml:"responsible,omitempty" json:"responsible,omitempty"`
+}
+
+// listed is the same as a line of member sync.
+func (m *declaredMember) listed() *listedMember {
+	return &listedMember{User: m.User, Role: m.Role, Type: m.Type, Email: m.Email, Confirmed: m.Confirmed, Responsible: m.Responsible}
 }
 
 // readDeclared reads a file strictly; what is wrong is named with line and key.

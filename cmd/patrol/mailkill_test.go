@@ -37,7 +37,7 @@ func TestMailsSurviveKill(t *testing.T) {
 		}
 	}
 	must(s.api.Do(ctx, "POST", "/api/organizations", admin.NewOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"}, nil))
-	must(s.api.Do(ctx, "PUT", "/api/organizations/acme/members/bob", admin.NewMember{Role: "write", Email: "bob@example.com"}, nil))
+	must(s.api.Do(ctx, "PUT", "/api/organizations/acme/members/bob", admin.NewMember{Role: "write", Email: "bob@example.com", Confirmed: true}, nil))
 	grants := []authz.Grant{{Entity: authz.Entity{Type: "organization", Name: "acme"}, Permissions: []string{"repo.write"}}}
 	acknowledged := map[string]bool{}
 	for round := range rounds {

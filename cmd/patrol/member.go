@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -9,10 +10,11 @@ import (
 
 // MemberCmd holds the commands on members.
 type MemberCmd struct {
-	Add    MemberAddCmd    `cmd:"" help:"Add a member, or change a role."`
-	List   MemberListCmd   `cmd:"" help:"List members."`
-	Remove MemberRemoveCmd `cmd:"" help:"Remove a member; the approvals of the member's tokens end."`
-	Sync   MemberSyncCmd   `cmd:"" help:"Make the members what a file says."`
+	Add     MemberAddCmd     `cmd:"" help:"Add a member, or change a role."`
+	List    MemberListCmd    `cmd:"" help:"List members."`
+	Confirm MemberConfirmCmd `cmd:"" help:"Say that a member's address is theirs, or mail a link that asks."`
+	Remove  MemberRemoveCmd  `cmd:"" help:"Remove a member; the approvals of the member's tokens end."`
+	Sync    MemberSyncCmd    `cmd:"" help:"Make the members what a file says."`
 }
 
 // MemberAddCmd adds a member.
@@ -20,13 +22,29 @@ type MemberAddCmd struct {
 	Organization string `arg:"" help:"The organization."`
 	User         string `arg:"" help:"The user; made if unknown."`
 	Role         string `help:"admin, reviewer, write, contributor, read or no_access." enum:"admin,reviewer,write,contributor,read,no_access" default:"read"`
-	Type         string `help:"user or service_account." enum:"user,service_account" default:"user"`
-	Email        string `help:"Address for mail." placeholder:"ADDRESS"`
+	Type         string `help:"user or service_account; by default as it is, and of a new one user." enum:"user,service_account," default:""`
+	Email        string `help:"Address for mail. A link to confirm it is mailed there." placeholder:"ADDRESS"`
+	Confirmed    bool   `help:"The address is known to be the member's: no link is mailed."`
+	// Responsible is nil where the flag is not given.
+	Responsible []string `help:"A member who answers for the service account; several times for several, none for nobody." placeholder:"USER"`
 }
 
 // Help gives an example.
 func (*MemberAddCmd) Help() string {
-	return example("patrol member add acme alice --role admin --email alice@example.com")
+	return "Mails that tell of tokens go to confirmed addresses only; those of a service account to the people who answer for it.\n\n" +
+		example("patrol member add acme alice --role admin --email alice@example.com", "patrol member add acme ci --type service_account --role write --responsible alice")
+}
+
+// responsible are the names to be sent: nil where none were given, and no name
+// for "none".
+func responsible(names []string) *[]string {
+	if len(names) == 0 {
+		return nil
+	}
+	if len(names) == 1 && names[0] == "none" {
+		return &[]string{}
+	}
+	return &names
 }
 
 // Run adds the member.
@@ -35,14 +53,20 @@ func (c *MemberAddCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	row, err := cl.SetMember(ctx, c.Organization, c.User, admin.NewMember{Role: c.Role, Type: c.Type, Email: c.Email})
+	row, err := cl.SetMember(ctx, c.Organization, c.User, admin.NewMember{
+		Role: c.Role, Type: c.Type, Email: c.Email, Confirmed: c.Confirmed, Responsible: responsible(c.Responsible),
+	})
 	return show(cli, row, err, func(t *table, row *inventory.MemberRow) { members(t, []inventory.MemberRow{*row}) })
 }
 
 func members(t *table, rows []inventory.MemberRow) {
-	t.row("USER", "ROLE", "TYPE", "SINCE", "EMAIL")
+	t.row("USER", "ROLE", "TYPE", "SINCE", "EMAIL", "RESPONSIBLE")
 	for _, r := range rows {
-		t.row(r.User, r.Role, r.Type, relative(&r.Since), dash(r.Email))
+		email := dash(r.Email)
+		if r.Email != "" && r.EmailConfirmedAt == nil {
+			email += " (not confirmed)"
+		}
+		t.row(r.User, r.Role, r.Type, relative(&r.Since), email, dash(strings.Join(r.Responsible, ", ")))
 	}
 }
 
@@ -62,6 +86,32 @@ func (c *MemberListCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	rows, err := cl.Members(ctx, c.Organization)
 	return list(cli, rows, err, c.Organization+" has no members: patrol member add "+c.Organization+" USER", members)
+}
+
+// MemberConfirmCmd confirms a member's address.
+type MemberConfirmCmd struct {
+	Organization string `arg:"" help:"The organization."`
+	User         string `arg:"" help:"The member."`
+	Link         bool   `help:"Mail a link that asks, in place of taking your word; at most once an hour."`
+}
+
+// Help gives an example.
+func (*MemberConfirmCmd) Help() string {
+	return "Mails that tell of tokens go to confirmed addresses only.\n\n" + example("patrol member confirm acme alice", "patrol member confirm acme alice --link")
+}
+
+// Run confirms it, or asks.
+func (c *MemberConfirmCmd) Run(ctx context.Context, cli *CLI) error {
+	cl, err := cli.client()
+	if err != nil {
+		return err
+	}
+	confirm := cl.ConfirmMember
+	if c.Link {
+		confirm = cl.AskConfirmation
+	}
+	row, err := confirm(ctx, c.Organization, c.User)
+	return show(cli, row, err, func(t *table, row *inventory.MemberRow) { members(t, []inventory.MemberRow{*row}) })
 }
 
 // MemberRemoveCmd removes a member.

@@ -26,7 +26,8 @@ type MemberSyncCmd struct {
 
 // Help gives an example.
 func (*MemberSyncCmd) Help() string {
-	return "Each member has a user and a role, and may have a type (user, service_account) and an email. Who is not listed stays, unless --prune is given. " +
+	return "Each member has a user and a role, and may have a type (user, service_account), an email, and, for a service account, a list responsible of who answers for it. " +
+		"An email is taken as confirmed, unless the member has confirmed: false. Who is not listed stays, unless --prune is given. " +
 		"Nothing is changed where the file is wrong, or where no administrator would be left.\n\n" +
 		example("patrol member sync acme members.yaml --prune --dry-run")
 }
@@ -37,6 +38,70 @@ type listedMember struct {
 	Role  string `yaml:"role"`
 	Type  string `yaml:"type"`
 	Email string `yaml:"email"`
+	// Confirmed is false where a link is to ask whether the address is theirs.
+	Confirmed   *bool     `yaml:"confirmed"`
+	Responsible *[]string `yaml:"responsible"`
+}
+
+// differs lists what a member is to have otherwise than the present one.
+func (m *listedMember) differs(was *inventory.MemberRow) (what []string) {
+	if m.Role != was.Role {
+		what = append(what, "role "+was.Role+" → "+m.Role)
+	}
+	if m.Type != "" && m.Type != was.Type {
+		what = append(what, "type "+was.Type+" → "+m.Type)
+	}
+	switch {
+	case m.Email != "" && m.Email != was.Email:
+		what = append(what, "email "+became(was.Email, m.Email))
+	case m.Email != "" && m.known() && was.EmailConfirmedAt == nil:
+		what = append(what, "email "+m.Email+" confirmed")
+	}
+	if m.Responsible != nil {
+		if wanted := folded(*m.Responsible); !slices.Equal(wanted, was.Responsible) {
+			what = append(what, "responsible "+became(strings.Join(was.Responsible, " "), dash(strings.Join(wanted, " "))))
+		}
+	}
+	return what
+}
+
+// became tells what replaces what, if there was anything.
+func became(was, is string) string {
+	if was == "" {
+		return is
+	}
+	return was + " → " + is
+}
+
+// known says whether the address is taken as confirmed.
+func (m *listedMember) known() bool { return m.Email != "" && (m.Confirmed == nil || *m.Confirmed) }
+
+// body is the member as it is set.
+func (m *listedMember) body() admin.NewMember {
+	return admin.NewMember{Role: m.Role, Type: m.Type, Email: m.Email, Confirmed: m.known(), Responsible: m.Responsible}
+}
+
+// folded are names as they are stored, sorted, each once.
+func folded(names []string) []string {
+	var out []string
+	for _, n := range names {
+		out = append(out, inventory.Fold(n))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// lastAccounts puts service accounts behind people, who may answer for them.
+func lastAccounts[T any](list []T, account func(T) bool) {
+	slices.SortStableFunc(list, func(a, b T) int {
+		switch {
+		case account(a) == account(b):
+			return 0
+		case account(b):
+			return -1
+		}
+		return 1
+	})
 }
 
 // memberChange is one thing to do.
@@ -47,6 +112,10 @@ type memberChange struct {
 	Was    string `json:"was,omitempty"` // the role before
 	Type   string `json:"type,omitempty"`
 	Email  string `json:"email,omitempty"`
+	// Responsible answer for a service account.
+	Responsible []string `json:"responsible,omitempty"`
+
+	member *listedMember
 }
 
 // Run syncs them.
@@ -74,16 +143,16 @@ func (c *MemberSyncCmd) Run(ctx context.Context, cli *CLI) error {
 		if m.Action == "remove" {
 			err = cl.RemoveMember(ctx, c.Organization, m.User)
 		} else {
-			_, err = cl.SetMember(ctx, c.Organization, m.User, admin.NewMember{Role: m.Role, Type: m.Type, Email: m.Email})
+			_, err = cl.SetMember(ctx, c.Organization, m.User, m.member.body())
 		}
 		if err != nil {
 			return fmt.Errorf("%s %s: %w; %d of %d changes were made: run it again to go on", m.Action, m.User, err, i, len(changes))
 		}
 	}
 	return list(cli, changes, nil, "Nothing to change.", func(t *table, changes []memberChange) {
-		t.row("CHANGE", "USER", "ROLE", "WAS", "EMAIL")
+		t.row("CHANGE", "USER", "ROLE", "WAS", "EMAIL", "RESPONSIBLE")
 		for _, m := range changes {
-			t.row(m.Action, m.User, dash(m.Role), dash(m.Was), dash(m.Email))
+			t.row(m.Action, m.User, dash(m.Role), dash(m.Was), dash(m.Email), dash(strings.Join(m.Responsible, ", ")))
 		}
 		if c.DryRun {
 			t.row("Nothing was changed: --dry-run.")
@@ -117,7 +186,7 @@ func (c *MemberSyncCmd) read() ([]listedMember, error) {
 	return out, nil
 }
 
-// checkMembers finds out what is wrong with a list, and fills in the type.
+// checkMembers finds out what is wrong with a list.
 func checkMembers(list []listedMember) error {
 	if len(list) == 0 {
 		return fmt.Errorf("lists no member")
@@ -125,7 +194,7 @@ func checkMembers(list []listedMember) error {
 	seen := map[string]int{}
 	for i := range list {
 		m := &list[i]
-		m.User, m.Type = inventory.Fold(m.User), cmp.Or(m.Type, "user")
+		m.User = inventory.Fold(m.User)
 		switch other, twice := seen[m.User]; {
 		case m.User == "":
 			return fmt.Errorf("member %d: user is missing", i+1)
@@ -133,7 +202,7 @@ func checkMembers(list []listedMember) error {
 			return fmt.Errorf("member %d: %s is member %d too", i+1, m.User, other)
 		case !slices.Contains([]string{"admin", "reviewer", "write", "contributor", "read", "no_access"}, m.Role):
 			return fmt.Errorf("member %d (%s): the role %q is none of admin, reviewer, write, contributor, read, no_access", i+1, m.User, m.Role)
-		case m.Type != "user" && m.Type != "service_account":
+		case m.Type != "" && m.Type != "user" && m.Type != "service_account":
 			return fmt.Errorf("member %d (%s): the type %q is neither user nor service_account", i+1, m.User, m.Type)
 		}
 		seen[m.User] = i + 1
@@ -150,19 +219,27 @@ func planMembers(wanted []listedMember, have []inventory.MemberRow, prune bool) 
 	}
 	admins := 0
 	var changes, removals []memberChange
-	for _, m := range wanted {
+	for i := range wanted {
+		m := &wanted[i]
 		if m.Role == "admin" {
 			admins++
 		}
 		was := present[m.User]
 		delete(present, m.User)
+		change := memberChange{Action: "add", User: m.User, Role: m.Role, Type: m.Type, Email: m.Email, member: m}
+		if m.Responsible != nil {
+			change.Responsible = folded(*m.Responsible)
+		}
 		switch {
 		case was == nil:
-			changes = append(changes, memberChange{Action: "add", User: m.User, Role: m.Role, Type: m.Type, Email: m.Email})
-		case was.Role != m.Role || m.Email != "" && was.Email != m.Email:
-			changes = append(changes, memberChange{Action: "change", User: m.User, Role: m.Role, Was: was.Role, Type: m.Type, Email: m.Email})
+			change.Type = cmp.Or(m.Type, "user")
+			changes = append(changes, change)
+		case len(m.differs(was)) > 0:
+			change.Action, change.Was = "change", was.Role
+			changes = append(changes, change)
 		}
 	}
+	lastAccounts(changes, func(c memberChange) bool { return c.Responsible != nil })
 	hadAdmin := false
 	for _, m := range have {
 		hadAdmin = hadAdmin || m.Role == "admin"

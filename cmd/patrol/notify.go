@@ -222,12 +222,15 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 	if e.Kind == notify.PolicyMoved {
 		return d.moved(ctx, e)
 	}
+	if e.Kind == notify.AddressConfirmation {
+		return d.confirmation(ctx, e)
+	}
 	c, err := d.Store.Concerned(ctx, e.Organization, e.Token)
 	if err != nil || c == nil {
 		return nil, err
 	}
 	o := c.Organization
-	s := &notify.Subject{Organization: shownOrganization(o), Owner: notify.Person(c.Owner)}
+	s := &notify.Subject{Organization: shownOrganization(o), Owner: notify.Person(c.Owner), Responsible: persons(c.Responsible)}
 	if c.Token != nil {
 		s.Token = told(c.Token)
 	}
@@ -249,11 +252,15 @@ func shownOrganization(o *inventory.Organization) notify.Organization {
 
 func (d directory) Administrators(ctx context.Context, organizationID string) ([]notify.Person, error) {
 	rows, err := d.Store.ReachableAdministrators(ctx, organizationID)
+	return persons(rows), err
+}
+
+func persons(rows []sqlstore.Address) []notify.Person {
 	out := make([]notify.Person, len(rows))
 	for i, r := range rows {
 		out[i] = notify.Person(r)
 	}
-	return out, err
+	return out
 }
 
 // told is a token as messages show it.

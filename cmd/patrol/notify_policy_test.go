@@ -23,8 +23,8 @@ func stopping(t *testing.T) (*world, *mailServer, *notify.Planner) {
 	})
 	w.people(t)
 	w.do(t, inventory.SetPolicy{Organization: "acme", TokenPolicy: "allow_user_access_tokens"})
-	w.do(t, inventory.AddMember{Organization: "acme", User: "carol", Role: "write", Email: "carol@example.com"})
-	w.do(t, inventory.AddMember{Organization: "acme", User: "dave", Role: "write", Email: "dave@example.com"})
+	w.do(t, inventory.AddMember{Organization: "acme", User: "carol", Role: "write", Email: "carol@example.com", Confirmed: inventory.ConfirmedByAdministrator})
+	w.do(t, inventory.AddMember{Organization: "acme", User: "dave", Role: "write", Email: "dave@example.com", Confirmed: inventory.ConfirmedByAdministrator})
 	for i, one := range [][2]string{{"bob", "deploy"}, {"bob", "laptop"}, {"carol", "backup"}} {
 		w.do(t, inventory.IssueToken{Owner: one[0], DisplayName: one[1], Kind: authz.KindWrite, Digest: inventorytest.Digest(8000 + i), Last4: "x0y1"})
 	}

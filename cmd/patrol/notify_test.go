@@ -89,8 +89,8 @@ func (m *mailServer) subjects(t *testing.T, want int) map[string]int {
 func (w *world) people(t *testing.T) {
 	t.Helper()
 	w.do(t, inventory.CreateOrganization{Name: "acme", TokenPolicy: "require_administrator_approval"})
-	w.do(t, inventory.AddMember{Organization: "acme", User: "alice", Role: "admin", Email: "alice@example.com"})
-	w.do(t, inventory.AddMember{Organization: "acme", User: "bob", Role: "write", Email: "bob@example.com"})
+	w.do(t, inventory.AddMember{Organization: "acme", User: "alice", Role: "admin", Email: "alice@example.com", Confirmed: inventory.ConfirmedByAdministrator})
+	w.do(t, inventory.AddMember{Organization: "acme", User: "bob", Role: "write", Email: "bob@example.com", Confirmed: inventory.ConfirmedByAdministrator})
 }
 
 func (w *world) issueFor(t *testing.T, name string) string {

@@ -383,8 +383,62 @@ func TestADirectoryAddressesItsOwnUsersOnly(t *testing.T) {
 		t.Errorf("a user of another organization's is %+v", m)
 	}
 	sendSCIM(t, "POST", base+"/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"deployer","userType":"Service Account","emails":[{"value":"team@acme.example"}]}`, nil)
-	if m := w.member(t, "deployer"); m.Type != "service_account" || m.Email != "team@acme.example" {
+	if m := w.member(t, "deployer"); m.Type != "service_account" || m.Email != "team@acme.example" || m.EmailConfirmedAt == nil {
 		t.Errorf("a service account is %+v", m)
+	}
+	if m := w.member(t, "gail"); m.EmailConfirmedAt != nil {
+		t.Errorf("one organization's directory confirmed the address of a user of others: %+v", m)
+	}
+}
+
+// TestTheManagerOfAServiceAccountAnswersForIt: of RFC 7643's enterprise
+// extension, where the directory names a user who is a member.
+func TestTheManagerOfAServiceAccountAnswersForIt(t *testing.T) {
+	w, base := provisioned(t)
+	w.do(t, inventory.AddMember{Organization: "acme", User: "hand", Type: "service_account", Role: "read", Responsible: &[]string{"alice"}})
+	const core, enterprise = `"urn:ietf:params:scim:schemas:core:2.0:User"`, `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+	make := func(body string) string {
+		t.Helper()
+		status, _, text := sendSCIM(t, "POST", base+"/Users", `{"schemas":[`+core+`,`+enterprise+`],`+body+`}`, nil)
+		var made struct{ ID string }
+		if err := json.Unmarshal(text, &made); err != nil || status != http.StatusCreated {
+			t.Fatalf("%d %v: %s", status, err, text)
+		}
+		return made.ID
+	}
+	answers := func(user string, want ...string) {
+		t.Helper()
+		if got := w.member(t, user).Responsible; !reflect.DeepEqual(got, want) {
+			t.Errorf("for %s answer %v, want %v", user, got, want)
+		}
+	}
+	mia := make(`"userName":"mia"`)
+	robot := make(`"userName":"robot","userType":"bot"`)
+	account := make(`"userName":"ci","userType":"Service Account",` + enterprise + `:{"manager":{"value":"` + mia + `"}}`)
+	answers("ci", "mia")
+	patch := func(id, operation string) {
+		t.Helper()
+		body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operation + `]}`
+		if status, _, text := sendSCIM(t, "PATCH", base+"/Users/"+id, body, nil); status != http.StatusOK {
+			t.Fatalf("%d: %s", status, text)
+		}
+	}
+	patch(mia, `{"op":"replace","path":"active","value":false}`)
+	answers("ci")
+	patch(mia, `{"op":"replace","path":"active","value":true}`)
+	answers("ci", "mia")
+	patch(account, `{"op":"replace","path":`+strings.TrimSuffix(enterprise, `"`)+`:manager","value":{"value":"`+robot+`"}}`)
+	answers("ci")
+	// A directory that names nobody leaves who was named by hand; and an account
+	// stays one where it does not say what it is.
+	make(`"userName":"hand"`)
+	answers("hand", "alice")
+	if m := w.member(t, "hand"); m.Type != "service_account" {
+		t.Errorf("hand is %+v", m)
+	}
+	patch(account, `{"op":"replace","path":"userType","value":"Employee"}`)
+	if m := w.member(t, "ci"); m.Type != "user" || m.Responsible != nil {
+		t.Errorf("who became a person is %+v", m)
 	}
 }
 

@@ -182,6 +182,9 @@ func showToken(t *table, row *inventory.TokenRow) {
 	t.row("name", row.DisplayName)
 	t.row("last four", dash(row.Last4))
 	t.row("owner", row.Owner)
+	if len(row.Responsible) > 0 {
+		t.row("responsible", strings.Join(row.Responsible, ", "))
+	}
 	t.row("kind", row.Kind)
 	t.row("source", row.Source)
 	t.row("created", moment(&row.CreatedAt))

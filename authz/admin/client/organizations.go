@@ -60,6 +60,16 @@ func (c *Client) SetMember(ctx context.Context, organization, user string, m adm
 	return send[inventory.MemberRow](ctx, c, http.MethodPut, memberPath(organization, user), m)
 }
 
+// ConfirmMember says that a member's address is theirs.
+func (c *Client) ConfirmMember(ctx context.Context, organization, user string) (*inventory.MemberRow, error) {
+	return send[inventory.MemberRow](ctx, c, http.MethodPost, memberPath(organization, user)+"/confirm", nil)
+}
+
+// AskConfirmation mails a member a link to confirm the address.
+func (c *Client) AskConfirmation(ctx context.Context, organization, user string) (*inventory.MemberRow, error) {
+	return send[inventory.MemberRow](ctx, c, http.MethodPost, memberPath(organization, user)+"/ask-confirmation", nil)
+}
+
 // RemoveMember removes a member; the approvals of the member's tokens end.
 func (c *Client) RemoveMember(ctx context.Context, organization, user string) error {
 	return c.Do(ctx, http.MethodDelete, memberPath(organization, user), nil, nil)

@@ -36,6 +36,10 @@ type Queries interface {
 	// Roles returns the organizations, by name, in which a user is a member,
 	// with the present role.
 	Roles(ctx context.Context, user string) (map[string]string, error)
+	// AccountsOf returns the service accounts that a person answers for.
+	AccountsOf(ctx context.Context, person string) ([]inventory.Account, error)
+	// User returns a user by name; nil where there is none.
+	User(ctx context.Context, name string) (*inventory.User, error)
 }
 
 // Policy tells of the active bundle.
@@ -54,8 +58,8 @@ type BundleSource struct {
 	Warnings                                       []string
 }
 
-// Options of the console. Commands, Queries, Reports, Policy, Previews, Sessions and Judge
-// are required.
+// Options of the console. Commands, Queries, Reports, Policy, Previews, Sessions, Judge
+// and Links are required.
 type Options struct {
 	Commands Commands
 	Queries  Queries
@@ -64,6 +68,8 @@ type Options struct {
 	Previews Previews
 	Sessions Sessions
 	Judge    Judge
+	// Links reads the links that confirm addresses.
+	Links Links
 	// Secret makes the secret of a token that is rotated.
 	Secret func() NewSecret
 	// PublicURL is where people reach the console; "" for loopback alone.
@@ -129,6 +135,8 @@ func (c *Console) routes() {
 	c.mux.HandleFunc("GET /login/start", c.startLogin)
 	c.mux.HandleFunc("GET /login/callback", c.finishLogin)
 	c.mux.HandleFunc("POST /logout", c.logout)
+	c.mux.HandleFunc("GET /confirm", c.addressPage)
+	c.mux.HandleFunc("POST /confirm", c.confirmAddress)
 	c.get("/{$}", "", c.home)
 	c.get("/organizations/{organization}", seeTokens, c.overview)
 	c.get("/organizations/{organization}/tokens", seeTokens, c.tokens)
@@ -146,12 +154,16 @@ func (c *Console) routes() {
 	c.get("/organizations/{organization}/settings", seeTokens, c.settings)
 	c.post("/organizations/{organization}/settings", changePolicy, c.setSettings)
 	c.get("/organizations/{organization}/members", seeTokens, c.members)
+	c.post("/organizations/{organization}/members/ask", changeMembers, c.askConfirmation)
+	c.post("/organizations/{organization}/members/confirm", operate, c.confirmMember)
 	c.get("/organizations/{organization}/audit", seeTokens, c.audit)
 	c.get("/bundles", operate, c.bundles)
 	c.get("/tokens/{id}", "", c.owned)
 	c.post("/tokens/{id}/ask", "", c.askAgain)
 	c.post("/tokens/{id}/rotate", "", c.rotate)
 	c.get("/me", "", c.mine)
+	c.post("/me/address", "", c.askOwnConfirmation)
+	c.get("/accounts/{account_of}/{account}", "", c.account)
 }
 
 // ServeHTTP answers. Requests for a host that is not the console's are refused,

@@ -13,6 +13,16 @@ const (
 	changeTokens = "tokens.write"
 	changePolicy = "policy.write"
 	operate      = "operate"
+
+	changeMembers = "members.write"
+)
+
+// What callers ask for on a token of theirs, or of an account that they answer
+// for.
+const (
+	seeOwn    = "see"
+	askForOwn = "ask"
+	rotateOwn = "rotate"
 )
 
 // Roles that may see an organization's tokens.
@@ -25,6 +35,9 @@ const (
 // patrol as a whole); data.patrol.console does.
 type Judge interface {
 	May(ctx context.Context, caller *Caller, organization string) (map[string]bool, error)
+	// MayOwn says what a caller may do on the owner's pages of a token: one of an
+	// owner, for whom some people answer.
+	MayOwn(ctx context.Context, caller *Caller, owner string, responsible []string) (map[string]bool, error)
 }
 
 // ask is a request on its way: who asks, and in which organization.
@@ -73,8 +86,7 @@ func (c *Console) handle(pattern, action string, h handler) {
 func (c *Console) judge(a *ask, action string) error {
 	may, err := c.Judge.May(a.Context(), a.caller, a.organization)
 	if err != nil {
-		c.Log.Error("the console cannot judge a caller", "error", err)
-		return &failure{http.StatusServiceUnavailable, "Not now", "Whether you may see this could not be judged: the policy could not be evaluated. Nothing was changed."}
+		return c.unjudged(err)
 	}
 	a.may = may
 	switch {
@@ -84,6 +96,11 @@ func (c *Console) judge(a *ask, action string) error {
 		return &failure{http.StatusForbidden, "Not yours to do", "Your role in " + a.organization + " does not allow this."}
 	}
 	return &failure{http.StatusNotFound, "Not found", "There is nothing under this name, or it is not yours to see."}
+}
+
+func (c *Console) unjudged(err error) error {
+	c.Log.Error("the console cannot judge a caller", "error", err)
+	return &failure{http.StatusServiceUnavailable, "Not now", "Whether you may see this could not be judged: the policy could not be evaluated. Nothing was changed."}
 }
 
 // strange answers who is not logged in: a page to log in on, from which they

@@ -141,12 +141,15 @@ func unreachable(err error) *failure {
 var badLogin = &failure{http.StatusBadRequest, "The login did not work", "The answer of the login provider could not be used: it is too old, was used before, or was meant for somebody else. Log in again."}
 
 func (c *Console) finishLogin(w http.ResponseWriter, r *http.Request) {
-	caller, next, err := c.finish(r)
+	caller, email, next, err := c.finish(r)
 	over := c.cookie(r, loginCookie, "", -time.Second)
 	over.Path = "/login"
 	http.SetCookie(w, over)
 	if err == nil {
 		err = c.login(w, r, caller)
+	}
+	if err == nil {
+		c.provided(r.Context(), caller.Name, email)
 	}
 	var f *failure
 	if err != nil && !errors.As(err, &f) {
@@ -161,33 +164,34 @@ func (c *Console) finishLogin(w http.ResponseWriter, r *http.Request) {
 }
 
 // finish checks the provider's answer: its state, the code with its verifier
-// (RFC 7636), and the ID token with its issuer, audience, end and nonce.
-func (c *Console) finish(r *http.Request) (Caller, string, error) {
+// (RFC 7636), and the ID token with its issuer, audience, end and nonce. It
+// returns an address that the provider has verified, and where to go.
+func (c *Console) finish(r *http.Request) (who Caller, email, next string, err error) {
 	var none Caller
 	if c.Provider == nil {
-		return none, "", badLogin
+		return none, "", "", badLogin
 	}
 	cookie, err := r.Cookie(loginCookie)
 	if err != nil {
-		return none, "", badLogin
+		return none, "", "", badLogin
 	}
 	var t attempt
 	if text, err := decode(cookie.Value); err != nil || json.Unmarshal(text, &t) != nil || t.State == "" {
-		return none, "", badLogin
+		return none, "", "", badLogin
 	}
 	q := r.URL.Query()
 	if subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(t.State)) != 1 {
-		return none, "", errors.New("the state does not match")
+		return none, "", "", errors.New("the state does not match")
 	}
 	if q.Get("error") != "" {
-		return none, "", &failure{http.StatusForbidden, "Not logged in", "The login provider refused the login."}
+		return none, "", "", &failure{http.StatusForbidden, "Not logged in", "The login provider refused the login."}
 	}
 	provider, config, err := c.Provider.find(r.Context())
 	if err != nil {
-		return none, "", err
+		return none, "", "", err
 	}
 	if err := fromIssuer(q, provider); err != nil {
-		return none, "", err
+		return none, "", "", err
 	}
 	token, err := config.Exchange(oidc.ClientContext(r.Context(), impatient), q.Get("code"), oauth2.VerifierOption(t.Verifier))
 	if err != nil {
@@ -195,22 +199,32 @@ func (c *Console) finish(r *http.Request) (Caller, string, error) {
 		if errors.As(err, &refused) {
 			err = fmt.Errorf("the provider refused the code: %s", refused.ErrorCode) // its body may repeat the code
 		}
-		return none, "", err
+		return none, "", "", err
 	}
 	raw, _ := token.Extra("id_token").(string)
 	id, err := provider.Verifier(&oidc.Config{ClientID: c.Provider.options.ClientID, Now: c.Clock}).Verify(r.Context(), raw)
 	if err != nil {
-		return none, "", err
+		return none, "", "", err
 	}
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(t.Nonce)) != 1 {
-		return none, "", errors.New("the nonce does not match")
+		return none, "", "", errors.New("the nonce does not match")
 	}
 	claims := map[string]any{}
 	if err := id.Claims(&claims); err != nil {
-		return none, "", err
+		return none, "", "", err
 	}
-	caller, err := c.Provider.caller(claims)
-	return caller, localPath(t.Next), err
+	who, err = c.Provider.caller(claims)
+	return who, verifiedAddress(claims), localPath(t.Next), err
+}
+
+// verifiedAddress is an address that the provider has verified (OpenID Connect
+// Core, section 5.1), or "". Some give the word as text.
+func verifiedAddress(claims map[string]any) string {
+	if v := claims["email_verified"]; v != true && v != "true" {
+		return ""
+	}
+	email, _ := claims["email"].(string)
+	return email
 }
 
 // fromIssuer checks that the answer is the provider's own, where it says so

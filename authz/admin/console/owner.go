@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,6 +15,46 @@ import (
 // noToken is the one answer to whom a token is no business of: whether it
 // exists is not told.
 var noToken = &failure{http.StatusNotFound, "Not yours", "There is no such token, or it belongs to somebody else. Log in as its owner."}
+
+// ownToken is a token that a caller may see as its owner does: it is theirs, or of
+// a service account that they answer for in the organization of the page.
+type ownToken struct {
+	*inventory.TokenRow
+	// on is the token as the organization sees it; nil where the page is of none.
+	on  *inventory.TokenRow
+	may map[string]bool
+}
+
+// own finds a token, and what the caller may do about it; who may not see it gets
+// the one answer.
+func (c *Console) own(a *ask, organization string) (*ownToken, error) {
+	whole, err := c.Queries.Token(a.Context(), "", a.PathValue("id"))
+	var missing *inventory.NotFound
+	if errors.As(err, &missing) {
+		return nil, noToken
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &ownToken{TokenRow: whole}
+	var responsible []string
+	if organization != "" {
+		switch t.on, err = c.Queries.Token(a.Context(), organization, whole.ID); {
+		case errors.As(err, &missing):
+			return nil, noToken
+		case err != nil:
+			return nil, err
+		}
+		responsible = t.on.Responsible
+	}
+	if t.may, err = c.Judge.MayOwn(a.Context(), a.caller, whole.Owner, responsible); err != nil {
+		return nil, c.unjudged(err)
+	}
+	if !t.may[seeOwn] {
+		return nil, noToken
+	}
+	return t, nil
+}
 
 // owned is a token as its owner sees it: what happened to it in an
 // organization, and who can help. The link in a denial leads here.
@@ -27,11 +68,14 @@ func (c *Console) askAgain(w http.ResponseWriter, a *ask) error {
 		return &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
 	}
 	organization, purpose := a.PostForm.Get("organization"), typed(a.PostForm, "purpose")
-	whole, err := c.Queries.Token(a.Context(), "", a.PathValue("id"))
-	if err != nil || whole.Owner != a.caller.Name {
+	t, err := c.own(a, organization)
+	if err != nil {
+		return err
+	}
+	if !t.may[askForOwn] {
 		return noToken
 	}
-	_, err = c.Commands.Do(a.Context(), a.caller.actor(organization), inventory.AskAgain{Organization: organization, Token: whole.ID, Purpose: purpose})
+	_, err = c.Commands.Do(a.Context(), a.caller.actor(organization), inventory.AskAgain{Organization: organization, Token: t.ID, Purpose: purpose})
 	var invalid *inventory.Invalid
 	var conflict *inventory.Conflict
 	switch {
@@ -42,39 +86,25 @@ func (c *Console) askAgain(w http.ResponseWriter, a *ask) error {
 	case err != nil:
 		return err
 	}
-	http.Redirect(w, a.Request, "/tokens/"+url.PathEscape(whole.ID)+"?organization="+url.QueryEscape(organization)+"&done=told", http.StatusSeeOther)
+	http.Redirect(w, a.Request, "/tokens/"+url.PathEscape(t.ID)+"?organization="+url.QueryEscape(organization)+"&done=told", http.StatusSeeOther)
 	return nil
 }
 
 func (c *Console) showOwned(w http.ResponseWriter, a *ask, status int, organization, purpose, problem string) error {
-	whole, err := c.Queries.Token(a.Context(), "", a.PathValue("id"))
-	var missing *inventory.NotFound
-	if errors.As(err, &missing) {
-		return noToken
-	}
+	t, err := c.own(a, organization)
 	if err != nil {
 		return err
 	}
-	if whole.Owner != a.caller.Name && !a.caller.Operator {
-		return noToken
-	}
-	body := map[string]any{"Token": whole, "Purpose": purpose, "Problem": problem, "Own": whole.Owner == a.caller.Name}
-	if organization != "" {
-		row, err := c.Queries.Token(a.Context(), organization, whole.ID)
-		switch {
-		case errors.As(err, &missing):
-			return noToken
-		case err != nil:
-			return err
-		}
-		body["Row"], body["Asked"] = row, compare(row)
+	body := map[string]any{"Token": t.TokenRow, "Purpose": purpose, "Problem": problem, "MayOwn": t.may, "Theirs": t.Owner != a.caller.Name}
+	if t.on != nil {
+		body["Row"], body["Asked"] = t.on, compare(t.on)
 		helpers, err := c.helpers(a, organization)
 		if err != nil {
 			return err
 		}
 		body["Helpers"] = helpers
 	}
-	c.show(w, a.Request, a, status, "owned", whole.DisplayName, body)
+	c.show(w, a.Request, a, status, "owned", t.DisplayName, body)
 	return nil
 }
 
@@ -95,8 +125,11 @@ func (c *Console) rotate(w http.ResponseWriter, a *ask) error {
 	if err := a.ParseForm(); err != nil {
 		return &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
 	}
-	whole, err := c.Queries.Token(a.Context(), "", a.PathValue("id"))
-	if err != nil || whole.Owner != a.caller.Name {
+	whole, err := c.own(a, "")
+	if err != nil {
+		return err
+	}
+	if !whole.may[rotateOwn] {
 		return noToken
 	}
 	overlap, ok := overlaps[a.PostForm.Get("overlap")]
@@ -147,6 +180,47 @@ func (c *Console) mine(w http.ResponseWriter, a *ask) error {
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}
+	if body["Accounts"], err = c.Queries.AccountsOf(a.Context(), a.caller.Name); err != nil {
+		return err
+	}
+	u, err := c.Queries.User(a.Context(), a.caller.Name)
+	if err != nil {
+		return err
+	}
+	if u != nil && u.Email != "" && u.ConfirmedAt.IsZero() {
+		body["Unconfirmed"] = u.Email
+	}
 	c.show(w, a.Request, a, http.StatusOK, "mine", "My tokens", body)
+	return nil
+}
+
+// account lists the tokens, at an organization, of a service account that the
+// caller answers for there.
+func (c *Console) account(w http.ResponseWriter, a *ask) error {
+	organization, account := a.PathValue("account_of"), a.PathValue("account")
+	accounts, err := c.Queries.AccountsOf(a.Context(), a.caller.Name)
+	if err != nil {
+		return err
+	}
+	var responsible []string
+	if slices.Contains(accounts, inventory.Account{Organization: organization, User: account}) {
+		responsible = []string{a.caller.Name}
+	}
+	may, err := c.Judge.MayOwn(a.Context(), a.caller, account, responsible)
+	if err != nil {
+		return c.unjudged(err)
+	}
+	if !may[seeOwn] {
+		return noToken
+	}
+	rows, next, err := c.Queries.Tokens(a.Context(), organization, inventory.TokenFilter{Owner: account, Status: "all"}, inventory.Page{Limit: pageSize, Cursor: a.URL.Query().Get("cursor")})
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"Rows": rows, "Organization": organization, "Account": account}
+	if next != "" {
+		body["Next"] = with(a.URL.Query(), "cursor", next)
+	}
+	c.show(w, a.Request, a, http.StatusOK, "account", "Tokens of "+account, body)
 	return nil
 }

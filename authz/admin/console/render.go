@@ -129,6 +129,7 @@ var done = map[string]string{
 	"suspended": "Suspended. It is in force.", "resumed": "Resumed. It is in force.", "policy": "The token policy is changed.",
 	"last": "Decided. Nothing else waits.", "asked": "The owner is asked.", "assigned": "Assigned.", "saved": "Saved.",
 	"told": "The administrators see it.", "settings": "The settings are changed.",
+	"sent": "A link to confirm the address is on its way.", "confirmed": "The address is confirmed.",
 }
 
 func (c *Console) show(w http.ResponseWriter, r *http.Request, a *ask, status int, name, title string, body any) {

@@ -25,6 +25,7 @@ type Memory struct {
 	Versions      map[string][]*inventory.TokenVersion   // by token
 	Digests       map[authz.Digest]string                // every digest that a token has or had
 	Used          map[[2]string]time.Time                // by token and organization
+	Answers       map[[2]string][]string                 // who answers for a service account, by organization and user
 	Audit         []*inventory.AuditEntry
 	Events        []inventory.Event
 	Changes       int // how many commands changed something
@@ -39,7 +40,7 @@ func New(p inventory.Policies, now time.Time) *Memory {
 		Policies: p, Now: now, Organizations: map[string]*inventory.Organization{}, Users: map[string]*inventory.User{},
 		Memberships: map[[2]string][]*inventory.Period{}, Tokens: map[string]*inventory.Token{}, Decisions: map[[2]string]*inventory.Authorization{},
 		Requests: map[[2]string][]*inventory.Request{}, Versions: map[string][]*inventory.TokenVersion{}, Digests: map[authz.Digest]string{},
-		Used: map[[2]string]time.Time{}, told: map[string]bool{},
+		Used: map[[2]string]time.Time{}, Answers: map[[2]string][]string{}, told: map[string]bool{},
 	}
 }
 
@@ -81,6 +82,9 @@ func (m *Memory) write(r *inventory.Records) {
 	for _, t := range r.Tokens {
 		m.Tokens[t.ID] = clone(t)
 		m.Digests[t.Digest] = t.ID
+	}
+	for _, one := range r.Responsible {
+		m.Answers[[2]string{one.OrganizationID, one.UserID}] = slices.Clone(one.People)
 	}
 	for _, v := range r.Versions {
 		m.Versions[v.TokenID] = append(m.Versions[v.TokenID], clone(v))
@@ -255,4 +259,9 @@ func (m *Memory) RequestsOn(organizationID string) ([]*inventory.Request, error)
 	}
 	slices.SortFunc(out, func(a, b *inventory.Request) int { return cmp.Compare(a.ID, b.ID) })
 	return out, nil
+}
+
+// Responsible implements [inventory.State].
+func (m *Memory) Responsible(organizationID, userID string) ([]string, error) {
+	return slices.Clone(m.Answers[[2]string{organizationID, userID}]), nil
 }

@@ -88,7 +88,7 @@ func (s *Store) DatesTold(ctx context.Context) (out []DateTold, err error) {
 type Address struct{ Name, Email string }
 
 // ReachableAdministrators returns the administrators of an organization (by id)
-// who have an address, by name; at most 50.
+// who have a confirmed address, by name; at most 50.
 func (s *Store) ReachableAdministrators(ctx context.Context, organizationID string) (out []Address, err error) {
 	err = s.reading(ctx, func(st *state) error {
 		rows, err := st.Queries.ReachableAdministrators(ctx, organizationID)
@@ -104,7 +104,11 @@ func (s *Store) ReachableAdministrators(ctx context.Context, organizationID stri
 type Concerned struct {
 	Organization *inventory.Organization
 	Token        *inventory.TokenRow // as the organization sees it; nil where the event is about none
-	Owner        Address
+	// Owner is empty but for the name where the address is not confirmed.
+	Owner Address
+	// Responsible are those who answer for the owner, a service account, and have a
+	// confirmed address.
+	Responsible []Address
 }
 
 // ConcernedOwner is an organization and somebody who has tokens there, by name;
@@ -121,7 +125,10 @@ func (s *Store) ConcernedOwner(ctx context.Context, organizationID, owner string
 			if err != nil || u == nil {
 				return err
 			}
-			c.Owner = Address{u.Name, u.Email}
+			c.Owner = address(u)
+			if c.Responsible, err = st.responsibleAddresses(o.ID, u); err != nil {
+				return err
+			}
 		}
 		out = c
 		return nil
@@ -160,10 +167,11 @@ func (s *Store) Concerned(ctx context.Context, organizationID, tokenID string) (
 			return err
 		}
 		if u != nil {
-			c.Owner = Address{u.Name, u.Email}
+			c.Owner = address(u)
+			c.Responsible, err = st.responsibleAddresses(o.ID, u)
 		}
 		out = c
-		return nil
+		return err
 	})
 	return out, err
 }

@@ -26,7 +26,10 @@ func organizationOf(o *db.Organization) (*inventory.Organization, error) {
 }
 
 func userOf(u *db.User) (*inventory.User, error) {
-	return &inventory.User{ID: u.ID, Name: u.Name, Type: u.Type, Email: u.Email, CreatedAt: fromMillis(u.CreatedAt)}, nil
+	return &inventory.User{
+		ID: u.ID, Name: u.Name, Type: u.Type, Email: u.Email, CreatedAt: fromMillis(u.CreatedAt),
+		Address: inventory.Address{ConfirmedAt: fromMillis(u.EmailConfirmedAt), ConfirmedBy: u.EmailConfirmedBy, AskedAt: fromMillis(u.EmailAskedAt)},
+	}, nil
 }
 
 func periodOf(p *db.Period) (*inventory.Period, error) {

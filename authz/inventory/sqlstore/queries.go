@@ -77,9 +77,14 @@ func (s *Store) Members(ctx context.Context, organization string, p inventory.Pa
 				next = rows[i-1].User
 				break
 			}
-			rows = append(rows, inventory.MemberRow{
+			row := inventory.MemberRow{
 				Organization: o.Name, User: m.Name, UserID: m.ID, Type: m.Type, Role: m.Role, Email: m.Email, Since: fromMillis(m.Since),
-			})
+				EmailConfirmedAt: optional(fromMillis(m.EmailConfirmedAt)),
+			}
+			if row.Responsible, err = st.responsible(o, m.ID, m.Type); err != nil {
+				return err
+			}
+			rows = append(rows, row)
 		}
 		return err
 	})
@@ -100,6 +105,9 @@ func (s *Store) Token(ctx context.Context, organization, id string) (row *invent
 			err = &inventory.NotFound{What: "token", Name: id}
 		}
 		if err != nil {
+			return err
+		}
+		if err := st.answering(o, row); err != nil {
 			return err
 		}
 		rows := []inventory.TokenRow{*row}

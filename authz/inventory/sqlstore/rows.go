@@ -62,7 +62,10 @@ func memberRow(st *state, o *inventory.Organization, userID string) (*inventory.
 	if err != nil {
 		return nil, err
 	}
-	row := &inventory.MemberRow{Organization: o.Name, User: u.Name, UserID: u.ID, Type: u.Type, Email: u.Email}
+	row := &inventory.MemberRow{Organization: o.Name, User: u.Name, UserID: u.ID, Type: u.Type, Email: u.Email, EmailConfirmedAt: optional(u.ConfirmedAt)}
+	if row.Responsible, err = st.responsible(o, u.ID, u.Type); err != nil {
+		return nil, err
+	}
 	if n := len(periods); n > 0 {
 		row.Role, row.Since = periods[n-1].Role, periods[n-1].Since
 		if !periods[n-1].Until.IsZero() {

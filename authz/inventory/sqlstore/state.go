@@ -104,6 +104,10 @@ func (s *state) Periods(organizationID, userID string) ([]*inventory.Period, err
 	})
 }
 
+func (s *state) Responsible(organizationID, userID string) ([]string, error) {
+	return s.NamedResponsible(s.ctx, db.NamedResponsibleParams{OrganizationID: organizationID, UserID: userID})
+}
+
 func (s *state) Members(organizationID string) (int, error) {
 	n, err := s.CountMembers(s.ctx, organizationID)
 	return int(n), err

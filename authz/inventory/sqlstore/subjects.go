@@ -151,6 +151,9 @@ func (s *state) fill(d *hygiene.Document, o *inventory.Organization, t *inventor
 	}
 	if owner != nil {
 		d.Token.Owner = hygiene.Owner{Name: owner.Name, Type: owner.Type}
+		if d.Token.Owner.Responsible, err = s.responsible(o, owner.ID, owner.Type); err != nil {
+			return err
+		}
 	}
 	periods, err := s.Periods(o.ID, t.OwnerID)
 	if err != nil {
@@ -178,14 +181,6 @@ func tokenShown(o *inventory.Organization, t *inventory.Token) *hygiene.Token {
 	out := &hygiene.Token{
 		ID: t.ID, DisplayName: t.DisplayName, Kind: t.Kind, Source: t.Source, Purpose: t.Purpose,
 		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, Disabled: t.Disabled,
-	}
-	for i, f := range t.Former {
-		if i == 0 {
-			out.RotatedAt = f.At
-		}
-		if f.ReusedAt.After(out.ReusedAt) {
-			out.ReusedAt = f.ReusedAt
-		}
 	}
 	for i, f := range t.Former { // the newest first
 		if i == 0 {

@@ -169,6 +169,7 @@ func (w *writer) records(r *inventory.Records) {
 	}))
 	w.requests(newest(r.Requests, func(q *inventory.Request) string { return q.ID }))
 	w.versions(r.Versions)
+	w.responsible(r.Responsible)
 }
 
 // names gives the name of an owner, who may be one that the change itself makes.
@@ -239,10 +240,27 @@ func (w *writer) versions(list []*inventory.TokenVersion) {
 func (w *writer) usersOf(list []*inventory.User) {
 	rows := make([]db.UpsertUserParams, len(list))
 	for i, u := range list {
-		rows[i] = db.UpsertUserParams{ID: u.ID, Name: u.Name, Type: u.Type, Email: u.Email, CreatedAt: millis(u.CreatedAt)}
+		rows[i] = db.UpsertUserParams{
+			ID: u.ID, Name: u.Name, Type: u.Type, Email: u.Email, CreatedAt: millis(u.CreatedAt),
+			EmailConfirmedAt: millis(u.ConfirmedAt), EmailConfirmedBy: u.ConfirmedBy, EmailAskedAt: millis(u.AskedAt),
+		}
 		w.touch("user", u.ID, "")
 	}
 	w.then(func() error { return w.UpsertUsers(w.ctx, rows) })
+}
+
+// responsible writes who answers for service accounts.
+func (w *writer) responsible(list []*inventory.Responsible) {
+	for _, one := range list {
+		w.then(func() error {
+			return w.ForgetResponsible(w.ctx, db.ForgetResponsibleParams{OrganizationID: one.OrganizationID, UserID: one.UserID})
+		})
+		for _, person := range one.People {
+			w.then(func() error {
+				return w.InsertResponsible(w.ctx, db.InsertResponsibleParams{OrganizationID: one.OrganizationID, UserID: one.UserID, PersonID: person})
+			})
+		}
+	}
 }
 
 // periodsOf writes periods, and which organizations list the unscoped tokens of

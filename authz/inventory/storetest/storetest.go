@@ -30,6 +30,8 @@ type Store interface {
 	AuditEntries(ctx context.Context, after int64, limit int) ([]auditlog.Entry, error)
 	AuditState(context.Context) (*auditlog.State, error)
 	PoliciesInUse(context.Context) ([]string, error)
+	AccountsOf(ctx context.Context, person string) ([]inventory.Account, error)
+	User(ctx context.Context, name string) (*inventory.User, error)
 
 	ReadDirectory(ctx context.Context, organizationID string, f func(inventory.Directory) error) error
 	WriteDirectory(ctx context.Context, organizationID string, f func(inventory.Directory) error) error
@@ -74,6 +76,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"what a life cycle leaves":               whatALifeCycleLeaves,
 		"a token made elsewhere is seen":         aTokenMadeElsewhereIsSeen,
 		"a directory is kept":                    aDirectoryIsKept,
+		"members are kept":                       membersAreKept,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -85,7 +85,7 @@ func (q *Queries) AllPeriods(ctx context.Context) ([]Period, error) {
 }
 
 const allUsers = `-- name: AllUsers :many
-SELECT id, name, type, email, created_at FROM users
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users
 `
 
 func (q *Queries) AllUsers(ctx context.Context) ([]User, error) {
@@ -103,6 +103,9 @@ func (q *Queries) AllUsers(ctx context.Context) ([]User, error) {
 			&i.Type,
 			&i.Email,
 			&i.CreatedAt,
+			&i.EmailConfirmedAt,
+			&i.EmailConfirmedBy,
+			&i.EmailAskedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -324,7 +327,7 @@ func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, err
 }
 
 const changedUsers = `-- name: ChangedUsers :many
-SELECT id, name, type, email, created_at FROM users WHERE id IN (SELECT key1 FROM changes WHERE kind = 'user' AND change > $1)
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users WHERE id IN (SELECT key1 FROM changes WHERE kind = 'user' AND change > $1)
 `
 
 func (q *Queries) ChangedUsers(ctx context.Context, change int64) ([]User, error) {
@@ -342,6 +345,9 @@ func (q *Queries) ChangedUsers(ctx context.Context, change int64) ([]User, error
 			&i.Type,
 			&i.Email,
 			&i.CreatedAt,
+			&i.EmailConfirmedAt,
+			&i.EmailConfirmedBy,
+			&i.EmailAskedAt,
 		); err != nil {
 			return nil, err
 		}

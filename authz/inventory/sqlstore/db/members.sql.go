@@ -9,6 +9,41 @@ import (
 	"context"
 )
 
+const accountsOf = `-- name: AccountsOf :many
+SELECT o.name AS organization, a.name AS account FROM users u JOIN responsible_people r ON r.person_id = u.id JOIN users a ON a.id = r.user_id
+JOIN organizations o ON o.id = r.organization_id JOIN periods p ON p.organization_id = r.organization_id AND p.user_id = r.person_id
+WHERE u.name = $1 AND u.type = 'user' AND a.type = 'service_account' AND p.until = 0 AND NOT o.deleted ORDER BY o.name, a.name LIMIT 1000
+`
+
+type AccountsOfRow struct {
+	Organization string `db:"organization"`
+	Account      string `db:"account"`
+}
+
+// The service accounts that a person answers for now, and where.
+func (q *Queries) AccountsOf(ctx context.Context, name string) ([]AccountsOfRow, error) {
+	rows, err := q.db.QueryContext(ctx, accountsOf, name)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AccountsOfRow
+	for rows.Next() {
+		var i AccountsOfRow
+		if err := rows.Scan(&i.Organization, &i.Account); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const countMembers = `-- name: CountMembers :one
 SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0
 `
@@ -20,8 +55,37 @@ func (q *Queries) CountMembers(ctx context.Context, organizationID string) (int6
 	return count, err
 }
 
+const forgetResponsible = `-- name: ForgetResponsible :exec
+DELETE FROM responsible_people WHERE organization_id = $1 AND user_id = $2
+`
+
+type ForgetResponsibleParams struct {
+	OrganizationID string `db:"organization_id"`
+	UserID         string `db:"user_id"`
+}
+
+func (q *Queries) ForgetResponsible(ctx context.Context, arg ForgetResponsibleParams) error {
+	_, err := q.db.ExecContext(ctx, forgetResponsible, arg.OrganizationID, arg.UserID)
+	return err
+}
+
+const insertResponsible = `-- name: InsertResponsible :exec
+INSERT INTO responsible_people (organization_id, user_id, person_id) VALUES ($1, $2, $3)
+`
+
+type InsertResponsibleParams struct {
+	OrganizationID string `db:"organization_id"`
+	UserID         string `db:"user_id"`
+	PersonID       string `db:"person_id"`
+}
+
+func (q *Queries) InsertResponsible(ctx context.Context, arg InsertResponsibleParams) error {
+	_, err := q.db.ExecContext(ctx, insertResponsible, arg.OrganizationID, arg.UserID, arg.PersonID)
+	return err
+}
+
 const membersPage = `-- name: MembersPage :many
-SELECT u.id, u.name, u.type, u.email, p.role, p.since FROM users u JOIN periods p ON p.user_id = u.id
+SELECT u.id, u.name, u.type, u.email, u.email_confirmed_at, p.role, p.since FROM users u JOIN periods p ON p.user_id = u.id
 WHERE p.organization_id = $1 AND p.until = 0 AND u.name > $2 ORDER BY u.name LIMIT $3
 `
 
@@ -32,12 +96,13 @@ type MembersPageParams struct {
 }
 
 type MembersPageRow struct {
-	ID    string `db:"id"`
-	Name  string `db:"name"`
-	Type  string `db:"type"`
-	Email string `db:"email"`
-	Role  string `db:"role"`
-	Since int64  `db:"since"`
+	ID               string `db:"id"`
+	Name             string `db:"name"`
+	Type             string `db:"type"`
+	Email            string `db:"email"`
+	EmailConfirmedAt int64  `db:"email_confirmed_at"`
+	Role             string `db:"role"`
+	Since            int64  `db:"since"`
 }
 
 func (q *Queries) MembersPage(ctx context.Context, arg MembersPageParams) ([]MembersPageRow, error) {
@@ -54,12 +119,46 @@ func (q *Queries) MembersPage(ctx context.Context, arg MembersPageParams) ([]Mem
 			&i.Name,
 			&i.Type,
 			&i.Email,
+			&i.EmailConfirmedAt,
 			&i.Role,
 			&i.Since,
 		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const namedResponsible = `-- name: NamedResponsible :many
+SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 ORDER BY person_id
+`
+
+type NamedResponsibleParams struct {
+	OrganizationID string `db:"organization_id"`
+	UserID         string `db:"user_id"`
+}
+
+// The ids of those who were named, also of who has left meanwhile.
+func (q *Queries) NamedResponsible(ctx context.Context, arg NamedResponsibleParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, namedResponsible, arg.OrganizationID, arg.UserID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var person_id string
+		if err := rows.Scan(&person_id); err != nil {
+			return nil, err
+		}
+		items = append(items, person_id)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -108,6 +207,47 @@ func (q *Queries) PeriodsOf(ctx context.Context, arg PeriodsOfParams) ([]Period,
 	return items, nil
 }
 
+const responsiblePeople = `-- name: ResponsiblePeople :many
+SELECT u.name, u.email, u.email_confirmed_at FROM responsible_people r JOIN users a ON a.id = r.user_id JOIN users u ON u.id = r.person_id
+JOIN periods p ON p.organization_id = r.organization_id AND p.user_id = r.person_id
+WHERE (r.organization_id = $1 OR $1 = '') AND r.user_id = $2 AND a.type = 'service_account' AND u.type = 'user' AND p.until = 0 ORDER BY u.name
+`
+
+type ResponsiblePeopleParams struct {
+	OrganizationID string `db:"organization_id"`
+	UserID         string `db:"user_id"`
+}
+
+type ResponsiblePeopleRow struct {
+	Name             string `db:"name"`
+	Email            string `db:"email"`
+	EmailConfirmedAt int64  `db:"email_confirmed_at"`
+}
+
+// Who answers for a service account in an organization (in any: ”) now: people who are members of it.
+func (q *Queries) ResponsiblePeople(ctx context.Context, arg ResponsiblePeopleParams) ([]ResponsiblePeopleRow, error) {
+	rows, err := q.db.QueryContext(ctx, responsiblePeople, arg.OrganizationID, arg.UserID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ResponsiblePeopleRow
+	for rows.Next() {
+		var i ResponsiblePeopleRow
+		if err := rows.Scan(&i.Name, &i.Email, &i.EmailConfirmedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const upsertPeriod = `-- name: UpsertPeriod :exec
 INSERT INTO periods (organization_id, user_id, since, until, role) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (organization_id, user_id, since) DO UPDATE SET until = excluded.until
@@ -133,16 +273,20 @@ func (q *Queries) UpsertPeriod(ctx context.Context, arg UpsertPeriodParams) erro
 }
 
 const upsertUser = `-- name: UpsertUser :exec
-INSERT INTO users (id, name, type, email, created_at) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (id) DO UPDATE SET email = excluded.email
+INSERT INTO users (id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (id) DO UPDATE SET type = excluded.type, email = excluded.email, email_confirmed_at = excluded.email_confirmed_at,
+  email_confirmed_by = excluded.email_confirmed_by, email_asked_at = excluded.email_asked_at
 `
 
 type UpsertUserParams struct {
-	ID        string `db:"id"`
-	Name      string `db:"name"`
-	Type      string `db:"type"`
-	Email     string `db:"email"`
-	CreatedAt int64  `db:"created_at"`
+	ID               string `db:"id"`
+	Name             string `db:"name"`
+	Type             string `db:"type"`
+	Email            string `db:"email"`
+	CreatedAt        int64  `db:"created_at"`
+	EmailConfirmedAt int64  `db:"email_confirmed_at"`
+	EmailConfirmedBy string `db:"email_confirmed_by"`
+	EmailAskedAt     int64  `db:"email_asked_at"`
 }
 
 func (q *Queries) UpsertUser(ctx context.Context, arg UpsertUserParams) error {
@@ -152,12 +296,15 @@ func (q *Queries) UpsertUser(ctx context.Context, arg UpsertUserParams) error {
 		arg.Type,
 		arg.Email,
 		arg.CreatedAt,
+		arg.EmailConfirmedAt,
+		arg.EmailConfirmedBy,
+		arg.EmailAskedAt,
 	)
 	return err
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, name, type, email, created_at FROM users WHERE id = $1
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users WHERE id = $1
 `
 
 func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
@@ -169,12 +316,15 @@ func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
 		&i.Type,
 		&i.Email,
 		&i.CreatedAt,
+		&i.EmailConfirmedAt,
+		&i.EmailConfirmedBy,
+		&i.EmailAskedAt,
 	)
 	return i, err
 }
 
 const userByName = `-- name: UserByName :one
-SELECT id, name, type, email, created_at FROM users WHERE name = $1
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users WHERE name = $1
 `
 
 func (q *Queries) UserByName(ctx context.Context, name string) (User, error) {
@@ -186,6 +336,9 @@ func (q *Queries) UserByName(ctx context.Context, name string) (User, error) {
 		&i.Type,
 		&i.Email,
 		&i.CreatedAt,
+		&i.EmailConfirmedAt,
+		&i.EmailConfirmedBy,
+		&i.EmailAskedAt,
 	)
 	return i, err
 }

@@ -208,9 +208,12 @@ type TokenVersion struct {
 }
 
 type User struct {
-	ID        string `db:"id"`
-	Name      string `db:"name"`
-	Type      string `db:"type"`
-	Email     string `db:"email"`
-	CreatedAt int64  `db:"created_at"`
+	ID               string `db:"id"`
+	Name             string `db:"name"`
+	Type             string `db:"type"`
+	Email            string `db:"email"`
+	CreatedAt        int64  `db:"created_at"`
+	EmailConfirmedAt int64  `db:"email_confirmed_at"`
+	EmailConfirmedBy string `db:"email_confirmed_by"`
+	EmailAskedAt     int64  `db:"email_asked_at"`
 }

@@ -472,7 +472,7 @@ func (q *Queries) PutBackDelivery(ctx context.Context, arg PutBackDeliveryParams
 
 const reachableAdministrators = `-- name: ReachableAdministrators :many
 SELECT u.name, u.email FROM periods p JOIN users u ON u.id = p.user_id
-WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.email <> '' ORDER BY u.name LIMIT 50
+WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.email <> '' AND u.email_confirmed_at > 0 ORDER BY u.name LIMIT 50
 `
 
 type ReachableAdministratorsRow struct {

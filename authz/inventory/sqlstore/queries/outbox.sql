@@ -43,7 +43,7 @@ DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries d WHERE d.state 
 
 -- name: ReachableAdministrators :many
 SELECT u.name, u.email FROM periods p JOIN users u ON u.id = p.user_id
-WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.email <> '' ORDER BY u.name LIMIT 50;
+WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.email <> '' AND u.email_confirmed_at > 0 ORDER BY u.name LIMIT 50;
 
 -- name: RequestsOpen :many
 SELECT id, token_id, organization_id, opened_at FROM requests WHERE state = 'open' AND opened_at <= sqlc.arg(before) ORDER BY opened_at LIMIT 10000;

@@ -46,6 +46,7 @@
 #           properties:
 #             id: {type: string}
 #             owner: {type: string}
+#             responsible: {type: array, items: {type: string}}
 #         member: {type: string}
 #         asked:
 #           type: object
@@ -133,6 +134,16 @@ granted if {
 	input.operation.scope == "own"
 	input.target.owner == input.caller.owner
 }
+
+# Who answers for a service account in the organization speaks for it there.
+granted if {
+	accepted
+	input.operation.scope == "own"
+	input.operation.id in spoken
+	input.caller.owner in input.target.responsible
+}
+
+spoken := {"answer-request", "ask-request", "withdraw-request"}
 
 granted if {
 	accepted

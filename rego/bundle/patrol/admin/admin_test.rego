@@ -112,6 +112,16 @@ test_the_owner_sees_own_tokens if {
 	because(object.remove(with_(own), ["target"])) == "forbidden"
 }
 
+spoken(id) := with_({"operation": op(id, "own", "none", true), "target": {"owner": "ci", "responsible": ["alice"]}})
+
+test_who_answers_for_an_account_speaks_for_it if {
+	because(spoken("answer-request")) == "allowed"
+	because(spoken("ask-request")) == "allowed"
+	because(spoken("withdraw-request")) == "allowed"
+	because(spoken("get-token")) == "forbidden"
+	because(object.union(spoken("answer-request"), {"target": {"responsible": ["bob"]}})) == "forbidden"
+}
+
 # Issuing.
 
 issue := with_({

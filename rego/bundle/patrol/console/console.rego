@@ -15,6 +15,11 @@
 #             operator: {type: boolean}
 #             role: {type: string}
 #         organization: {type: string}
+#         token:
+#           type: object
+#           properties:
+#             owner: {type: string}
+#             responsible: {type: array, items: {type: string}}
 package patrol.console
 
 # METADATA
@@ -23,7 +28,7 @@ package patrol.console
 # entrypoint: true
 may contains action if {
 	input.caller.operator == true
-	some action in ["operate", "policy.write", "tokens.read", "tokens.review", "tokens.write"]
+	some action in ["members.write", "operate", "policy.write", "tokens.read", "tokens.review", "tokens.write"]
 }
 
 may contains action if {
@@ -34,6 +39,25 @@ may contains action if {
 # METADATA
 # description: What each role may; other roles may nothing here.
 by_role := {
-	"admin": ["policy.write", "tokens.read", "tokens.review", "tokens.write"],
+	"admin": ["members.write", "policy.write", "tokens.read", "tokens.review", "tokens.write"],
 	"reviewer": ["tokens.read", "tokens.review"],
 }
+
+# METADATA
+# title: What may be done on an owner's pages
+# description: |
+#   On the pages of one token, what its owner may, and what those who answer for
+#   its owner, a service account: they see it and ask for it. Its secret is the
+#   owner's alone.
+# entrypoint: true
+own contains action if {
+	input.caller.name == input.token.owner
+	some action in ["ask", "rotate", "see"]
+}
+
+own contains action if {
+	input.caller.name in input.token.responsible
+	some action in ["ask", "see"]
+}
+
+own contains "see" if input.caller.operator == true

@@ -4,7 +4,7 @@ import data.patrol.console
 
 test_an_operator_may_do_everything if {
 	every organization in ["", "acme"] {
-		console.may == {"operate", "policy.write", "tokens.read", "tokens.review", "tokens.write"} with input as {
+		console.may == {"members.write", "operate", "policy.write", "tokens.read", "tokens.review", "tokens.write"} with input as {
 			"caller": {"name": "uid:0", "operator": true},
 			"organization": organization,
 		}
@@ -12,7 +12,7 @@ test_an_operator_may_do_everything if {
 }
 
 test_an_administrator_may_do_everything_in_the_organization if {
-	console.may == {"policy.write", "tokens.read", "tokens.review", "tokens.write"} with input as {
+	console.may == {"members.write", "policy.write", "tokens.read", "tokens.review", "tokens.write"} with input as {
 		"caller": {"name": "alice", "operator": false, "role": "admin"},
 		"organization": "acme",
 	}
@@ -39,4 +39,25 @@ test_absent_facts_allow_nothing if {
 	every asked in [{}, {"caller": {}}, {"caller": {"role": "admin"}}, {"organization": "acme"}] {
 		console.may == set() with input as asked
 	}
+}
+
+token(caller, responsible) := {"caller": caller, "token": {"owner": "ci", "responsible": responsible}}
+
+test_the_owner_may_all_on_the_own_pages if {
+	console.own == {"ask", "rotate", "see"} with input as token({"name": "ci"}, [])
+}
+
+test_who_answers_for_an_account_sees_and_asks if {
+	console.own == {"ask", "see"} with input as token({"name": "bob"}, ["alice", "bob"])
+}
+
+test_others_see_no_token if {
+	every caller in [{"name": "eve"}, {"name": ""}, {"operator": false}, {}] {
+		console.own == set() with input as token(caller, ["bob"])
+	}
+	console.own == set() with input as {"caller": {"name": "bob"}}
+}
+
+test_an_operator_sees_a_token_and_asks_for_nothing if {
+	console.own == {"see"} with input as token({"name": "uid:0", "operator": true}, [])
 }

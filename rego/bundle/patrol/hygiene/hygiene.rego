@@ -31,6 +31,7 @@
 #               properties:
 #                 name: {type: string}
 #                 type: {type: string}
+#                 responsible: {type: array, items: {type: string}}
 #             grants:
 #               type: array
 #               items:
