@@ -19,6 +19,7 @@ const (
 	tokensWrite  = "org.tokens.write"
 	orgRead      = "org.read"
 	orgWrite     = "org.write"
+	scimWrite    = "org.scim.write"
 )
 
 // Subjects say whom a change is about: nobody decides on the own.
@@ -40,6 +41,10 @@ type access struct {
 	Reads bool `json:"-"`
 }
 
+// ProvisionMembers is what a directory does that keeps an organization's members
+// (SCIM 2.0). It is no operation of this API, and judged as one; see [Admit].
+const ProvisionMembers = "provision-members"
+
 // accesses of the operations by their id. What is not listed is the operator's
 // alone.
 var accesses = map[string]access{
@@ -55,6 +60,7 @@ var accesses = map[string]access{
 	"remove-member":               {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},
 	"ask-confirmation":            {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},
 	"confirm-member":              {Scope: scopeOperator, Subject: subjectMember},
+	ProvisionMembers:              {Scope: scopeOrganization, Permission: scimWrite},
 	"list-organization-tokens":    {Scope: scopeOrganization, Permission: tokensRead},
 	"get-organization-token":      {Scope: scopeOrganization, Permission: tokensRead},
 	"list-approvals":              {Scope: scopeOrganization, Permission: tokensRead},

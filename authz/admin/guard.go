@@ -143,24 +143,11 @@ func (s *service) admit(ctx huma.Context) (context.Context, *Problem) {
 	if c.trusted {
 		return ctx.Context(), nil
 	}
-	id := ctx.Operation().OperationID
-	asks := accessOf(id)
-	q := &question{
-		Operation:    askedOperation{ID: id, access: asks, Changes: ctx.Method() != http.MethodGet && ctx.Method() != http.MethodHead && !asks.Reads},
-		Organization: inventory.Fold(ctx.Param("organization")), Member: inventory.Fold(ctx.Param("user")),
-	}
+	q := asking(ctx.Operation().OperationID, ctx.Method())
+	q.Organization, q.Member = inventory.Fold(ctx.Param("organization")), inventory.Fold(ctx.Param("user"))
 	inner := context.WithValue(ctx.Context(), questionKey{}, q)
-	if p := s.decideOwn(inner, c, q); p != nil {
+	if p := s.decided(inner, c, q); p != nil {
 		return nil, p
-	}
-	operator, p := s.isOperator(inner, q)
-	if p != nil {
-		return nil, p
-	}
-	if q.Operation.Scope == scopeOrganization && !operator {
-		if p := s.decideIn(inner, c, q); p != nil {
-			return nil, p
-		}
 	}
 	if id := ctx.Param("id"); id != "" {
 		if p := s.findTarget(inner, q, id); p != nil {
@@ -173,13 +160,32 @@ func (s *service) admit(ctx huma.Context) (context.Context, *Problem) {
 	return inner, s.ask(inner, q)
 }
 
+// asking is the question about an operation.
+func asking(operation, method string) *question {
+	asks := accessOf(operation)
+	return &question{Operation: askedOperation{ID: operation, access: asks, Changes: method != http.MethodGet && method != http.MethodHead && !asks.Reads}}
+}
+
+// decided lets the caller's token pass its own decisions: what it was, the judge
+// is told.
+func (s *service) decided(ctx context.Context, c *caller, q *question) *Problem {
+	if p := s.decideOwn(ctx, c, q); p != nil {
+		return p
+	}
+	operator, p := s.isOperator(ctx, q)
+	if p != nil || q.Operation.Scope != scopeOrganization || operator {
+		return p
+	}
+	return s.decideIn(ctx, c, q)
+}
+
 // decideOwn lets the caller's token pass its own token decision.
 func (s *service) decideOwn(ctx context.Context, c *caller, q *question) *Problem {
 	out := s.Decider.DecideOn(ctx, c.request, &authz.Route{Pattern: "admin:" + q.Operation.ID, Access: authz.AccessAuthenticated})
 	if p := s.refused(out); p != nil {
 		return p
 	}
-	q.decided("authenticated", out)
+	q.taken("authenticated", out)
 	if out.Former && q.Operation.Changes {
 		// Whoever has it may be why it was rotated.
 		return newProblem(http.StatusForbidden, "forbidden", "the token was rotated, and its former secret changes nothing: use the new one")
@@ -207,7 +213,7 @@ func (s *service) decideIn(ctx context.Context, c *caller, q *question) *Problem
 	if p := s.refused(out); p != nil {
 		return p
 	}
-	q.decided("organization", out)
+	q.taken("organization", out)
 	return nil
 }
 
@@ -215,7 +221,7 @@ func organizationRoute(operation, organization, permission string) *authz.Route 
 	return &authz.Route{Pattern: "admin:" + operation, Access: authz.AccessOrganization, Organizations: []string{organization}, Permission: permission}
 }
 
-func (q *question) decided(on string, out *authz.Outcome) {
+func (q *question) taken(on string, out *authz.Outcome) {
 	q.Decision = askedDecision{On: on, Allowed: out.Decision.Allowed, Reason: out.Decision.Reason, Reasons: append([]string{}, out.Decision.Reasons...)}
 }
 

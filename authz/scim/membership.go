@@ -46,7 +46,7 @@ func (e *endpoint) settle(ctx context.Context, u *inventory.Provisioned, groups 
 	if c.Responsible, err = e.responsible(ctx, u.Attributes); err != nil {
 		return err
 	}
-	_, err = e.Commands.Do(ctx, e.actor(), c)
+	_, err = e.Commands.Do(ctx, actor(ctx), c)
 	return err
 }
 
@@ -84,7 +84,7 @@ func (e *endpoint) responsible(ctx context.Context, attributes map[string]any) (
 
 // leave ends a membership, if there is one. Its history stays.
 func (e *endpoint) leave(ctx context.Context, user string) error {
-	_, err := e.Commands.Do(ctx, e.actor(), inventory.RemoveMember{Organization: e.Name, User: user})
+	_, err := e.Commands.Do(ctx, actor(ctx), inventory.RemoveMember{Organization: e.Name, User: user})
 	var missing *inventory.NotFound
 	if errors.As(err, &missing) && missing.What != "organization" {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -51,7 +52,7 @@ type Store interface {
 type Organization struct {
 	Name string
 	// TokenFile holds the bearer token: one line, at least 32 characters; read at
-	// each request, so that it can be changed.
+	// each request, so that it can be changed. "": tokens that the judge admits alone.
 	TokenFile string
 	// Groups give roles, by displayName; of several the first counts.
 	Groups []Group
@@ -66,11 +67,26 @@ type Organization struct {
 // Group gives the members of a directory's group a role.
 type Group struct{ Name, Role string }
 
+// Judge admits tokens of the inventory.
+type Judge interface {
+	// Admit says who acts for an organization with the token that a request carries,
+	// or how it is refused.
+	Admit(r *http.Request, organization string) (inventory.Actor, *Refusal)
+}
+
+// Refusal is why a request is refused.
+type Refusal struct {
+	Status int
+	Detail string
+	Header http.Header
+}
+
 // Options of the endpoints; all are required but Log.
 type Options struct {
 	Organizations []Organization
 	Commands      Commands
 	Store         Store
+	Judge         Judge
 	Clock         func() time.Time
 	Log           *slog.Logger
 }
@@ -106,7 +122,7 @@ func New(o Options) (*Server, error) {
 		}
 		server, err := lib.NewServer(&lib.ServerArgs{ServiceProviderConfig: &lib.ServiceProviderConfig{
 			MaxResults: maxResults, SupportFiltering: true, SupportPatch: true,
-			AuthenticationSchemes: []lib.AuthenticationScheme{{Type: lib.AuthenticationTypeOauthBearerToken, Name: "Bearer token", Description: "The token of the configuration", Primary: true}},
+			AuthenticationSchemes: []lib.AuthenticationScheme{{Type: lib.AuthenticationTypeOauthBearerToken, Name: "Bearer token", Description: "The token of the configuration, or one with the permission org.scim.write", Primary: true}},
 		}, ResourceTypes: types}, lib.WithBaseURL(Path+org.Name))
 		if err != nil {
 			return nil, err
@@ -128,10 +144,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, Path), "/")
 	e := s.byName[inventory.Fold(name)]
+	actor := inventory.Actor{Kind: "scim", Name: "scim:" + inventory.Fold(name)}
 	if !e.admits(r) { // an organization that is not there looks the same
-		w.Header().Set("WWW-Authenticate", `Bearer realm="patrol"`)
-		tell(w, http.StatusUnauthorized, "This needs the bearer token of the organization's directory.")
-		return
+		var refused *Refusal
+		if actor, refused = s.Judge.Admit(r, name); refused != nil {
+			maps.Copy(w.Header(), refused.Header)
+			tell(w, refused.Status, refused.Detail)
+			return
+		}
+		if e == nil {
+			tell(w, http.StatusNotFound, "No directory keeps the members of this organization: scim.organizations does not name it.")
+			return
+		}
 	}
 	if r.ContentLength > maxBody {
 		tell(w, http.StatusRequestEntityTooLarge, "The request is longer than 1 MiB.")
@@ -140,7 +164,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !normalize(w, r) {
 		return
 	}
-	inner := r.Clone(r.Context())
+	inner := r.Clone(context.WithValue(r.Context(), actorKey{}, actor))
 	inner.URL = &url.URL{Path: "/" + rest, RawQuery: r.URL.RawQuery}
 	e.handler.ServeHTTP(w, inner)
 }
@@ -154,7 +178,7 @@ func (e *endpoint) admits(r *http.Request) bool {
 			given = token
 		}
 	}
-	if e == nil || given == "" {
+	if e == nil || given == "" || e.TokenFile == "" {
 		return false
 	}
 	want, err := ReadToken(e.TokenFile)
@@ -247,7 +271,11 @@ func invalidValue(detail string) error {
 	return scimerrors.ScimError{ScimType: scimerrors.ScimTypeInvalidValue, Detail: detail, Status: http.StatusBadRequest}
 }
 
-// actor is how the audit shows the directory.
-func (e *endpoint) actor() inventory.Actor {
-	return inventory.Actor{Kind: "scim", Name: "scim:" + e.Name}
+type actorKey struct{}
+
+// actor is how the audit shows the directory: by its organization, or by the
+// token that it came with.
+func actor(ctx context.Context) inventory.Actor {
+	a, _ := ctx.Value(actorKey{}).(inventory.Actor)
+	return a
 }

@@ -29,11 +29,14 @@ const (
 	globex = "globex"
 )
 
-func startBureau(t testing.TB) *bureau {
+func startBureau(t testing.TB, more ...func(*Config)) *bureau {
 	t.Helper()
 	b := &bureau{t: t, world: startApp(t, func(c *Config) {
 		c.Admin.Listen = "127.0.0.1:0"
 		c.Admin.SystemOwners = []string{"root"}
+		for _, change := range more {
+			change(c)
+		}
 	})}
 	for name, policy := range map[string]string{acme: "require_administrator_approval", globex: "allow_user_access_tokens", "watched": "allow_user_access_tokens"} {
 		c := inventory.CreateOrganization{Name: name, TokenPolicy: policy}

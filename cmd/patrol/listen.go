@@ -69,11 +69,15 @@ func (a *App) listenAdmin() error {
 }
 
 func (a *App) adminHandler(logins admin.Logins) http.Handler {
-	return admin.Handler(admin.Options{
+	return admin.Handler(a.adminOptions(logins))
+}
+
+func (a *App) adminOptions(logins admin.Logins) admin.Options {
+	return admin.Options{
 		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a),
 		Refusals: a.Records, Usage: a.Store, Replays: a.Store, Previews: a.Preview, Digester: a.digester, Logins: logins,
 		Notifications: notifications{a}, Upkeep: upkeep{a}, Version: version, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
-	})
+	}
 }
 
 func (a *App) listenDiagnostics() {

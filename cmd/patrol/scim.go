@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/scim"
 )
@@ -18,7 +19,9 @@ type SCIMConfig struct {
 // SCIMOrganizationConfig is one organization and its directory.
 type SCIMOrganizationConfig struct {
 	Organization string `yaml:"organization"`
-	TokenFile    string `yaml:"token_file"`
+	// TokenFile holds a bearer token; without it only tokens with the permission
+	// org.scim.write are admitted.
+	TokenFile string `yaml:"token_file"`
 	// Groups give roles; of several the first counts.
 	Groups      []SCIMGroupConfig `yaml:"groups"`
 	DefaultRole string            `yaml:"default_role"`
@@ -44,11 +47,10 @@ func (c *SCIMConfig) check() error {
 			return fmt.Errorf("%s.organization: %s is there twice", at, name)
 		}
 		seen[name] = true
-		if o.TokenFile == "" {
-			return fmt.Errorf("%s.token_file: is missing", at)
-		}
-		if _, err := scim.ReadToken(o.TokenFile); err != nil {
-			return fmt.Errorf("%s.token_file: %w", at, err)
+		if o.TokenFile != "" {
+			if _, err := scim.ReadToken(o.TokenFile); err != nil {
+				return fmt.Errorf("%s.token_file: %w", at, err)
+			}
 		}
 		if !slices.Contains([]string{"", "local", "whole"}, o.UserName) {
 			return fmt.Errorf("%s.user_name: %q is neither local nor whole", at, o.UserName)
@@ -73,7 +75,7 @@ func (a *App) withSCIM(next http.Handler) (http.Handler, error) {
 	if len(a.Config.SCIM.Organizations) == 0 {
 		return next, nil
 	}
-	o := scim.Options{Commands: &commands{a}, Store: a.Store, Clock: a.Clock, Log: a.Log}
+	o := scim.Options{Commands: &commands{a}, Store: a.Store, Judge: scimJudge{a}, Clock: a.Clock, Log: a.Log}
 	for _, c := range a.Config.SCIM.Organizations {
 		one := scim.Organization{Name: c.Organization, TokenFile: c.TokenFile, DefaultRole: c.DefaultRole, WholeName: c.UserName == "whole"}
 		for _, g := range c.Groups {
@@ -92,4 +94,16 @@ func (a *App) withSCIM(next http.Handler) (http.Handler, error) {
 		}
 		next.ServeHTTP(w, r)
 	}), nil
+}
+
+// scimJudge admits tokens to a directory's endpoint, as the admin API does to its
+// operations.
+type scimJudge struct{ *App }
+
+func (j scimJudge) Admit(r *http.Request, organization string) (inventory.Actor, *scim.Refusal) {
+	who, p, header := admin.Admit(j.adminOptions(nil), r, admin.ProvisionMembers, organization)
+	if p != nil {
+		return who, &scim.Refusal{Status: p.Status, Detail: p.Detail, Header: header}
+	}
+	return who, nil
 }

@@ -288,9 +288,9 @@ func TestOnlyTheDirectoryOfAnOrganizationIsLetIn(t *testing.T) {
 		"nobody":                         {base + "/Users", "", 401},
 		"another token":                  {base + "/Users", "Bearer " + scimToken + "x", 401},
 		"a part of it":                   {base + "/Users", "Bearer " + scimToken[:40], 401},
-		"a token of patrol's":            {base + "/Users", "Bearer " + secret.Reveal(), 401},
-		"as Basic":                       {base + "/Users", "Basic " + scimToken, 401},
-		"two of them":                    {base + "/Users", "Bearer " + scimToken + ", Bearer " + scimToken, 401},
+		"a token of patrol's":            {base + "/Users", "Bearer " + secret.Reveal(), 403},
+		"as Basic":                       {base + "/Users", "Basic " + scimToken, 400},
+		"two of them":                    {base + "/Users", "Bearer " + scimToken + ", Bearer " + scimToken, 400},
 		"of another organization":        {strings.Replace(base, "acme", "globex", 1) + "/Users", "Bearer " + scimToken, 401},
 		"of none":                        {strings.Replace(base, "acme", "", 1) + "Users", "Bearer " + scimToken, 401},
 		"by a way around":                {strings.Replace(base, "acme", "globex/../acme", 1) + "/../../../api/organizations", "Bearer " + scimToken, 401},
@@ -442,6 +442,78 @@ func TestTheManagerOfAServiceAccountAnswersForIt(t *testing.T) {
 	}
 }
 
+// TestADirectoryComesWithATokenOfTheInventory that may do just that: judged as
+// each caller of the admin API is, and named by the audit.
+func TestADirectoryComesWithATokenOfTheInventory(t *testing.T) {
+	b := startBureau(t, func(c *Config) {
+		c.SCIM.Organizations = []SCIMOrganizationConfig{{Organization: acme, DefaultRole: "read"}}
+	})
+	b.do(t, inventory.AddMember{Organization: acme, User: "idp", Type: "service_account", Role: "admin"})
+	b.issue("directory", "idp", []string{"org.scim.write"}, acme)
+	b.issue("directory_of_a_writer", "bob", []string{"org.scim.write"}, acme)
+	b.do(t, inventory.Approve{Organization: acme, Token: b.ids["directory_of_a_writer"]})
+	const users = "/scim/v2/acme/Users"
+	for _, c := range []struct {
+		caller, path string
+		status       int
+	}{
+		{"directory", users, 200},
+		{"operator", users, 200},
+		{"admin", users, 403}, // every other permission of an administrator
+		{"directory_of_a_writer", users, 403},
+		{"admin_elsewhere", users, 403},
+		{"member", users, 403},
+		{"pending", users, 403},
+		{"unscoped", users, 403},
+		{"revoked", users, 403},
+		{"suspended", users, 403},
+		{"disabled", users, 401},
+		{"unknown", users, 401},
+		{"nobody", users, 401},
+		{"directory", "/scim/v2/globex/Users", 403},
+		{"directory", "/scim/v2/nowhere/Users", 403},
+		{"operator", "/scim/v2/globex/Users", 404},
+	} {
+		a := b.call(c.caller, "GET", c.path, nil)
+		if a.status != c.status || c.status == 401 && !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer") {
+			t.Errorf("%s asks for %s: %d, want %d: %v %s", c.caller, c.path, a.status, c.status, a.header, a.body)
+		}
+		if c.status >= 400 && !strings.Contains(string(a.body), "urn:ietf:params:scim:api:messages:2.0:Error") {
+			t.Errorf("%s is refused, and hears %s", c.caller, a.body)
+		}
+	}
+	// Which organizations there are is not told.
+	elsewhere, nowhere := b.call("directory", "GET", "/scim/v2/globex/Users", nil), b.call("directory", "GET", "/scim/v2/nowhere/Users", nil)
+	if strings.ReplaceAll(string(elsewhere.body), "globex", "NAME") != strings.ReplaceAll(string(nowhere.body), "nowhere", "NAME") {
+		t.Errorf("%s\n%s", elsewhere.body, nowhere.body)
+	}
+	const dana = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"dana","emails":[{"value":"dana@example.com"}]}`
+	before := b.lastChange()
+	for _, caller := range []string{"admin", "pending", "nobody"} {
+		if a := b.call(caller, "POST", users, dana); a.status < 400 || b.lastChange().Seq != before.Seq {
+			t.Errorf("%s makes a user: %d", caller, a.status)
+		}
+	}
+	if a := b.call("directory", "POST", users, dana, "Content-Type", "application/scim+json"); a.status != 201 {
+		t.Fatalf("the directory makes a user: %d %s", a.status, a.body)
+	}
+	if m := b.member(t, "dana"); m.Role != "read" || m.EmailConfirmedAt == nil {
+		t.Errorf("dana is %+v", m)
+	}
+	last := b.lastChange()
+	if last.Action != "member.add" || last.Actor != (inventory.Actor{Kind: "token", Name: "idp"}) || last.Details["acting_token"] != b.ids["directory"] {
+		t.Errorf("the audit says %+v", last)
+	}
+	// It does nothing else, and ends with its owner's role.
+	if a := b.call("directory", "PUT", "/api/organizations/acme/members/zoe", map[string]any{"role": "read"}); a.status != 403 {
+		t.Errorf("it sets a member by the API: %d", a.status)
+	}
+	b.do(t, inventory.AddMember{Organization: acme, User: "idp", Role: "write"})
+	if a := b.call("directory", "GET", users, nil); a.status != 403 {
+		t.Errorf("its owner is no administrator any more: %d %s", a.status, a.body)
+	}
+}
+
 // TestTheSectionSCIMIsCheckedByItsLine: each wrong one is told with its place.
 func TestTheSectionSCIMIsCheckedByItsLine(t *testing.T) {
 	dir := t.TempDir()
@@ -465,7 +537,6 @@ func TestTheSectionSCIMIsCheckedByItsLine(t *testing.T) {
 	for name, change := range map[string][3]string{
 		"no organization's name":      {"organization: acme", "organization: A me", "[3:21] scim.organizations[0].organization: "},
 		"an organization twice":       {"    - organization: acme", "    - {organization: acme, token_file: " + token + "}\n    - organization: acme", "[4:21] scim.organizations[1].organization: "},
-		"no token":                    {"      token_file: " + token + "\n", "", "scim.organizations[0].token_file: is missing"},
 		"a token that is not there":   {token, "/nowhere", "[4:19] scim.organizations[0].token_file: "},
 		"a token that is short":       {token, filepath.Join(dir, "short"), "[4:19] scim.organizations[0].token_file: "},
 		"a role that there is not":    {"role: admin", "role: owner", "[6:38] scim.organizations[0].groups[0].role: "},

@@ -17,7 +17,7 @@ var permissionWords = map[string]string{
 	"inference.serverless.write": "call serverless inference", "inference.endpoints.infer.write": "call inference endpoints",
 	"inference.endpoints.write": "manage inference endpoints", "org.serviceAccounts.read": "see service accounts",
 	"org.serviceAccounts.write": "manage service accounts", "org.tokens.read": "see tokens", "org.tokens.review": "review tokens",
-	"org.tokens.write": "manage tokens",
+	"org.tokens.write": "manage tokens", "org.scim.write": "keep members by SCIM",
 }
 
 // permissionWord is a permission for people; an unknown one is itself.

@@ -129,6 +129,14 @@ granted if {
 	within_organization
 }
 
+# A directory keeps the members of the organization: that is what the token's one
+# permission is for, and it speaks of many, its own owner among them.
+granted if {
+	accepted_here
+	input.operation.scope == "organization"
+	input.operation.id == "provision-members"
+}
+
 granted if {
 	accepted
 	input.operation.scope == "own"

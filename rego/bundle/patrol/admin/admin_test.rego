@@ -60,6 +60,16 @@ test_no_token_changes_the_policy if {
 	because(with_(object.union(change, {"caller": operator_}))) == "console_only"
 }
 
+# Directories.
+
+provision := {"operation": op("provision-members", "organization", "none", true)}
+
+test_a_directory_keeps_members if {
+	because(object.remove(with_(provision), ["target"])) == "allowed"
+	because(with_(object.union(provision, {"decision": {"on": "authenticated"}}))) == "forbidden"
+	because(with_(object.union(provision, {"decision": {"reasons": ["insufficient_permission"]}}))) == "waived"
+}
+
 # Members.
 
 member_ := object.union(object.remove(asks, ["target"]), {"operation": op("remove-member", "organization", "member", true), "member": "bob"})
