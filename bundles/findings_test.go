@@ -29,7 +29,7 @@ func TestFindingsAreKnownByTheirRules(t *testing.T) {
 		}
 		return r.Ruleset.Findings[i]
 	}
-	if len(r.Ruleset.Findings) != 14 {
+	if len(r.Ruleset.Findings) != 15 {
 		t.Errorf("%d findings: %+v", len(r.Ruleset.Findings), r.Ruleset.Findings)
 	}
 	for want, got := range map[authz.FindingKind]authz.FindingKind{

@@ -34,11 +34,15 @@ func (d toldAll) Subject(ctx context.Context, e notify.Event) (*notify.Subject, 
 	if e.Kind != notify.HygieneDigest {
 		s.Findings = nil
 	}
+	s.Responsible = []notify.Person{{Name: "carol", Email: "carol@example.com"}}
+	if e.Kind == notify.AddressConfirmation {
+		s.Confirm = &notify.Confirmation{User: "bob", Email: "bob@example.com", Code: "a-code", Until: start.AddDate(0, 0, 7)}
+	}
 	return s, nil
 }
 
 // withoutToken are the kinds that are about no single token.
-var withoutToken = map[string]bool{notify.HygieneDigest: true, notify.PolicyComing: true, notify.PolicyDated: true, notify.PolicyMoved: true, notify.Test: true}
+var withoutToken = map[string]bool{notify.HygieneDigest: true, notify.PolicyComing: true, notify.PolicyDated: true, notify.PolicyMoved: true, notify.AddressConfirmation: true, notify.Test: true}
 
 // read is a mail as it goes out: its headers, and its two parts decoded.
 type readMail struct {
