@@ -52,6 +52,9 @@ type Options struct {
 	// ProbeMemory bounds what a probe's evaluation may allocate, in bytes;
 	// default 256 MiB.
 	ProbeMemory uint64
+	// Large is called before a bundle of more than 256 KiB is read from a path, and
+	// tried: that leaves much garbage. May be nil.
+	Large func()
 	// Observe is told of each attempt. May be nil.
 	Observe func(Event)
 	// Poll is how often folders are looked at without being told of a change;

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -101,4 +102,22 @@ func TestALocalTarballIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the third is active", func() bool { return m.Ruleset().Roots["local"] == "three" && m.Status()[1].Error == "" })
+}
+
+// TestALargeBundleIsToldBeforeItIsTried, so that memory can be made ready for it.
+func TestALargeBundleIsToldBeforeItIsTried(t *testing.T) {
+	dir := write(t, t.TempDir(), map[string]string{"local/data.json": `{"few": true}`, ".manifest": `{"revision": "small", "roots": ["local"]}`})
+	var told atomic.Int64
+	o := options("", dir)
+	o.Large = func() { told.Add(1) }
+	m := start(t, o)
+	if r := m.Ruleset(); r == nil || told.Load() != 0 {
+		t.Fatalf("a small one was told %d times: %+v", told.Load(), m.Status())
+	}
+	many := `{"many": "` + strings.Repeat("x", 300<<10) + `"}`
+	write(t, dir, map[string]string{"local/data.json": many, ".manifest": `{"revision": "large", "roots": ["local"]}`})
+	eventually(t, "the large one is active", func() bool { return m.Ruleset().Roots["local"] == "large" })
+	if told.Load() == 0 {
+		t.Error("the large one was not told")
+	}
 }

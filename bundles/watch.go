@@ -54,13 +54,17 @@ func (m *Manager) watchPath(ctx context.Context, s *source, w *fsnotify.Watcher)
 			m.Log.Warn("watching the bundle", "source", s.kind, "error", err)
 			continue
 		case <-ticker.C:
-			if now := state(s.path); now == before {
+			if now, _ := state(s.path); now == before {
 				continue
 			}
 		case <-due:
 		}
 		due = nil
-		before = state(s.path)
+		var size int64
+		before, size = state(s.path)
+		if size > large && m.Large != nil {
+			m.Large()
+		}
 		watchTree(w, s.path)
 		l, err := readPath(s.path)
 
@@ -87,21 +91,25 @@ func watchTree(w *fsnotify.Watcher, path string) {
 	}
 }
 
-// state sums a tree up by names, sizes and times.
-func state(path string) string {
+// large is how many bytes at a path are many.
+const large = 256 << 10
+
+// state sums a tree up by names, sizes and times, and says how many bytes it has.
+func state(path string) (sum string, size int64) {
 	real, err := resolve(path)
 	if err != nil {
-		return err.Error()
+		return err.Error(), 0
 	}
-	sum := real
+	sum = real
 	_ = filepath.WalkDir(real, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // what vanished is gone from the sum
 		}
 		if info, err := os.Stat(p); err == nil && !info.IsDir() {
 			sum += fmt.Sprintf("|%s %d %d", p, info.Size(), info.ModTime().UnixNano())
+			size += info.Size()
 		}
 		return nil
 	})
-	return sum
+	return sum, size
 }

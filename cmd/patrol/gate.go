@@ -24,7 +24,7 @@ func (a *App) makeBundles() error {
 		o.Paths = nil // they are the drop-in policy's
 	}
 	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
-	o.Observe = a.activated
+	o.Large, o.Observe = a.memory.busy, a.activated
 	a.Bundles = bundles.New(o)
 	return nil
 }

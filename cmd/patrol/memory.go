@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +21,9 @@ const (
 	// none, and a fixed amount between two is a fixed price. Go's own pace, as
 	// much again as is alive, would double the memory of a large inventory.
 	garbage = 24 << 20
-	// garbageOfImport is that while many tokens are imported, which leave much.
-	garbageOfImport = 96 << 20
+	// garbageInHurry is that while many tokens are imported or a large bundle is
+	// tried, which leave much.
+	garbageInHurry = 96 << 20
 	// leastGCPercent and mostGCPercent bound what follows from it.
 	leastGCPercent = 15
 	mostGCPercent  = 400
@@ -32,10 +34,12 @@ const (
 
 // memory paces the process's garbage collection; nil leaves it to Go.
 type memory struct {
-	fixed   bool // the operator's pace
+	fixed bool         // the operator's pace
+	hurry atomic.Int64 // until when much garbage may gather, in Unix nanoseconds
+
+	mu      sync.Mutex
 	percent int
 	live    []metrics.Sample
-	hurry   atomic.Int64 // until when tokens are imported, in Unix nanoseconds
 }
 
 // newMemory sets Go's memory limit from the container's, and begins pacing.
@@ -56,6 +60,8 @@ func (m *memory) pace() {
 	if m == nil || m.fixed {
 		return
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	metrics.Read(m.live)
 	alive := uint64(0)
 	for _, s := range m.live {
@@ -65,9 +71,9 @@ func (m *memory) pace() {
 	switch until := m.hurry.Load(); {
 	case until == 0:
 	case time.Now().UnixNano() < until:
-		room = garbageOfImport
+		room = garbageInHurry
 	case m.hurry.CompareAndSwap(until, 0):
-		debug.FreeOSMemory() // what the import left
+		debug.FreeOSMemory() // what was left
 	}
 	want := gcPercent(alive, room)
 	if change := want - m.percent; change*8 > m.percent || -change*8 > m.percent {
@@ -83,10 +89,13 @@ func gcPercent(live, room uint64) int {
 	return int(min(max(room*100/live, leastGCPercent), mostGCPercent))
 }
 
-// importing lets more garbage gather for a while; its memory is given back after.
-func (m *memory) importing() {
-	if m != nil {
-		m.hurry.Store(time.Now().Add(10 * time.Second).UnixNano())
+// busy lets more garbage gather for a while; its memory is given back after.
+func (m *memory) busy() {
+	if m == nil || m.fixed {
+		return
+	}
+	if m.hurry.Swap(time.Now().Add(10*time.Second).UnixNano()) == 0 {
+		m.pace() // at once: it may be over before the next time
 	}
 }
 

@@ -34,7 +34,7 @@ type commands struct{ *App }
 
 func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.Command) (inventory.Result, error) {
 	if _, many := cmd.(inventory.ImportTokens); many {
-		c.memory.importing()
+		c.memory.busy()
 	}
 	r, err := c.Store.Do(ctx, actor, cmd)
 	if err != nil {
