@@ -42,7 +42,7 @@ func (c *Console) home(w http.ResponseWriter, a *ask) error {
 		http.Redirect(w, a.Request, "/me", http.StatusSeeOther)
 		return nil
 	}
-	c.show(w, a.Request, a, http.StatusOK, "home", "Organizations", rows)
+	c.show(w, a.Request, a, http.StatusOK, "home", "Organizations", map[string]any{"Rows": rows, "Titles": c.titles()})
 	return nil
 }
 
@@ -106,6 +106,17 @@ func (c *Console) serving(ctx context.Context) (s serving, err error) {
 		}
 	}
 	return s, err
+}
+
+// titles are those of the token policies, by name.
+func (c *Console) titles() map[string]string {
+	out := map[string]string{}
+	if r := c.Policy.Ruleset(); r != nil {
+		for i := range r.Policies {
+			out[r.Policies[i].Name] = r.Policies[i].Title
+		}
+	}
+	return out
 }
 
 // describe is a token policy as its METADATA tells it, or nil.

@@ -61,6 +61,7 @@ var functions = template.FuncMap{
 	"word":     permissionWord,
 	"label":    func(status string) string { return strings.ReplaceAll(status, "_", " ") },
 	"list":     func(all ...string) []string { return all },
+	"value":    valueWords,
 	"byPolicy": byPolicy, "present": presentWords,
 	"advises":  recommended,
 	"number":   func(n any) string { return numbered(n) },

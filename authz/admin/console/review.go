@@ -93,7 +93,7 @@ func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inv
 		return err
 	}
 	c.show(w, a.Request, a, status, "reviewone", "Review "+row.DisplayName, map[string]any{
-		"Token": row, "Form": f, "Presets": presets, "Asked": compare(row), "Conflict": conflict, "Waiting": waiting,
+		"Token": row, "Form": f, "Presets": presets, "Asked": compare(row), "Conflict": conflict, "Found": c.badges([]inventory.TokenRow{*row}), "Waiting": waiting,
 		"Open": row.Authorization != nil && row.Authorization.Request != nil && row.Authorization.Request.State == authz.RequestOpen,
 	})
 	return nil

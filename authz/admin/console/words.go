@@ -1,6 +1,9 @@
 package console
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +53,7 @@ func actionWords(action string, details map[string]any) string {
 
 // saidIn are the details that are somebody's words, or a name or time: those are
 // told. Counts and ids are in the audit log.
-var saidIn = []string{"purpose", "question", "comment", "reason", "answer", "assignee", "people", "until"}
+var saidIn = []string{"purpose", "question", "comment", "reason", "answer", "escalated", "assigned", "people", "until"}
 
 func detailWords(details map[string]any, text string) string {
 	said := []string{}
@@ -62,9 +65,11 @@ func detailWords(details map[string]any, text string) string {
 		switch {
 		case word == "" || word == text:
 		case key == "until":
-			said = append(said, "until "+strings.TrimSuffix(word, "T00:00:00Z"))
-		case key == "assignee" || key == "people":
+			said = append(said, "until "+valueWords(word))
+		case key == "assigned":
 			said = append(said, "to "+word)
+		case key == "people":
+			said = append(said, "with "+word)
 		default:
 			said = append(said, word)
 		}
@@ -84,6 +89,32 @@ func recommended(action string) string {
 		return "a person should look"
 	}
 	return action
+}
+
+// valueWords is a detail of the audit log for people.
+func valueWords(v any) string {
+	switch v := v.(type) {
+	case map[string]any:
+		parts := make([]string, 0, len(v))
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			parts = append(parts, k+" "+valueWords(v[k]))
+		}
+		return strings.Join(parts, ", ")
+	case []any:
+		parts := make([]string, len(v))
+		for i := range v {
+			parts[i] = valueWords(v[i])
+		}
+		return strings.Join(parts, ", ")
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case string:
+		if at, err := time.Parse(time.RFC3339, v); err == nil {
+			return shown(at, "2006-01-02 15:04 UTC")
+		}
+		return v
+	}
+	return fmt.Sprint(v)
 }
 
 // number is a count with its thousands apart.
@@ -174,8 +205,11 @@ func byPolicy(t *inventory.TokenRow, p *authz.TokenPolicy) string {
 	return statusWords(t)
 }
 
-// presentWords is a status as the filter offers it.
+// presentWords is a status by itself.
 func presentWords(status string) string {
+	if status == "none" {
+		return "not decided on"
+	}
 	for _, c := range statuses {
 		if c.Value == status && status != "" {
 			return c.Words

@@ -95,6 +95,21 @@ func TestWhatWaitsIsCounted(t *testing.T) {
 	})
 }
 
+func TestTokensAreNamedAlsoWhenTheyAreDeleted(t *testing.T) {
+	counting(t, func(t *testing.T, c *counted) {
+		ctx := context.Background()
+		row := must(c.Token(ctx, "acme", c.token))(t)
+		want := inventory.TokenName{DisplayName: row.DisplayName, Last4: row.Last4}
+		do(t, c.Store, inventory.DeleteToken{Token: c.token})
+		if names := must(c.TokenNames(ctx, []string{c.token, "no-such"}))(t); len(names) != 1 || names[c.token] != want || want.DisplayName == "" {
+			t.Errorf("the names are %v, want %v", names, want)
+		}
+		if names := must(c.TokenNames(ctx, nil))(t); len(names) != 0 {
+			t.Errorf("of nothing: %v", names)
+		}
+	})
+}
+
 func TestReplicasAreKnownWhileTheySaySo(t *testing.T) {
 	counting(t, func(t *testing.T, c *counted) {
 		ctx := context.Background()

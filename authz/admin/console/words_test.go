@@ -1,0 +1,125 @@
+package console
+
+import (
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/hygiene"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/usage"
+)
+
+func TestNumbersAndSpansAreForPeople(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234", -123: "-123"} {
+		if got := number(n); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	for span, want := range map[time.Duration]string{
+		-time.Hour: "1 minute", 0: "1 minute", 2 * time.Minute: "2 minutes", time.Hour: "1 hour", 23 * time.Hour: "23 hours", 24 * time.Hour: "1 day", 80 * time.Hour: "3 days",
+	} {
+		if got := ago(now, now.Add(-span)); got != want {
+			t.Errorf("%s is %q, want %q", span, got, want)
+		}
+	}
+}
+
+// TestATimelineIsInWords: what was said and until when, no counts and no ids;
+// usage is left to the chart.
+func TestATimelineIsInWords(t *testing.T) {
+	events := []usage.Event{
+		{Kind: usage.EventAudit, What: "approval.approve", Text: "fine", Details: map[string]any{"version": 3.0, "grants": 1.0, "comment": "fine", "until": "2026-09-01T00:00:00Z"}},
+		{Kind: usage.EventAudit, What: "approval.approve", Details: map[string]any{"vote": true}},
+		{Kind: usage.EventAudit, What: "approval.assign", Details: map[string]any{"request": "1-2", "assigned": "rita"}},
+		{Kind: usage.EventAudit, What: "approval.escalate", Details: map[string]any{"escalated": "too broad for me"}},
+		{Kind: usage.EventAudit, What: "local.unheard_of"},
+		{Kind: usage.EventRequest, What: "opened", Text: "by hit"},
+		{Kind: usage.EventRequest, What: "withdrawn"},
+		{Kind: usage.EventFinding, What: "no_expiry", Text: "It never expires"},
+		{Kind: usage.EventFinding, What: "once_looked_for"},
+		{Kind: usage.EventUsage, What: "allowed"},
+	}
+	want := [][2]string{
+		{"approved", "fine; until 2026-09-01 00:00 UTC"},
+		{"voted to approve", ""},
+		{"assigned", "to rita"},
+		{"left to administrators", "too broad for me"},
+		{"local.unheard_of", ""},
+		{"asked for", "at its first use"},
+		{"withdrawn", ""},
+		{"No expiry", "It never expires"},
+		{"once looked for", ""},
+	}
+	got := told(events, map[string]string{"no_expiry": "No expiry"})
+	if len(got) != len(want) {
+		t.Fatalf("%d entries, want %d: %+v", len(got), len(want), got)
+	}
+	for i := range want {
+		if got[i].What != want[i][0] || got[i].Words != want[i][1] {
+			t.Errorf("%q, %q; want %q", got[i].What, got[i].Words, want[i])
+		}
+	}
+}
+
+func TestDetailsOfTheAuditLogAreForPeople(t *testing.T) {
+	for want, v := range map[string]any{
+		"asked 31, mode ask": map[string]any{"mode": "ask", "asked": 31.0}, "a, b": []any{"a", "b"}, "2026-09-01 10:30 UTC": "2026-09-01T10:30:00Z",
+		"1500000": 1500000.0, "true": true, "plain": "plain",
+	} {
+		if got := valueWords(v); got != want {
+			t.Errorf("%v is %q, want %q", v, got, want)
+		}
+	}
+}
+
+// TestWhereNobodyDecidedThePolicySpeaks, as its METADATA has it; where that says
+// more than a word, it is not decided on.
+func TestWhereNobodyDecidedThePolicySpeaks(t *testing.T) {
+	asks := &authz.TokenPolicy{Unscoped: "Unauthorized", FineGrained: "Unauthorized without an approval (except for admin-created)"}
+	open := &authz.TokenPolicy{Unscoped: "Authorized", FineGrained: "Authorized"}
+	none := func(kind string) *inventory.TokenRow {
+		return &inventory.TokenRow{Kind: kind, Authorization: &inventory.AuthorizationRow{Status: "none"}}
+	}
+	made := none(authz.KindFineGrained)
+	made.Authorization.AdminCreated = true
+	denied := none(authz.KindRead)
+	denied.Authorization.Status = authz.StateDenied
+	for _, c := range []struct {
+		row    *inventory.TokenRow
+		policy *authz.TokenPolicy
+		want   string
+	}{
+		{none(authz.KindRead), asks, "unauthorized by policy"},
+		{none(authz.KindFineGrained), asks, "not decided on"},
+		{none(authz.KindFineGrained), open, "authorized by policy"},
+		{none(authz.KindWrite), nil, "not decided on"},
+		{made, asks, "made by an administrator"},
+		{denied, open, "denied"},
+	} {
+		if got := byPolicy(c.row, c.policy); got != c.want {
+			t.Errorf("a %s token is %q, want %q", c.row.Kind, got, c.want)
+		}
+	}
+}
+
+func TestFindingsThatAreOffered(t *testing.T) {
+	kinds := []authz.FindingKind{
+		{Name: "unused", Title: "Unused", Severity: "low"}, {Name: "no_expiry", Title: "No expiry", Severity: "medium"},
+		{Name: "owner_gone", Title: "Owner gone", Severity: "high"}, {Name: "many_networks", Title: "Many networks", Severity: "high", Off: true},
+	}
+	counts := []hygiene.Count{{Finding: "unused", Severity: "low", Tokens: 7}, {Finding: "of_old", Severity: "medium", Title: "Of old", Tokens: 2}}
+	got := findingChoices(kinds, counts, "gone_long_ago")
+	want := []choice{
+		{"owner_gone", "Owner gone (0)"}, {"no_expiry", "No expiry (0)"}, {"of_old", "Of old (2)"}, {"unused", "Unused (7)"}, {"gone_long_ago", "gone long ago (0)"},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("offered are %q", got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("offered is %q, want %q", got[i], want[i])
+		}
+	}
+}
