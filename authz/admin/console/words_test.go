@@ -106,8 +106,10 @@ func TestWhereNobodyDecidedThePolicySpeaks(t *testing.T) {
 
 func TestFindingsThatAreOffered(t *testing.T) {
 	kinds := []authz.FindingKind{
-		{Name: "unused", Title: "Unused", Severity: "low"}, {Name: "no_expiry", Title: "No expiry", Severity: "medium"},
-		{Name: "owner_gone", Title: "Owner gone", Severity: "high"}, {Name: "many_networks", Title: "Many networks", Severity: "high", Off: true},
+		{Name: "unused", Title: "Unused", Severity: "low"},
+		{Name: "no_expiry", Title: "No expiry", Severity: "medium"},
+		{Name: "owner_gone", Title: "Owner gone", Severity: "high"},
+		{Name: "many_networks", Title: "Many networks", Severity: "high", Off: true},
 	}
 	counts := []hygiene.Count{{Finding: "unused", Severity: "low", Tokens: 7}, {Finding: "of_old", Severity: "medium", Title: "Of old", Tokens: 2}}
 	got := findingChoices(kinds, counts, "gone_long_ago")

@@ -154,10 +154,10 @@ func (l *listing) ordering(cursor string) (*order, error) {
 		return l.order, nil
 	}
 	if cursor != "" {
-		if _, err := newestFirst.place(cursor); err != nil {
-			return nil, nil
+		if newestFirst.gave(cursor) {
+			return newestFirst, nil
 		}
-		return newestFirst, nil
+		return nil, nil
 	}
 	if l.chosen() && !l.bySeverity() {
 		if few, err := l.few(); err != nil || !few {

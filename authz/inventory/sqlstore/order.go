@@ -79,6 +79,12 @@ func (o *order) place(cursor string) (*place, error) {
 	return p, nil
 }
 
+// gave says whether a cursor is of this order.
+func (o *order) gave(cursor string) bool {
+	_, err := o.place(cursor)
+	return err == nil
+}
+
 // way is how SQL says it.
 func (o *order) way() (direction, beyond string) {
 	if o.down {
