@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/inventorytest"
 )
@@ -99,4 +100,28 @@ func TestTheKindOfATokenMadeElsewhereFollowsIt(t *testing.T) {
 		t.Errorf("%+v", token)
 	}
 	wantState(t, l, l.Tokens[id], "none", "withdrawn")
+}
+
+// TestATextThatHoldsASecretIsRefused, in whatever field, and as a name that
+// another source tells.
+func TestATextThatHoldsASecretIsRefused(t *testing.T) {
+	l := inventorytest.NewLab(t)
+	secret := credential.Generate().Reveal()
+	l.Must(operator, seen(on("acme", "repo.write")))
+	token := l.Tokens[l.Digests[authz.Digest{9}]]
+	named := seen(on("acme", "repo.write"))
+	named.DisplayName = "ci " + secret
+	for field, c := range map[string]inventory.Command{
+		"comment":      inventory.RevokeToken{Organization: "acme", Token: token.ID, Comment: "it is (" + secret + ")"},
+		"reason":       inventory.Deny{Organization: "acme", Token: token.ID, Version: 1, Reason: secret},
+		"purpose":      inventory.AskAgain{Organization: "acme", Token: token.ID, Purpose: "x" + secret + "y"},
+		"display_name": named,
+	} {
+		_, err := l.Do(operator, c)
+		var invalid *inventory.Invalid
+		if !errors.As(err, &invalid) || invalid.Field != field {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	l.Must(operator, inventory.RevokeToken{Organization: "acme", Token: token.ID, Comment: secret[:len(secret)-1]}) // which is none
 }

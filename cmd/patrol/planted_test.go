@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/test/canary"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
@@ -22,9 +23,10 @@ import (
 // writes, and sees the search that ends every test complain of it, and of it
 // alone.
 func TestAPlantedSecretFailsTheTest(t *testing.T) {
-	named := func(t *testing.T, w *world, raw string) { // people may call a token as they like
+	named := func(t *testing.T, w *world, raw string) { // names and texts would be refused
 		w.people(t)
-		w.issueFor(t, raw)
+		w.do(t, inventory.AddMember{Organization: "acme", User: "bob", Role: "write", Email: raw + "@example.com"})
+		w.issueFor(t, "ci")
 	}
 	file := func(name string) func(*testing.T, *world, string) {
 		return func(t *testing.T, w *world, raw string) {
