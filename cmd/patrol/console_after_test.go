@@ -26,6 +26,7 @@ func inBothThemes(t *testing.T, tab *browser.Tab, name string) {
 		t.Errorf("%s: the page is wider than a phone", name)
 	}
 	tab.Picture(pictures, name+"-phone")
+	tab.Desktop()
 }
 
 // TestThePageOfANewSecretHasNoBarriers: an owner rotates in a browser; the

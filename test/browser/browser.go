@@ -179,13 +179,22 @@ func (b *Tab) Phone() {
 	run(b, "choose a size", chromedp.EmulateViewport(390, 844))
 }
 
+// Desktop makes the page as wide as it is on a desk, as it was at first.
+func (b *Tab) Desktop() {
+	b.t.Helper()
+	run(b, "choose a size", chromedp.EmulateViewport(1280, 900))
+}
+
 // Picture writes a picture of the whole page into a folder, unless that is "".
 func (b *Tab) Picture(folder, name string) {
 	b.t.Helper()
 	if folder == "" {
 		return
 	}
-	png := run(b, "take a picture", chromedp.FullScreenshot(100))
+	png, err := small(run(b, "take a picture", chromedp.FullScreenshot(100)))
+	if err != nil {
+		b.t.Fatalf("make the picture %s small: %v", name, err)
+	}
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // pictures for everybody
 		b.t.Fatal(err)
 	}
