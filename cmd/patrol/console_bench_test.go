@@ -31,6 +31,7 @@ func BenchmarkListing(b *testing.B) {
 		{"name", "/tokens?q=token-00012", "token-00012"},
 		{"owner", "/tokens?owner=user-7", "user-7"},
 		{"finding", "/tokens?finding=unused", "token-"},
+		{"severity", "/tokens?severity=high", "No expiry"},
 		{"by-name", "/tokens?sort=name", "token-00000"},
 		{"by-owner", "/tokens?sort=-owner", "user-99"},
 		{"by-last-use", "/tokens?sort=-last_used", "token-"},
