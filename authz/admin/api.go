@@ -116,6 +116,9 @@ func Handler(o Options) http.Handler {
 	config.Transformers = append(config.Transformers, withRequestID, remember)
 	installErrors()
 	api := &service{Options: o, API: humago.New(mux, config)}
+	if o.Replays != nil {
+		api.replays = &unsettled{Replays: o.Replays}
+	}
 	api.UseMiddleware(api.guard, api.idempotent)
 	api.organizations()
 	api.members()
@@ -141,6 +144,7 @@ func Handler(o Options) http.Handler {
 type service struct {
 	Options
 	huma.API
+	replays *unsettled // nil: no answers are kept
 }
 
 // The greatest bodies, and how long reading one may take.

@@ -48,8 +48,13 @@ var idempotencyKey = &huma.Param{
 // idempotent answers a request that came before, with the same Idempotency-Key
 // of the same caller, as it was answered then, and does nothing.
 func (s *service) idempotent(ctx huma.Context, next func(huma.Context)) {
+	if s.replays == nil || ctx.Method() == http.MethodGet || ctx.Method() == http.MethodHead {
+		next(ctx)
+		return
+	}
+	s.replays.settle(ctx.Context())
 	key, n := header(ctx, "Idempotency-Key")
-	if n == 0 || s.Replays == nil || ctx.Method() == http.MethodGet || ctx.Method() == http.MethodHead {
+	if n == 0 {
 		next(ctx)
 		return
 	}
@@ -105,7 +110,7 @@ func (s *service) claim(ctx huma.Context, key string) (*run, *Problem) {
 	}
 	url := ctx.URL()
 	r.fingerprint = hashed(ctx.Method(), url.RequestURI(), ctx.Header("If-Match"), string(body))
-	r.found, err = s.Replays.ClaimReplay(ctx.Context(), r.id, r.fingerprint)
+	r.found, err = s.replays.claim(ctx.Context(), r.id, r.fingerprint)
 	switch {
 	case err != nil:
 		p := problem(err)
@@ -151,15 +156,15 @@ func (r *run) end(s *service) {
 	status := r.Status()
 	var err error
 	if !r.over || status == 0 || status >= http.StatusInternalServerError {
-		err = s.Replays.ForgetReplay(ctx, r.id)
+		err = s.replays.end(ctx, r.id, nil)
 	} else {
 		var body string
 		if body, err = r.kept(); err == nil {
-			err = s.Replays.FinishReplay(ctx, r.id, inventory.Replay{Status: status, ETag: r.etag, ContentType: r.contentType, Body: body})
+			err = s.replays.end(ctx, r.id, &inventory.Replay{Status: status, ETag: r.etag, ContentType: r.contentType, Body: body})
 		}
 	}
 	if err != nil {
-		s.Log.Error("an answer could not be kept for its Idempotency-Key", "request_id", requestOf(ctx).id, "error", err)
+		s.Log.Error("an answer could not be kept for its Idempotency-Key; it is tried again", "request_id", requestOf(ctx).id, "error", err)
 	}
 }
 
