@@ -98,6 +98,7 @@ var accesses = map[string]access{
 
 	"issue-token":   {Scope: scopeIssue, InBody: true},
 	"check":         {Scope: scopeCheck, InBody: true},
+	"find-token":    {Scope: scopeOperator, Reads: true},
 	"disable-token": {Scope: scopeOperator, Subject: subjectToken},
 	"enable-token":  {Scope: scopeOperator, Subject: subjectToken},
 	"update-token":  {Scope: scopeOperator, Subject: subjectToken},

@@ -30,6 +30,9 @@ type Queries interface {
 	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
 	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
 	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
+	// FindToken finds a token by the digest of its secret; former says that it was
+	// rotated away.
+	FindToken(ctx context.Context, d authz.Digest) (row *inventory.TokenRow, former bool, err error)
 	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
 	ApprovalPages
 }

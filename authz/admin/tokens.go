@@ -70,6 +70,7 @@ type Comment struct {
 func (s *service) tokens() {
 	register(s, "issue-token", "POST", "/api/tokens", "Issue a token; its secret is shown once", s.issue)
 	s.imports()
+	s.find()
 	register(s, "list-tokens", "GET", "/api/tokens", "List all tokens, the newest first unless sorted", func(ctx context.Context, in *struct {
 		Paging
 		Filter

@@ -73,6 +73,7 @@ var matrix = map[string]row{
 	"get-refusal": {let: both(operators)}, "backup": {let: both(operators)}, "export-audit": {let: both(operators)},
 	"get-audit-state": {let: both(operators)}, "sign-audit": {let: both(operators)},
 	"list-tokens": {let: both(operators)}, "get-token": {let: both([]string{"operator", "member", "pending", "observed"})},
+	"find-token":    {let: both(operators)},
 	"import-tokens": {let: both(operators)}, "disable-token": {let: both(operators)}, "enable-token": {let: both(operators)}, "delete-token": {let: both(operators)},
 	"issue-token": {let: map[string][]string{acme: {"operator", "admin"}, globex: {"operator", "admin_elsewhere"}}, body: func(_ *bureau, o string) any {
 		owner := map[string]string{acme: "alice", globex: "gail"}[o]

@@ -33,6 +33,7 @@ type ApprovalCmd struct {
 	Escalate     ApprovalEscalateCmd     `cmd:"" help:"Leave an open request to administrators."`
 	Ask          ApprovalAskCmd          `cmd:"" help:"Ask for an approval with a purpose: for the owner."`
 	Withdraw     ApprovalWithdrawCmd     `cmd:"" help:"Take an open request back: for the owner."`
+	Wait         ApprovalWaitCmd         `cmd:"" help:"Wait until a request is decided: for scripts."`
 }
 
 // ApprovalListCmd lists approval requests.

@@ -26,6 +26,7 @@ type TokenCmd struct {
 	Usage      TokenUsageCmd      `cmd:"" help:"Show how a token is used."`
 	Timeline   TokenTimelineCmd   `cmd:"" help:"Tell what happened to a token."`
 	Discovered TokenDiscoveredCmd `cmd:"" help:"List unknown tokens that were seen while an organization observed."`
+	Find       TokenFindCmd       `cmd:"" help:"Say which token a secret is, without sending the secret."`
 	Scan       TokenScanCmd       `cmd:"" help:"Find issued secrets in files, without a server."`
 }
 

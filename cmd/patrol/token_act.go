@@ -12,7 +12,7 @@ type TokenRevokeCmd struct{ chosenTokens }
 // Help gives an example.
 func (*TokenRevokeCmd) Help() string {
 	return "It is final, for this organization alone; elsewhere the token goes on.\n\n" +
-		example("patrol token revoke acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --comment leaked", "patrol token revoke acme --owner bob --dry-run")
+		example("patrol token revoke acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --comment leaked", "patrol token revoke acme --owner bob --dry-run", "patrol token revoke acme --unused-for 90d --finding unscoped_write --dry-run")
 }
 
 // Run revokes it.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -26,6 +27,8 @@ type chosenTokens struct {
 	Kind         string   `help:"Choose tokens of a kind: read, write or fine-grained." enum:",read,write,fine-grained" default:"" placeholder:"KIND"`
 	Status       string   `help:"Choose tokens of a status, as patrol token list has it." enum:",all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" default:"" placeholder:"STATUS"`
 	Search       string   `help:"Choose tokens by a part of the name." placeholder:"TEXT"`
+	Finding      string   `help:"Choose tokens of which this was found, as patrol finding list has it." placeholder:"NAME"`
+	UnusedFor    string   `help:"Choose tokens that were made, and last used in the organization, longer ago than this span (90d, 12h)." placeholder:"SPAN"`
 	DryRun       bool     `help:"Only show which tokens it would be."`
 	Yes          bool     `help:"Do not ask whether these are the right ones."`
 }
@@ -36,13 +39,13 @@ const bulkPart = 100
 // onTokens acts on the tokens that are named or chosen. One that is named is
 // shown as it is then; of several each result is.
 func (c *CLI) onTokens(ctx context.Context, t *chosenTokens, action, done string, one func(ctx context.Context, organization, id, comment string) (*inventory.TokenRow, error)) error {
-	f := inventory.TokenFilter{Status: t.Status, Kind: t.Kind, Owner: t.Owner, Query: t.Search}
-	chosen := f != (inventory.TokenFilter{})
+	f := inventory.TokenFilter{Status: t.Status, Kind: t.Kind, Owner: t.Owner, Query: t.Search, Finding: t.Finding}
+	chosen := f != (inventory.TokenFilter{}) || t.UnusedFor != ""
 	switch {
 	case chosen && len(t.IDs) > 0:
-		return usagef("name tokens by their ids, or choose them by --owner, --kind, --status and --search, not both")
+		return usagef("name tokens by their ids, or choose them by --owner, --kind, --status, --search, --finding and --unused-for, not both")
 	case !chosen && len(t.IDs) == 0:
-		return usagef("name tokens by their ids, or choose them by --owner, --kind, --status or --search")
+		return usagef("name tokens by their ids, or choose them by --owner, --kind, --status, --search, --finding or --unused-for")
 	case len(t.IDs) == 1 && !t.DryRun:
 		return c.onToken(ctx, t.Organization, t.IDs[0], t.Comment, one)
 	}
@@ -77,9 +80,25 @@ func (t *chosenTokens) choose(ctx context.Context, cl *client.Client, f inventor
 	if len(t.IDs) > 0 {
 		f.Status = "all"
 	}
+	idle, err := spanOf("--unused-for", t.UnusedFor)
+	if err == nil && idle == 0 && t.UnusedFor != "" {
+		err = usagef("--unused-for %q: that is every token", t.UnusedFor)
+	}
+	if err != nil {
+		return nil, err
+	}
 	rows, err := cl.OrganizationTokens(ctx, t.Organization, f)
-	if err != nil || len(t.IDs) == 0 {
-		return rows, err
+	if err != nil {
+		return nil, err
+	}
+	if idle > 0 {
+		before := time.Now().Add(-idle)
+		rows = slices.DeleteFunc(rows, func(r admin.Listed) bool {
+			return !r.CreatedAt.Before(before) || r.LastUsedAt != nil && !r.LastUsedAt.Before(before)
+		})
+	}
+	if len(t.IDs) == 0 {
+		return rows, nil
 	}
 	return slices.DeleteFunc(rows, func(r admin.Listed) bool { return !slices.Contains(t.IDs, r.ID) }), nil
 }

@@ -72,6 +72,11 @@ func (c *Client) Token(ctx context.Context, organization, id string) (*inventory
 	return send[inventory.TokenRow](ctx, c, http.MethodGet, tokenPath(organization, id), nil)
 }
 
+// FindToken says which token has, or had, a secret, by the secret's SHA-256 in hex.
+func (c *Client) FindToken(ctx context.Context, sha256 string) (*admin.FoundToken, error) {
+	return send[admin.FoundToken](ctx, c, http.MethodPost, "/api/tokens/find", admin.Find{SHA256: sha256})
+}
+
 func (c *Client) act(ctx context.Context, organization, id, action, comment string) (*inventory.TokenRow, error) {
 	return send[inventory.TokenRow](ctx, c, http.MethodPost, tokenPath(organization, id)+"/"+action, admin.Comment{Comment: comment})
 }

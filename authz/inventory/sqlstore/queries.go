@@ -117,6 +117,31 @@ func (s *Store) Token(ctx context.Context, organization, id string) (row *invent
 	return row, err
 }
 
+// FindToken finds a token by the digest of its secret, or of one that it had
+// before: then former is true.
+func (s *Store) FindToken(ctx context.Context, d authz.Digest) (row *inventory.TokenRow, former bool, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		t, err := st.TokenByDigest(d)
+		if err == nil && t == nil {
+			t, err = st.TokenByFormer(d)
+			former = t != nil
+		}
+		if err != nil {
+			return err
+		}
+		if t == nil || t.Deleted {
+			return &inventory.NotFound{What: "token", Name: "with this secret"}
+		}
+		if row, err = s.row(st, nil, t); err != nil {
+			return err
+		}
+		rows := []inventory.TokenRow{*row}
+		row = &rows[0]
+		return st.decorate(nil, rows)
+	})
+	return row, former, err
+}
+
 var badCursor = &inventory.Invalid{Field: "cursor", Problem: "is none of ours"}
 
 // Audit lists the audit log, newest first; of one organization, or whole.
