@@ -59,7 +59,7 @@ func CheckAddress(address string, insecure bool) error {
 		return fmt.Errorf("the address %q has no port from 0 to 65535", address)
 	}
 	if ip := net.ParseIP(host); !insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("the address %s reaches beyond this machine, where anybody could ask: use a loopback address or a Unix socket, or set insecure: true", address)
+		return fmt.Errorf("the address %s reaches beyond this machine, where anybody could ask: use a loopback address or a Unix socket, mutual TLS (ext_authz.tls), or set insecure: true", address)
 	}
 	return nil
 }

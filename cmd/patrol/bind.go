@@ -33,7 +33,7 @@ func (a *App) bind() error {
 	}
 	a.bound = map[string][]net.Listener{}
 	for _, address := range c.ExtAuthz.Listen {
-		if err := a.take(address, c.ExtAuthz.Insecure); err != nil {
+		if err := a.take(address, c.ExtAuthz.Insecure || c.ExtAuthz.TLS.on()); err != nil {
 			return fmt.Errorf("ext_authz: %w", err)
 		}
 	}

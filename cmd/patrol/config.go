@@ -17,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/patrol-authz/patrol/authz/extauthz"
 	"github.com/patrol-authz/patrol/bundles"
 )
 
@@ -48,6 +49,26 @@ type ExtAuthzConfig struct {
 	Mode     string   `yaml:"mode"`
 	Group    string   `yaml:"group"`
 	Insecure bool     `yaml:"insecure"`
+	// TLS is of the TCP addresses.
+	TLS TLSConfig `yaml:"tls"`
+}
+
+// TLSConfig is mutual TLS.
+type TLSConfig struct {
+	CertFile     string   `yaml:"cert_file"`
+	KeyFile      string   `yaml:"key_file"`
+	ClientCAFile string   `yaml:"client_ca_file"`
+	Identities   []string `yaml:"identities"`
+}
+
+func (c *TLSConfig) options() extauthz.TLSOptions {
+	return extauthz.TLSOptions{CertFile: c.CertFile, KeyFile: c.KeyFile, ClientCAFile: c.ClientCAFile, Identities: c.Identities}
+}
+
+// on says whether TLS is asked for.
+func (c *TLSConfig) on() bool {
+	o := c.options()
+	return !o.Zero()
 }
 
 // AdminConfig says where the admin API is, and whose tokens may be an operator's.

@@ -42,8 +42,14 @@ func (c *ExtAuthzConfig) check() error {
 		return fmt.Errorf("ext_authz.group: %w", err)
 	}
 	for i, address := range c.Listen {
-		if err := extauthz.CheckAddress(address, c.Insecure); err != nil {
+		if err := extauthz.CheckAddress(address, c.Insecure || c.TLS.on()); err != nil {
 			return fmt.Errorf("ext_authz.listen[%d]: %w", i, err)
+		}
+	}
+	if c.TLS.on() {
+		o := c.TLS.options()
+		if err := o.Check(); err != nil {
+			return fmt.Errorf("ext_authz.tls.%w", err)
 		}
 	}
 	return nil

@@ -23,6 +23,13 @@ func (a *App) listen() error {
 				return fmt.Errorf("ext_authz: %w", err)
 			}
 		}
+		if a.Config.ExtAuthz.TLS.on() && l.Addr().Network() == "tcp" {
+			o := a.Config.ExtAuthz.TLS.options()
+			o.Log = a.Log
+			if l, err = extauthz.WithTLS(l, o); err != nil {
+				return fmt.Errorf("ext_authz.tls.%w", err)
+			}
+		}
 		a.listeners = append(a.listeners, l)
 	}
 	if err := a.listenAdmin(); err != nil {

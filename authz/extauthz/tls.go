@@ -1,0 +1,154 @@
+package extauthz
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// TLSOptions of a TCP listener: both ends show certificates (mutual TLS). All but
+// Log are required.
+type TLSOptions struct {
+	// CertFile and KeyFile are patrol's own, in PEM.
+	CertFile, KeyFile string
+	// ClientCAFile has the authorities that certificates of clients are signed by.
+	ClientCAFile string
+	// Identities are the clients that may ask: URIs (SPIFFE ids among them) or DNS
+	// names, each as the certificate has it among its subject alternative names.
+	Identities []string
+	Log        *slog.Logger
+}
+
+// Zero says whether nothing is set.
+func (o *TLSOptions) Zero() bool {
+	return o.CertFile == "" && o.KeyFile == "" && o.ClientCAFile == "" && len(o.Identities) == 0
+}
+
+// Check says what is wrong, with the name of the setting.
+func (o *TLSOptions) Check() error {
+	for name, value := range map[string]string{"cert_file": o.CertFile, "key_file": o.KeyFile, "client_ca_file": o.ClientCAFile} {
+		if value == "" {
+			return fmt.Errorf("%s: is missing: both ends show certificates", name)
+		}
+	}
+	if len(o.Identities) == 0 {
+		return errors.New("identities: is missing: say which clients may ask")
+	}
+	for i, id := range o.Identities {
+		if id == "" || strings.ContainsAny(id, " \t*") {
+			return fmt.Errorf("identities[%d]: %q is no identity: write a URI or DNS name as the certificate has it", i, id)
+		}
+	}
+	_, err := o.load()
+	return err
+}
+
+// load reads the files.
+func (o *TLSOptions) load() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("cert_file: read the certificate and its key: %w", err)
+	}
+	text, err := os.ReadFile(o.ClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("client_ca_file: %w", err)
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("client_ca_file: %s holds no certificate in PEM", o.ClientCAFile)
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2"}, Certificates: []tls.Certificate{pair},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authorities, VerifyConnection: o.verify,
+		SessionTicketsDisabled: true, // who is let in is looked at each time
+	}, nil
+}
+
+// verify lets those in whose certificate has one of the identities.
+func (o *TLSOptions) verify(s tls.ConnectionState) error {
+	if len(s.PeerCertificates) == 0 {
+		return errors.New("the client shows no certificate")
+	}
+	leaf := s.PeerCertificates[0]
+	for _, u := range leaf.URIs {
+		if slices.Contains(o.Identities, u.String()) {
+			return nil
+		}
+	}
+	for _, name := range leaf.DNSNames {
+		if slices.Contains(o.Identities, name) {
+			return nil
+		}
+	}
+	return errors.New("the client's certificate has none of the identities that may ask")
+}
+
+// WithTLS puts TLS on a listener. The files are read anew when one has changed,
+// for the next connection; where that fails the last ones that were good go on,
+// and it is logged.
+func WithTLS(l net.Listener, o TLSOptions) (net.Listener, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &reloaded{TLSOptions: o, seen: o.marks()}
+	var err error
+	if r.config, err = o.load(); err != nil {
+		return nil, err
+	}
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return r.present(), nil }}), nil
+}
+
+// reloaded is a configuration that follows its files.
+type reloaded struct {
+	TLSOptions
+	mu     sync.Mutex
+	config *tls.Config
+	seen   [3]mark
+	failed [3]mark // told once
+}
+
+// mark tells one state of a file from another.
+type mark struct {
+	size int64
+	at   time.Time
+}
+
+func (o *TLSOptions) marks() (all [3]mark) {
+	for i, file := range []string{o.CertFile, o.KeyFile, o.ClientCAFile} {
+		if info, err := os.Stat(file); err == nil { // what is not there is told by load
+			all[i] = mark{info.Size(), info.ModTime()}
+		}
+	}
+	return all
+}
+
+func (r *reloaded) present() *tls.Config {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.marks()
+	if now == r.seen {
+		return r.config
+	}
+	// A certificate and its key are two files: between them they do not match, and
+	// the next connection looks again.
+	next, err := r.load()
+	if err != nil {
+		if r.failed == now {
+			return r.config
+		}
+		r.failed = now
+		r.Log.Warn("the certificates of ext_authz have changed and cannot be read; the ones before go on", "error", err)
+		return r.config
+	}
+	r.config, r.seen = next, now
+	r.Log.Info("the certificates of ext_authz are read anew")
+	return r.config
+}
