@@ -151,11 +151,16 @@ type directory struct {
 	gather         string
 	settled        map[string]bool
 	gone           map[string]bool
+	// confirm is the address in question; nil: none is.
+	confirm *notify.Confirmation
 }
 
 func (d *directory) Subject(_ context.Context, e notify.Event) (*notify.Subject, error) {
 	if d.gone[e.Token] {
 		return nil, nil
+	}
+	if e.Kind == notify.AddressConfirmation {
+		return &notify.Subject{Organization: notify.Organization{ID: e.Organization, Name: e.Organization}, Confirm: d.confirm}, nil
 	}
 	s := &notify.Subject{
 		Organization: notify.Organization{ID: e.Organization, Name: e.Organization, Gather: d.gather, EnforceAt: start.AddDate(0, 0, 9)},

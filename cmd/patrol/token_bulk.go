@@ -92,15 +92,19 @@ func (t *chosenTokens) choose(ctx context.Context, cl *client.Client, f inventor
 		return nil, err
 	}
 	if idle > 0 {
-		before := time.Now().Add(-idle)
-		rows = slices.DeleteFunc(rows, func(r admin.Listed) bool {
-			return !r.CreatedAt.Before(before) || r.LastUsedAt != nil && !r.LastUsedAt.Before(before)
-		})
+		rows = unusedSince(rows, time.Now().Add(-idle))
 	}
 	if len(t.IDs) == 0 {
 		return rows, nil
 	}
 	return slices.DeleteFunc(rows, func(r admin.Listed) bool { return !slices.Contains(t.IDs, r.ID) }), nil
+}
+
+// unusedSince are those of tokens that were made, and last used, before a time.
+func unusedSince(rows []admin.Listed, before time.Time) []admin.Listed {
+	return slices.DeleteFunc(rows, func(r admin.Listed) bool {
+		return !r.CreatedAt.Before(before) || r.LastUsedAt != nil && !r.LastUsedAt.Before(before)
+	})
 }
 
 // agree asks whether these are the right tokens.
