@@ -25,6 +25,10 @@ func fullWorld(t *testing.T) (*world, map[string]string) {
 	t.Helper()
 	w, ids := consoleWorld(t)
 	w.do(t, inventory.CreateOrganization{Name: "initech"})
+	w.do(t, inventory.AddMember{Organization: "acme", User: "rob", Role: "read", Email: "rob@example.com"})
+	w.do(t, inventory.AddMember{Organization: "acme", User: "deployer", Type: "service_account", Role: "write", Responsible: &[]string{"alice", "bob"}})
+	w.do(t, inventory.AddMember{Organization: "acme", User: "legacy-sync", Type: "service_account", Role: "read"})
+	ids["deploy"] = w.issueTo(t, "deployer", "deploy the site")
 	for i := range 12 {
 		name := fmt.Sprintf("ci-runner-%02d", i)
 		if i == 11 {
@@ -80,6 +84,8 @@ func shownPages(ids map[string]string) []struct{ name, path string } {
 		{"bundles", "/bundles"},
 		{"owned", "/tokens/" + ids["dashboards"] + "?organization=acme"},
 		{"owned-denied", "/tokens/" + ids["ci-runner-02"] + "?organization=acme"},
+		{"owned-answering", "/tokens/" + ids["deploy"] + "?organization=acme"},
+		{"account", "/accounts/acme/deployer"},
 		{"mine", "/me"},
 		{"failure", "/organizations/nowhere"},
 		{"link", "/login/link?code=none"},

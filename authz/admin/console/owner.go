@@ -217,7 +217,7 @@ func (c *Console) account(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Rows": rows, "Organization": organization, "Account": account}
+	body := map[string]any{"Rows": rows, "Organization": organization, "Account": account, "Answers": len(responsible) > 0}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}
