@@ -43,8 +43,8 @@ func (o *TLSOptions) Check() error {
 		return errors.New("identities: is missing: say which clients may ask")
 	}
 	for i, id := range o.Identities {
-		if id == "" || strings.ContainsAny(id, " \t*") {
-			return fmt.Errorf("identities[%d]: %q is no identity: write a URI or DNS name as the certificate has it", i, id)
+		if err := checkIdentity(id); err != nil {
+			return fmt.Errorf("identities[%d]: %w", i, err)
 		}
 	}
 	_, err := o.load()
@@ -74,21 +74,31 @@ func (o *TLSOptions) load() (*tls.Config, error) {
 
 // verify lets those in whose certificate has one of the identities.
 func (o *TLSOptions) verify(s tls.ConnectionState) error {
-	if len(s.PeerCertificates) == 0 {
-		return errors.New("the client shows no certificate")
-	}
-	leaf := s.PeerCertificates[0]
-	for _, u := range leaf.URIs {
-		if slices.Contains(o.Identities, u.String()) {
-			return nil
-		}
-	}
-	for _, name := range leaf.DNSNames {
-		if slices.Contains(o.Identities, name) {
-			return nil
-		}
+	if slices.ContainsFunc(identitiesOf(s), func(id string) bool { return slices.Contains(o.Identities, id) }) {
+		return nil
 	}
 	return errors.New("the client's certificate has none of the identities that may ask")
+}
+
+// identitiesOf are the subject alternative names that a client has shown: URIs
+// and DNS names.
+func identitiesOf(s tls.ConnectionState) []string {
+	if len(s.PeerCertificates) == 0 {
+		return nil
+	}
+	leaf := s.PeerCertificates[0]
+	ids := slices.Clone(leaf.DNSNames)
+	for _, u := range leaf.URIs {
+		ids = append(ids, u.String())
+	}
+	return ids
+}
+
+func checkIdentity(id string) error {
+	if id == "" || strings.ContainsAny(id, " \t*") {
+		return fmt.Errorf("%q is no identity: write a URI or DNS name as the certificate has it", id)
+	}
+	return nil
 }
 
 // WithTLS puts TLS on a listener. The files are read anew when one has changed,
@@ -103,8 +113,33 @@ func WithTLS(l net.Listener, o TLSOptions) (net.Listener, error) {
 	if r.config, err = o.load(); err != nil {
 		return nil, err
 	}
-	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return r.present(), nil }}), nil
+	return tlsListener{l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return r.present(), nil }}}, nil
 }
+
+// tlsListener's connections tell by their address who is at the other end: that is
+// what gRPC hands on of them.
+type tlsListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+type tlsConn struct{ *tls.Conn }
+
+type tlsAddr struct {
+	net.Addr
+	conn *tls.Conn
+}
+
+// Accept shakes no hands yet: gRPC reads, and that does, within its time-out.
+func (l tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tlsConn{tls.Server(c, l.config)}, nil
+}
+
+func (c tlsConn) RemoteAddr() net.Addr { return tlsAddr{c.Conn.RemoteAddr(), c.Conn} }
 
 // reloaded is a configuration that follows its files.
 type reloaded struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -17,14 +18,24 @@ import (
 type Trust struct {
 	Unix     bool // whoever can open a Unix socket of ext_authz
 	Networks []netip.Prefix
+	// Identities are of certificates that were shown over mutual TLS.
+	Identities []string
 }
 
-// ParseTrust reads a list of "unix", addresses and networks (CIDR).
+// ParseTrust reads a list of "unix", addresses, networks (CIDR), and "tls:" with
+// an identity.
 func ParseTrust(list []string) (Trust, error) {
 	var t Trust
 	for i, text := range list {
 		if text == "unix" {
 			t.Unix = true
+			continue
+		}
+		if id, ok := strings.CutPrefix(text, "tls:"); ok {
+			if err := checkIdentity(id); err != nil {
+				return Trust{}, fmt.Errorf("[%d]: %w", i, err)
+			}
+			t.Identities = append(t.Identities, id)
 			continue
 		}
 		prefix, err := netip.ParsePrefix(text)
@@ -36,7 +47,7 @@ func ParseTrust(list []string) (Trust, error) {
 		}
 		switch {
 		case err != nil:
-			return Trust{}, fmt.Errorf("[%d]: %q is neither unix, an address nor a network", i, text)
+			return Trust{}, fmt.Errorf("[%d]: %q is neither unix, an address, a network, nor tls: with an identity", i, text)
 		case prefix != prefix.Masked():
 			return Trust{}, fmt.Errorf("[%d]: %q names a host in a network: write %s", i, text, prefix.Masked())
 		case prefix.Bits() == 0:
@@ -48,7 +59,7 @@ func ParseTrust(list []string) (Trust, error) {
 }
 
 // Nobody says whether nobody is trusted.
-func (t Trust) Nobody() bool { return !t.Unix && len(t.Networks) == 0 }
+func (t Trust) Nobody() bool { return !t.Unix && len(t.Networks)+len(t.Identities) == 0 }
 
 // counts says whether the word of a call's other end counts. The connection
 // says who that is, and nothing in the message.
@@ -60,7 +71,14 @@ func (t Trust) counts(ctx context.Context) bool {
 	if p.Addr.Network() == "unix" {
 		return t.Unix
 	}
-	tcp, ok := p.Addr.(*net.TCPAddr)
+	addr := p.Addr
+	if over, ok := addr.(tlsAddr); ok {
+		if slices.ContainsFunc(identitiesOf(over.conn.ConnectionState()), func(id string) bool { return slices.Contains(t.Identities, id) }) {
+			return true
+		}
+		addr = over.Addr
+	}
+	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		return false
 	}

@@ -53,7 +53,7 @@ func TestWhoseWordCounts(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{"", "everybody", "10.0.0.0/33", "10.0.0.1/8", "0.0.0.0/0", "::/0", "host:1"} {
+	for _, bad := range []string{"", "everybody", "10.0.0.0/33", "10.0.0.1/8", "0.0.0.0/0", "::/0", "host:1", "tls:", "tls:*.example.com"} {
 		if _, err := ParseTrust([]string{"unix", bad}); err == nil || !strings.HasPrefix(err.Error(), "[1]: ") {
 			t.Errorf("%q: %v", bad, err)
 		}

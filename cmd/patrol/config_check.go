@@ -25,7 +25,7 @@ import (
 func (c *Config) check() error {
 	for _, check := range []func() error{
 		c.ExtAuthz.check, c.Admin.check, c.Policy.check, c.Inventory.check, c.Answer.check, c.checkPeople, c.checkDiagnostics, c.Log.check, c.checkLogin, c.checkNotify, c.checkOPA,
-		c.Sources.check, c.SCIM.check,
+		c.Sources.check, c.checkIdentities, c.SCIM.check,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -50,6 +50,7 @@ func TestTheSectionSourcesIsCheckedByItsLine(t *testing.T) {
 	for name, change := range map[string][3]string{
 		"a peer that is none":          {"unix, 10.1.0.0/16", "unix, everybody", "[4:19] sources.jwt.peers[1]: "},
 		"everybody":                    {"10.1.0.0/16", "0.0.0.0/0", "[4:19] sources.jwt.peers[1]: "},
+		"an identity that may not ask": {"unix, 10.1.0.0/16", "unix, \"tls:envoy.internal\"", "[4:19] sources.jwt.peers[1]: "},
 		"no peers":                     {"    peers: [unix, 10.1.0.0/16]\n", "", "sources.jwt.peers: is missing"},
 		"peers without issuers":        {"    issuers:\n      - {issuer: \"https://login.example.com\", payload: corp}\n", "", "sources.jwt.issuers: is missing"},
 		"an issuer without a payload":  {", payload: corp", "", "sources.jwt.issuers[0].payload: is missing"},

@@ -102,7 +102,7 @@ const envoyIdentity = "spiffe://example.com/ns/edge/sa/envoy"
 
 // guarded is a patrol that lets one identity in over TCP, and anybody who can
 // open its Unix socket.
-func guarded(t *testing.T) (w *world, a *authority, files TLSConfig) {
+func guarded(t *testing.T, more ...func(*Config)) (w *world, a *authority, files TLSConfig) {
 	t.Helper()
 	a, dir := newAuthority(t), t.TempDir()
 	files = TLSConfig{
@@ -113,6 +113,9 @@ func guarded(t *testing.T) (w *world, a *authority, files TLSConfig) {
 	w = startApp(t, func(c *Config) {
 		c.ExtAuthz.Listen = append(c.ExtAuthz.Listen, "127.0.0.1:0")
 		c.ExtAuthz.TLS = files
+		for _, change := range more {
+			change(c)
+		}
 	})
 	return w, a, files
 }
@@ -205,22 +208,50 @@ func TestCertificatesAreReadAnew(t *testing.T) {
 	}
 }
 
-// TestEnvoyAsksOverTLS with the example as it stands, but for the places of files.
-func TestEnvoyAsksOverTLS(t *testing.T) {
-	w, a, files := guarded(t)
-	dir := t.TempDir()
+// envoyOver is a real Envoy that asks over TLS by the example as it stands, but for
+// the places of files.
+func (a *authority) envoyOver(c envoy.Config, files TLSConfig) *envoy.Process {
+	a.t.Helper()
+	dir := a.t.TempDir()
 	cert, key := a.identity(envoyIdentity, time.Hour)
 	for name, text := range map[string][]byte{"envoy.pem": cert, "envoy.key": key} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
-			t.Fatal(err)
+			a.t.Fatal(err)
 		}
 	}
-	socket := strings.NewReplacer("/etc/envoy/tls/ca.pem", files.ClientCAFile, "/etc/envoy/tls/", dir+"/").Replace(configuration(t, "mtls.yaml"))
+	socket := strings.NewReplacer("/etc/envoy/tls/ca.pem", files.ClientCAFile, "/etc/envoy/tls/", dir+"/").Replace(configuration(a.t, "mtls.yaml"))
 	const place = "    common_lb_config: {healthy_panic_threshold: {value: 0}}\n"
-	p := envoytest.Start(t, envoy.Config{File: envoy.Strict, Patrol: w.tcp(t)}, place, place+indented(socket, 4))
+	return envoytest.Start(a.t, c, place, place+indented(socket, 4))
+}
+
+func TestEnvoyAsksOverTLS(t *testing.T) {
+	w, a, files := guarded(t)
+	p := a.envoyOver(envoy.Config{File: envoy.Strict, Patrol: w.tcp(t)}, files)
 	status, header, body := ask(t, http.MethodGet, "http://"+p.Address+"/api/whoami-v2", nil, map[string]string{"Authorization": "Bearer ptl_unknown"})
 	if status != http.StatusUnauthorized || header.Get("X-Error-Code") != "token_unknown" {
 		t.Errorf("behind Envoy: %d %v %s", status, header, body)
+	}
+}
+
+// TestTheWordOfAnIdentityCounts on verified claims, where it is listed; another
+// that may ask is not believed.
+func TestTheWordOfAnIdentityCounts(t *testing.T) {
+	for peer, counts := range map[string]bool{"tls:" + envoyIdentity: true, "tls:envoy.internal": false} {
+		t.Run(peer, func(t *testing.T) {
+			w, a, files := guarded(t, func(c *Config) {
+				c.Sources.JWT = JWTConfig{Peers: []string{peer}, Issuers: []IssuerConfig{{Issuer: issuer, Payload: "corp"}}}
+			})
+			w.people(t)
+			l := newLogin(t, issuer)
+			p := a.envoyOver(envoy.Config{File: envoy.Strict, Patrol: w.tcp(t), JWT: &envoy.JWT{Issuer: issuer, Keys: l.keys()}}, files)
+			status, code, _ := asks(t, p, bearer(l.token(nil)))
+			if believed := code != "credential_missing"; believed != counts || status == http.StatusServiceUnavailable {
+				t.Errorf("%d %s; want it believed: %v", status, code, counts)
+			}
+			if n := len(w.foreign(t)); n > 0 != counts {
+				t.Errorf("%d records were made", n)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -126,4 +128,14 @@ func (a *App) seeToken(ctx context.Context, c *authz.Claimed) error {
 		return fmt.Errorf("%w: %w", sources.ErrRefused, err)
 	}
 	return err
+}
+
+// checkIdentities holds peers by their certificates against those that may ask.
+func (c *Config) checkIdentities() error {
+	for i, peer := range c.Sources.JWT.Peers {
+		if id, ok := strings.CutPrefix(peer, "tls:"); ok && !slices.Contains(c.ExtAuthz.TLS.Identities, id) {
+			return fmt.Errorf("sources.jwt.peers[%d]: %q is none of ext_authz.tls.identities", i, id)
+		}
+	}
+	return nil
 }
