@@ -40,6 +40,12 @@ func doubtful(o *Options) string {
 			}
 			return why != ""
 		})
+		ast.WalkTerms(x, func(t *ast.Term) bool {
+			if list, ok := t.Value.(*ast.ArrayComprehension); ok && listsMixed(o, list) {
+				why = "an array comprehension lists a document that rules and data give together"
+			}
+			return why != ""
+		})
 		ast.WalkBodies(x, func(b ast.Body) bool {
 			if sharesEvery(b) {
 				why = "what every counts by is used outside of it"
@@ -155,6 +161,61 @@ func asksForRules(c *ast.Compiler, e *ast.Expr) bool {
 		return found
 	})
 	return found
+}
+
+// listsMixed says whether an array comprehension has a reference that may run
+// over a document to which both rules and the base document belong. OPA's
+// interpreter gives the base document's part first, a plan all by its keys.
+func listsMixed(o *Options, list *ast.ArrayComprehension) bool {
+	found := false
+	ast.WalkRefs(list, func(r ast.Ref) bool {
+		found = found || r.HasPrefix(ast.DefaultRootRef) && mixed(o, r)
+		return found
+	})
+	ast.WalkExprs(list, func(e *ast.Expr) bool { // some x in data.q, as a query has it
+		declared, ok := e.Terms.(*ast.SomeDecl)
+		if !ok {
+			return found
+		}
+		for _, t := range declared.Symbols {
+			call, ok := t.Value.(ast.Call)
+			if !ok {
+				continue
+			}
+			if r, ok := call[len(call)-1].Value.(ast.Ref); ok {
+				found = found || r.HasPrefix(ast.DefaultRootRef) && mixed(o, append(r.Copy(), ast.VarTerm("each")))
+			}
+		}
+		return found
+	})
+	return found
+}
+
+func mixed(o *Options, r ast.Ref) bool {
+	node, base := o.Compiler.RuleTree, ast.Value(o.Data)
+	for i, t := range r {
+		if node == nil || len(node.Values) > 0 || base == nil {
+			return false
+		}
+		if i == 0 { // data, a variable to OPA
+			node = node.Child(t.Value)
+			continue
+		}
+		if !t.IsGround() {
+			object, ok := base.(ast.Object)
+			return ok && object.Len() > 0 && len(node.Children) > 0
+		}
+		node = node.Child(t.Value)
+		child := (*ast.Term)(nil)
+		if object, ok := base.(ast.Object); ok {
+			child = object.Get(t)
+		}
+		if child == nil {
+			return false
+		}
+		base = child.Value
+	}
+	return false
 }
 
 // leavesOut says whether a term stands as a condition that has to be evaluated

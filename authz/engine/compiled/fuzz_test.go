@@ -41,6 +41,12 @@ const (
 // rules give one document: which of them wrote a number that is 1 to one and 1.0
 // to the other is not defined, and to Rego they are one.
 func (q *question) compare(t testing.TB, counts map[string]int) string {
+	for _, text := range q.modules {
+		if strings.Contains(text, "rand.intn") || strings.Contains(text, "uuid.rfc4122") {
+			counts["left to chance"]++ // each evaluation has its own
+			return ""
+		}
+	}
 	compiler, err := ast.CompileModulesWithOpt(q.modules, q.options)
 	if err != nil {
 		counts["does not compile"]++

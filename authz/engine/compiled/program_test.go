@@ -75,6 +75,35 @@ func TestNegationsThatOPAPlansWronglyAreRefused(t *testing.T) {
 	}
 }
 
+// TestAListOfWhatRulesAndDataGiveTogetherIsRefused: OPA lists the data first.
+func TestAListOfWhatRulesAndDataGiveTogetherIsRefused(t *testing.T) {
+	data := ast.MustParseTerm(`{"q": {"y": 1}, "base": {"a": 1}}`).Value.(ast.Object)
+	for rego, why := range map[string]string{
+		"[v | some v in data.q]":            "rules and data give together",
+		"[k | some k, _ in data.q]":         "rules and data give together",
+		"[v | data.q[input.k] = v]":         "rules and data give together",
+		"[v | some k; v := data.q[k]]":      "rules and data give together",
+		"[[v | some v in data.q] | 1 == 1]": "rules and data give together",
+		"[v | some v in data.base]":         "",
+		"[v | some v in data.q.x]":          "",
+		"[v | some v in data.only]":         "",
+		"{v | some v in data.q}":            "",
+		"[v | q := data.q; some v in [q]]":  "",
+		"[v | some v in [data.q.y, \"z\"]]": "",
+	} {
+		compiler := ast.MustCompileModules(map[string]string{"q.rego": "package q\n\nx := [1]\n", "only.rego": "package only\n\nx := 1\n", "r.rego": "package r\n\nr := " + rego})
+		_, err := compiled.New(t.Context(), compiled.Options{Compiler: compiler, Entrypoint: ast.MustParseRef("data.r.r"), Data: data})
+		refusal := &compiled.Refusal{}
+		if errors.As(err, &refusal) != (why != "") || !strings.Contains(refusal.Why, why) {
+			t.Errorf("%s: got %v", rego, err)
+		}
+		_, err = compiled.New(t.Context(), compiled.Options{Compiler: compiler, Query: ast.MustParseBody("x = " + rego), Data: data})
+		if refusal = (&compiled.Refusal{}); errors.As(err, &refusal) != (why != "") || !strings.Contains(refusal.Why, why) {
+			t.Errorf("as a query, %s: got %v", rego, err)
+		}
+	}
+}
+
 // TestAKeyThatTheBaseDocumentDoesNotHave is a question for OPA: it reads base
 // documents by paths of texts.
 func TestAKeyThatTheBaseDocumentDoesNotHave(t *testing.T) {
