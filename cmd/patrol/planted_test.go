@@ -13,8 +13,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/inventorytest"
 	"github.com/patrol-authz/patrol/test/canary"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
@@ -25,8 +27,10 @@ import (
 func TestAPlantedSecretFailsTheTest(t *testing.T) {
 	named := func(t *testing.T, w *world, raw string) { // names and texts would be refused
 		w.people(t)
-		w.do(t, inventory.AddMember{Organization: "acme", User: "bob", Role: "write", Email: raw + "@example.com"})
-		w.issueFor(t, "ci")
+		w.do(t, inventory.IssueToken{
+			Owner: "bob", DisplayName: "ci", Kind: authz.KindFineGrained, Digest: w.digester.Secret(credential.Generate()),
+			Grants: []authz.Grant{inventorytest.On("acme", "repo.write", raw)}, // an unknown permission is kept and shown
+		})
 	}
 	file := func(name string) func(*testing.T, *world, string) {
 		return func(t *testing.T, w *world, raw string) {
