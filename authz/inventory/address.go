@@ -15,10 +15,10 @@ const linkEvery = time.Hour
 const KindConfirmation = "address_confirmation"
 
 func checkAddress(email string) error {
-	if !strings.Contains(email, "@") || strings.ContainsAny(email, " \r\n\t,;<>") || len(email) > 254 || checkText("email", email, 254) != nil {
+	if !strings.Contains(email, "@") || strings.ContainsAny(email, " \r\n\t,;<>") {
 		return &Invalid{"email", "is no address"}
 	}
-	return nil
+	return checkText("email", email, 254)
 }
 
 // giveAddress gives a user an address. Another one than before is the user's
