@@ -426,7 +426,7 @@ func TestWhatCannotBeSentEndsDead(t *testing.T) {
 	}
 }
 
-func TestNobodyToTell(t *testing.T) {
+func TestEdge26_NoAdministratorWithAnAddress_FallsBackToAListOrIsCounted(t *testing.T) {
 	var seen []string
 	b := newBench(t, func(o *notify.Options) {
 		o.Fallback = []string{"desk@example.com"}
