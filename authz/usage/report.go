@@ -53,6 +53,9 @@ type ReasonUse struct {
 type Overview struct {
 	// Since is from when on usage is shown: from when it is known, or asked for.
 	Since time.Time `json:"since"`
+	// KnownSince is from when on usage is known, however long ago that is; nil:
+	// none is yet. A token that was not used since then may have been before.
+	KnownSince *time.Time `json:"known_since,omitempty"`
 	// Days are all days since, those without requests too.
 	Days []OverviewDay `json:"days"`
 	// Reasons are those of all days, the most frequent first.

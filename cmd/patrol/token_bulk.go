@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/term"
 
 	"github.com/patrol-authz/patrol/authz/admin"
@@ -28,7 +29,7 @@ type chosenTokens struct {
 	Status       string   `help:"Choose tokens of a status, as patrol token list has it." enum:",all,none,pending,pending_frozen,approved,approval_ended,denied,suspended,revoked" default:"" placeholder:"STATUS"`
 	Search       string   `help:"Choose tokens by a part of the name." placeholder:"TEXT"`
 	Finding      string   `help:"Choose tokens of which this was found, as patrol finding list has it." placeholder:"NAME"`
-	UnusedFor    string   `help:"Choose tokens that were made, and last used in the organization, longer ago than this span (90d, 12h)." placeholder:"SPAN"`
+	UnusedFor    string   `help:"Choose tokens that were made or imported, and last used in the organization, longer ago than this span (90d, 12h). Refused where usage is known for a shorter time." placeholder:"SPAN"`
 	DryRun       bool     `help:"Only show which tokens it would be."`
 	Yes          bool     `help:"Do not ask whether these are the right ones."`
 }
@@ -87,12 +88,18 @@ func (t *chosenTokens) choose(ctx context.Context, cl *client.Client, f inventor
 	if err != nil {
 		return nil, err
 	}
+	before := time.Now().Add(-idle)
+	if idle > 0 {
+		if err := t.knownBefore(ctx, cl, before); err != nil {
+			return nil, err
+		}
+	}
 	rows, err := cl.OrganizationTokens(ctx, t.Organization, f)
 	if err != nil {
 		return nil, err
 	}
 	if idle > 0 {
-		rows = unusedSince(rows, time.Now().Add(-idle))
+		rows = unusedSince(rows, before)
 	}
 	if len(t.IDs) == 0 {
 		return rows, nil
@@ -100,11 +107,42 @@ func (t *chosenTokens) choose(ctx context.Context, cl *client.Client, f inventor
 	return slices.DeleteFunc(rows, func(r admin.Listed) bool { return !slices.Contains(t.IDs, r.ID) }), nil
 }
 
-// unusedSince are those of tokens that were made, and last used, before a time.
+// knownBefore refuses to choose by usage of a time from which none is known: all
+// tokens would seem unused.
+func (t *chosenTokens) knownBefore(ctx context.Context, cl *client.Client, before time.Time) error {
+	u, err := cl.OrganizationUsage(ctx, t.Organization, 1)
+	if err != nil {
+		return err
+	}
+	if u.KnownSince == nil {
+		return fmt.Errorf("--unused-for %s: no usage is known yet, so every token would seem unused: wait until requests have been answered for that long", t.UnusedFor)
+	}
+	if u.KnownSince.After(before) {
+		return fmt.Errorf("--unused-for %s: usage is known since %s only, so tokens that were used before would seem unused: ask for a shorter span, or wait", t.UnusedFor, u.KnownSince.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// unusedSince are those of tokens that are idle since before a time.
 func unusedSince(rows []admin.Listed, before time.Time) []admin.Listed {
-	return slices.DeleteFunc(rows, func(r admin.Listed) bool {
-		return !r.CreatedAt.Before(before) || r.LastUsedAt != nil && !r.LastUsedAt.Before(before)
-	})
+	return slices.DeleteFunc(rows, func(r admin.Listed) bool { return !idleSince(&r).Before(before) })
+}
+
+// idleSince is the latest of when a token was made, when it was last used, and
+// since when its usage is known: an imported token may be years old, and what it
+// did before it came is not known. When it came is the time in its id, a UUIDv7
+// (RFC 9562, section 5.7).
+func idleSince(r *admin.Listed) time.Time {
+	since := r.CreatedAt
+	if r.LastUsedAt != nil && r.LastUsedAt.After(since) {
+		since = *r.LastUsedAt
+	}
+	if id, err := uuid.Parse(r.ID); err == nil && id.Version() == 7 {
+		if came := time.Unix(id.Time().UnixTime()); came.After(since) {
+			since = came
+		}
+	}
+	return since
 }
 
 // agree asks whether these are the right tokens.

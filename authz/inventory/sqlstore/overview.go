@@ -26,10 +26,11 @@ func (s *Store) OrganizationUsage(ctx context.Context, organization string, days
 		}
 		today := usage.DayOf(s.Clock())
 		first := today - usage.Day(days-1)
+		out = &usage.Overview{KnownSince: optional(known), Reasons: []usage.ReasonUse{}}
 		if known.IsZero() {
 			known = s.Clock().UTC().Truncate(time.Second)
 		}
-		out = &usage.Overview{Since: known, Reasons: []usage.ReasonUse{}}
+		out.Since = known
 		if known.Before(first.Time()) {
 			out.Since = first.Time()
 		}

@@ -13,6 +13,9 @@ import (
 func TestAnOrganizationsUseIsSummedUp(t *testing.T) {
 	counting(t, func(t *testing.T, c *counted) {
 		ctx := context.Background()
+		if r := must(c.OrganizationUsage(ctx, "acme", 3))(t); r.KnownSince != nil {
+			t.Errorf("before the first request usage is known since %s", r.KnownSince)
+		}
 		elsewhere := c.count(0, "acme/m", "192.0.2.0/24", "allowed", 100)
 		elsewhere.Organization = ""
 		c.write(c.count(0, "acme/m", "192.0.2.0/24", "allowed", 3), c.count(0, "acme/n", "192.0.2.0/24", "allowed", 1), elsewhere)
@@ -31,6 +34,9 @@ func TestAnOrganizationsUseIsSummedUp(t *testing.T) {
 		}
 		if !r.Since.Equal(began) {
 			t.Errorf("known since %s", r.Since)
+		}
+		if r := must(c.OrganizationUsage(ctx, "acme", 1))(t); r.KnownSince == nil || !r.KnownSince.Equal(began) || r.Since.Equal(began) {
+			t.Errorf("of one day: known since %v, shown since %s", r.KnownSince, r.Since)
 		}
 		if err := c.ForgetUsage(ctx, usage.DayOf(began)+1); err != nil {
 			t.Fatal(err)
