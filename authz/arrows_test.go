@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"authz/input":               {"authz", "authz/input/", "authz/engine/compiled"},
 	"authz/engine":              {"authz", "authz/input", "authz/engine/compiled"},
 	"authz/engine/compiled":     {}, // a library
-	"authz/dropin":              {"authz", "authz/input", "authz/input/protodoc", "authz/engine"},
+	"authz/dropin":              {"authz", "authz/input", "authz/input/protodoc", "authz/engine", "authz/engine/compiled"},
 	"authz/decide":              {"authz", "authz/credential", "authz/routing"},
 	"authz/sources":             {"authz", "authz/credential"},
 	"authz/answer":              {"authz"},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/engine"
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
 	"github.com/patrol-authz/patrol/authz/input"
 )
 
@@ -51,6 +52,7 @@ type Policy struct {
 	clock       func() time.Time
 	values      cache.InterQueryValueCache
 	queries     cache.InterQueryCache
+	indexed     bool // OPA's rule index finds every rule
 }
 
 var _ authz.Evaluator = (*Policy)(nil)
@@ -62,6 +64,7 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 	}
 	p := &Policy{
 		config: o.Config, timeout: o.Timeout, print: o.Print, clock: o.Clock,
+		indexed: !compiled.Misindexed(o.Compiler),
 		values:  cache.NewInterQueryValueCache(ctx, nil),
 		queries: cache.NewInterQueryCache(nil),
 	}
@@ -168,6 +171,7 @@ func (p *Policy) evaluate(ctx context.Context, in ast.Value, now time.Time) (ast
 	results, err := p.query.Eval(ctx,
 		rego.EvalParsedInput(in),
 		rego.EvalTime(now),
+		rego.EvalRuleIndexing(p.indexed),
 		rego.EvalPrintHook(p.print),
 		rego.EvalInterQueryBuiltinCache(p.queries),
 		rego.EvalInterQueryBuiltinValueCache(p.values),

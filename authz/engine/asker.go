@@ -26,6 +26,7 @@ type Asker struct {
 	questions map[string]*question
 	mu        sync.Mutex
 	prepared  map[string]rego.PreparedEvalQuery
+	indexed   bool // as Topdown has it
 }
 
 var _ authz.Asker = (*Asker)(nil)
@@ -50,7 +51,10 @@ func NewAsker(ctx context.Context, o Options, beside authz.Evaluator) *Asker {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
 	}
-	a := &Asker{options: o, questions: map[string]*question{}, prepared: map[string]rego.PreparedEvalQuery{}}
+	a := &Asker{
+		options: o, questions: map[string]*question{}, prepared: map[string]rego.PreparedEvalQuery{},
+		indexed: !compiled.Misindexed(o.Compiler),
+	}
 	e, ok := beside.(*Evaluator)
 	if !ok || e.Why() != "" || len(e.programs) == 0 {
 		return a
@@ -159,7 +163,7 @@ func (a *Asker) interpret(ctx context.Context, entry string, in ast.Value, now t
 	if err != nil {
 		return nil, fmt.Errorf("prepare it: %w", err)
 	}
-	results, err := query.Eval(ctx, rego.EvalParsedInput(in), rego.EvalTime(now))
+	results, err := query.Eval(ctx, rego.EvalParsedInput(in), rego.EvalTime(now), rego.EvalRuleIndexing(a.indexed))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/engine"
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
 	"github.com/patrol-authz/patrol/authz/input"
 	"github.com/patrol-authz/patrol/authz/input/inputtest"
 	"github.com/patrol-authz/patrol/rego"
@@ -71,6 +72,9 @@ func TestTheBaseBundleDecides(t *testing.T) {
 	fast := evaluator(t, baseOptions(t, engine.Options{}))
 	if fast.Name() != "compiled" || fast.Why() != "" {
 		t.Errorf("the base bundle is evaluated by %s: %s", fast.Name(), fast.Why())
+	}
+	if compiled.Misindexed(baseOptions(t, engine.Options{}).Compiler) {
+		t.Error("the interpreter has to go without OPA's rule index")
 	}
 	t.Run("topdown", func(t *testing.T) { baseDecides(t, base(t, engine.Options{})) })
 	t.Run("compiled", func(t *testing.T) { baseDecides(t, fast) })

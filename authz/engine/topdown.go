@@ -15,6 +15,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown/cache"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
 	"github.com/patrol-authz/patrol/authz/input"
 )
 
@@ -33,6 +34,8 @@ type Topdown struct {
 	txn     storage.Transaction
 	values  cache.InterQueryValueCache
 	queries cache.InterQueryCache
+	// indexed: OPA's rule index finds every rule of these modules.
+	indexed bool
 }
 
 // entry is "data.path = decision", compiled.
@@ -60,6 +63,7 @@ func NewTopdown(ctx context.Context, o Options) (*Topdown, error) {
 		timeout: o.Timeout, options: o, txn: txn,
 		values:  cache.NewInterQueryValueCache(ctx, nil),
 		queries: cache.NewInterQueryCache(nil),
+		indexed: !compiled.Misindexed(o.Compiler),
 	}
 	fields := make([]*input.Fields, len(o.Decisions))
 	for i, path := range o.Decisions {
@@ -157,7 +161,7 @@ func (t *Topdown) evaluate(ctx context.Context, e *entry, in ast.Value, now time
 	ends := topdown.NewCancel()
 	defer context.AfterFunc(ctx, ends.Cancel)()
 	q := topdown.NewQuery(e.body).WithQueryCompiler(e.compiler).WithCompiler(t.options.Compiler).
-		WithStore(t.options.Store).WithTransaction(t.txn).WithInput(ast.NewTerm(in)).WithTime(now).WithCancel(ends).
+		WithStore(t.options.Store).WithTransaction(t.txn).WithInput(ast.NewTerm(in)).WithTime(now).WithCancel(ends).WithIndexing(t.indexed).
 		WithRuntime(t.options.Runtime).WithPrintHook(t.options.Print).
 		WithInterQueryBuiltinCache(t.queries).WithInterQueryBuiltinValueCache(t.values)
 	var value ast.Value

@@ -236,3 +236,19 @@ func TestWithoutACompilerThereIsNoEvaluator(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// OPA's own index would lose the refusal; see [compiled.Misindexed].
+func TestARefusalThatOPAsIndexWouldNotFind(t *testing.T) {
+	d, err := decision(t, `
+default decision := {"allowed": true, "reason": "approved"}
+
+decision := {"allowed": false, "reason": "denied", "waivable": false} if count(banned) > 0
+
+banned contains grant.entity.id if {
+	some grant in input.token.grants
+	grant in input.authorization.grants
+}`)
+	if err != nil || d.Allowed {
+		t.Errorf("%+v %v", d, err)
+	}
+}

@@ -181,7 +181,8 @@ func askTopdown(ctx context.Context, c *ast.Compiler, query ast.Body, store stor
 	defer store.Abort(ctx, txn)
 	stop := topdown.NewCancel()
 	defer context.AfterFunc(ctx, stop.Cancel)()
-	rs, err := topdown.NewQuery(query).WithCompiler(c).WithStore(store).WithTransaction(txn).WithInput(ast.NewTerm(in)).WithCancel(stop).WithTime(now).Run(ctx)
+	rs, err := topdown.NewQuery(query).WithCompiler(c).WithStore(store).WithTransaction(txn).WithInput(ast.NewTerm(in)).WithCancel(stop).WithTime(now).
+		WithIndexing(!compiled.Misindexed(c)).Run(ctx)
 	if err != nil || len(rs) == 0 {
 		return nil, err
 	}
