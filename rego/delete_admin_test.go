@@ -81,16 +81,32 @@ func questions(t *testing.T) map[string]map[string]any {
 							},
 						}
 						maps.Copy(q, change)
-						text, _ := json.Marshal(q) // each its own, since keys are deleted
-						var own map[string]any
-						if err := json.Unmarshal(text, &own); err != nil {
-							t.Fatal(err)
-						}
-						out[fmt.Sprintf("%s %s %s operator=%v %s", scope, subject, id, operator, name)] = own
+						out[fmt.Sprintf("%s %s %s operator=%v %s", scope, subject, id, operator, name)] = ownCopy(t, q)
 					}
 				}
 			}
 		}
 	}
+	matrix, _ := readMatrix(t)
+	for name, c := range matrix.Cases {
+		for reason, operations := range c.Answers { // one of each stands for all
+			q := map[string]any{"operation": matrix.Operations[operations[0]]}
+			maps.Copy(q, c.Input)
+			out[name+" "+reason] = ownCopy(t, q)
+		}
+	}
 	return out
+}
+
+// ownCopy shares nothing with the other questions, since keys are deleted.
+func ownCopy(t *testing.T, q map[string]any) (own map[string]any) {
+	t.Helper()
+	text, err := json.Marshal(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &own); err != nil {
+		t.Fatal(err)
+	}
+	return own
 }

@@ -57,12 +57,17 @@ func modules(b *bundle.Bundle) map[string]*ast.Module {
 
 func TestEveryFileIsFormatted(t *testing.T) {
 	for name, source := range files(t) {
-		want, err := format.SourceWithOpts(name, source, format.Opts{RegoVersion: ast.RegoV1})
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		} else if string(want) != string(source) {
-			t.Errorf("%s: run opa fmt; it should be\n%s", name, want)
-		}
+		formatted(t, name, source)
+	}
+}
+
+func formatted(t *testing.T, name string, source []byte) {
+	t.Helper()
+	want, err := format.SourceWithOpts(name, source, format.Opts{RegoVersion: ast.RegoV1})
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+	} else if string(want) != string(source) {
+		t.Errorf("%s: run opa fmt; it should be\n%s", name, want)
 	}
 }
 

@@ -130,6 +130,8 @@ func (b *bureau) operations() (all []operation) {
 func TestEachCallerMayWhatTheMatrixSays(t *testing.T) {
 	b := startBureau(t)
 	asked := map[string]int{}
+	rules, inRego := &askedRules{Asker: b.Bundles.Ruleset().Asker}, newRegoMatrix()
+	b.Bundles.Ruleset().Asker = rules
 	for _, o := range b.operations() {
 		r, ok := matrix[o.id]
 		if !ok {
@@ -144,7 +146,11 @@ func TestEachCallerMayWhatTheMatrixSays(t *testing.T) {
 				if target == "" {
 					target = b.issueAs("target", inventory.IssueToken{Owner: "bob", Kind: "fine-grained", Grants: grantsOn([]string{"repo.write"}, acme, globex)})
 				}
+				rules.take()
 				b.try(o, r, organization, caller, target, want)
+				if err := inRego.add(caller, organization, b.named(target), rules.take()); err != nil {
+					t.Fatal(err)
+				}
 				if want && o.method != http.MethodGet {
 					target = "" // it may have changed
 				}
@@ -156,7 +162,21 @@ func TestEachCallerMayWhatTheMatrixSays(t *testing.T) {
 			t.Errorf("the matrix has a row for %s, which is no operation", id)
 		}
 	}
+	if err := inRego.check(); err != nil {
+		t.Error(err)
+	}
 	t.Logf("asked: %v", asked)
+}
+
+// named replaces the ids, which each run has of its own.
+func (b *bureau) named(target string) *strings.Replacer {
+	pairs := []string{target, "target"}
+	for name, id := range b.ids {
+		if name != "target" {
+			pairs = append(pairs, id, name)
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 func (b *bureau) try(o operation, r row, organization, caller, target string, want bool) {

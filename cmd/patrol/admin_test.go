@@ -71,7 +71,7 @@ func startBureau(t testing.TB, more ...func(*Config)) *bureau {
 	b.issueAs("operator", inventory.IssueToken{Owner: "root", Kind: "fine-grained", Global: []string{"patrol.operate"}})
 	b.issueAs("operators_other", inventory.IssueToken{Owner: "root", Kind: "fine-grained"})
 	b.issueAs("pretender", inventory.IssueToken{Owner: "alice", Kind: "fine-grained", Global: []string{"patrol.operate"}})
-	b.issueAs("ended", inventory.IssueToken{Owner: "alice", Kind: "fine-grained", ExpiresAt: time.Now().Add(time.Hour), Grants: grantsOn(everything, acme)})
+	b.issueAs("ended", inventory.IssueToken{Owner: "alice", Kind: "fine-grained", ExpiresAt: time.Date(2098, 1, 1, 0, 0, 0, 0, time.UTC), Grants: grantsOn(everything, acme)})
 	b.do(t, inventory.RevokeToken{Organization: acme, Token: b.ids["revoked"]})
 	b.do(t, inventory.SuspendToken{Organization: acme, Token: b.ids["suspended"]})
 	b.do(t, inventory.DisableToken{Token: b.ids["disabled"]})
