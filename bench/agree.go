@@ -48,7 +48,9 @@ var broken = []string{"", "policy_error", "overloaded", "inventory_unavailable",
 // agree lets each server answer every message once, which also warms it. It
 // fails where a variant of patrol does not decide, or decides otherwise than
 // another one: what answers otherwise is not compared. Their answers are what
-// is wanted from then on.
+// is wanted from then on. Requests for approval that the messages opened are
+// written, addressed and read before it returns: that is done once for a token,
+// and no part of what an answer costs.
 func (f *fleet) agree(q *questions) error {
 	var first *server
 	for _, s := range f.servers {
@@ -63,6 +65,9 @@ func (f *fleet) agree(q *questions) error {
 			first, q.want = s, got
 		}
 		if err := sameVerdicts(first.name, q.want, s.name, got); err != nil {
+			return err
+		}
+		if err := s.settle(); err != nil {
 			return err
 		}
 	}

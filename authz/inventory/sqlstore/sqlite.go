@@ -109,10 +109,11 @@ func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "wal_autocheckpoint(" + strconv.Itoa(writeBack) + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-" + strconv.Itoa(cache) + ")"} {
 		q.Add("_pragma", p)
 	}
-	made, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String()+"?"+q.Encode())
+	to, err := driver.NewConnector((&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?" + q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("open the database %s: %w", path, err)
 	}
+	made := sql.OpenDB(keepingStatements{to})
 	made.SetMaxOpenConns(connections)
 	made.SetMaxIdleConns(connections)
 	return made, nil
