@@ -26,7 +26,8 @@ type Asker struct {
 	questions map[string]*question
 	mu        sync.Mutex
 	prepared  map[string]rego.PreparedEvalQuery
-	indexed   bool // as Topdown has it
+	indexed   bool        // as Topdown has it
+	holding   atomic.Bool // an answer is held against the interpreter's meanwhile
 }
 
 var _ authz.Asker = (*Asker)(nil)
@@ -111,9 +112,27 @@ func (a *Asker) ask(ctx context.Context, entry string, in ast.Value, now time.Ti
 		a.options.Watch.fallback(again.cause)
 		return a.interpret(ctx, entry, in, now)
 	}
-	if !q.due(a.options.Watch) || compiled.Stopped(err) {
+	if compiled.Stopped(err) {
 		return got, err
 	}
+	turn := q.turn.Add(1)
+	switch {
+	case turn <= firstAsks: // nothing is known of it yet: the interpreter's counts
+		return a.hold(ctx, q, entry, in, now, got, err)
+	case turn%uint64(a.options.Watch.every()) == 0 && a.holding.CompareAndSwap(false, true):
+		go func() { // off the path of who asked
+			defer a.holding.Store(false)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.options.Timeout)
+			defer cancel()
+			_, _ = a.hold(ctx, q, entry, in, now, got, err)
+		}()
+	}
+	return got, err
+}
+
+// hold holds an answer against the interpreter's, which it returns where there
+// is one in time. An entry that differs is the interpreter's from then on.
+func (a *Asker) hold(ctx context.Context, q *question, entry string, in ast.Value, now time.Time, got any, err error) (any, error) {
 	want, wantErr := a.interpret(ctx, entry, in, now)
 	if compiled.Stopped(wantErr) {
 		return got, err
@@ -124,12 +143,6 @@ func (a *Asker) ask(ctx context.Context, entry string, in ast.Value, now time.Ti
 		a.options.Watch.difference("the compiled entry "+entry, "they came to different results")
 	}
 	return want, wantErr
-}
-
-// due says whether an answer is to be held against the interpreter's.
-func (q *question) due(w *Watch) bool {
-	turn := q.turn.Add(1)
-	return turn <= firstAsks || turn%uint64(w.every()) == 0
 }
 
 // answer evaluates the program. An error that is a [*failure] is no answer.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -76,6 +77,7 @@ func TestACompiledEntryAnswersAsTheInterpreter(t *testing.T) {
 		if err := a.Ask(t.Context(), "a/double", asked{2, "b"}, &got); err != nil || got.N != 4 || got.Name != "Bob" || len(got.Set) != 2 || got.Set[0] != 1 {
 			t.Fatal(got, err)
 		}
+		noneHeld(a)
 	}
 	if told["compared"] != firstAsks+3 || told["difference"] != 0 {
 		t.Errorf("the watch was told %v", told)
@@ -110,6 +112,7 @@ func TestWhatHasNoAnswerIsAnError(t *testing.T) {
 		if err := a.Ask(t.Context(), "a/double", make(chan int), &got); err == nil {
 			t.Fatal("a channel was asked about")
 		}
+		noneHeld(a)
 	}
 	if told["fallback: conflict"] != 2*firstAsks || told["difference"] != 0 {
 		t.Errorf("the watch was told %v", told)
@@ -137,6 +140,42 @@ func TestADifferenceSwitchesAnEntryOff(t *testing.T) {
 	}
 	if told["difference"] != 1 || told["compared"] != 1 || !a.questions["a/double"].off.Load() {
 		t.Errorf("the watch was told %v", told)
+	}
+}
+
+// TestALaterDifferenceIsFoundBesideTheRequest, and switches the entry off for
+// the next one.
+func TestALaterDifferenceIsFoundBesideTheRequest(t *testing.T) {
+	a, told := askerOf(t)
+	ask := func() int {
+		t.Helper()
+		var got doubled
+		if err := a.Ask(t.Context(), "a/double", asked{2, "b"}, &got); err != nil {
+			t.Fatal(err)
+		}
+		noneHeld(a)
+		return got.N
+	}
+	for range firstAsks {
+		ask()
+	}
+	wrong, err := compiled.New(t.Context(), compiled.Options{Compiler: a.options.Compiler, Entrypoint: PathRef("a/other")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.questions["a/double"].Program = wrong
+	for range a.options.Watch.every() {
+		ask()
+	}
+	if got := ask(); got != 4 || told["difference"] != 1 || !a.questions["a/double"].off.Load() {
+		t.Errorf("answered %d; the watch was told %v", got, told)
+	}
+}
+
+// noneHeld waits until no answer is held against the interpreter's any more.
+func noneHeld(a *Asker) {
+	for a.holding.Load() {
+		runtime.Gosched()
 	}
 }
 

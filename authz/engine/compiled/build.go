@@ -77,8 +77,10 @@ func (c *compiler) setAdd(s *ir.SetAddStmt) op {
 var errKeysMeet = errors.New("two keys of an object are the same")
 
 // insert puts a member into an object; another value for a key that is there
-// is a conflict.
+// is a conflict. Of equal ones, as 1 and 1.0, a comprehension keeps the last and
+// a rule the first.
 func (c *compiler) insert(object int, k, a operand, conflict func(*Machine) int) op {
+	ofRule := c.src != nil && object == c.register(c.src.Return)
 	return func(m *Machine, f []Value) int {
 		t := writableTable(m, f, object)
 		t.fill()
@@ -89,6 +91,8 @@ func (c *compiler) insert(object int, k, a operand, conflict func(*Machine) int)
 			t.add(m, key, v)
 		case !Equal(t.vals[at], v):
 			return conflict(m)
+		case !ofRule:
+			t.vals[at] = v
 		}
 		return next
 	}

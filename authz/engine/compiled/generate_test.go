@@ -61,7 +61,7 @@ func (g *writer) variable() string {
 }
 
 func (g *writer) ref() string {
-	s := g.one("input", "input", "data.d", "data.d", g.variable(), "data.q", "data.p")
+	s := g.one("input", "input", "data.d", "data.d", g.variable(), "data.q", "data.p", "data.n")
 	if s == "data.p" {
 		return "data.p." + g.one("base", "none")
 	}
@@ -168,7 +168,7 @@ func (g *writer) comprehension() string {
 }
 
 func (g *writer) collection() string {
-	return g.one("input.xs", "data.d.xs", "input", "data.d", "input.o", "[1, 2, 3]", `{"a", "b"}`, g.rule(), g.ref(), "data.q", `{"a": 1, "b": [2]}`)
+	return g.one("input.xs", "data.d.xs", "data.n", "input", "data.d", "input.o", "[1, 2, 3]", `{"a", "b"}`, g.rule(), g.ref(), "data.q", `{"a": 1, "b": [2]}`)
 }
 
 func (g *writer) expr() string {
@@ -227,7 +227,8 @@ func (g *writer) withTarget() string {
 	if g.rules > 0 && g.IntN(5) == 0 {
 		return g.one("count", "startswith", fmt.Sprintf("f%d", g.IntN(g.rules)), "data.p."+g.rule())
 	}
-	return g.one("input", "input.a", "input.xs", "input.o.b", "data.d.a", "data.d", "data.d.o.a", "data.q.a")
+	// What lies in the base document is not compiled; data.n is nowhere else.
+	return g.one("input", "input.a", "input.xs", "input.o.b", "data.n", "data.n.a", "data.n.o.a", "data.n.xs", "data.d.o.a", "data.q.a")
 }
 
 func (g *writer) body() string {
@@ -385,7 +386,7 @@ func (g *writer) value(depth int) ast.Value {
 	}
 	o := ast.NewObject()
 	for range g.IntN(7) {
-		o.Insert(ast.StringTerm(g.one("a", "b", "c", "xs", "o", "s", "0", "x")), ast.NewTerm(g.value(depth-1)))
+		o.Insert(ast.StringTerm(g.one("a", "b", "c", "xs", "o", "s", "0", "1", "x")), ast.NewTerm(g.value(depth-1)))
 	}
 	return o
 }

@@ -3,7 +3,7 @@ package compiled
 import "github.com/open-policy-agent/opa/v1/ast"
 
 // get looks one step into a value: the member of an object, the element of an
-// array, a set's own element. Undefined where there is none.
+// array, of a set what is asked for. Undefined where there is none.
 func get(v, k Value) Value {
 	switch v.Kind() {
 	case Obj:
@@ -22,9 +22,8 @@ func get(v, k Value) Value {
 			return v.array().elems[i]
 		}
 	case Set:
-		t := v.table()
-		if i := t.find(k); i >= 0 {
-			return t.keys[i]
+		if v.table().find(k) >= 0 {
+			return k // as it is asked for: 1 also where the element is 1.0
 		}
 	}
 	return Value{}
@@ -65,6 +64,7 @@ func merge(m *Machine, a, b Value) Value {
 		return a
 	}
 	union := a.table().clone(m)
+	union.base = a.table().base
 	t := b.table()
 	t.fill()
 	for i, k := range t.keys {

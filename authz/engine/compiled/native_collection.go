@@ -165,5 +165,24 @@ func objectUnion(m *Machine, a []Value) (Value, bool) {
 	if a[0].Kind() != Obj || a[1].Kind() != Obj {
 		return notPlain()
 	}
-	return merge(m, a[1], a[0]), true
+	return united(m, a[0], a[1]), true
+}
+
+// united has the keys as the first object writes them, and the values of the
+// second.
+func united(m *Machine, a, b Value) Value {
+	union, t := a.table().clone(m), b.table()
+	t.fill()
+	for i, k := range t.keys {
+		v := t.vals[i]
+		if j := union.find(k); j >= 0 {
+			if v.Kind() == Obj && union.vals[j].Kind() == Obj {
+				v = united(m, union.vals[j], v)
+			}
+			union.vals[j] = v
+		} else {
+			union.put(m, k, v)
+		}
+	}
+	return objectValue(union)
 }

@@ -57,7 +57,7 @@ func globMatch() native {
 			if err != nil {
 				return notPlain()
 			}
-			p = &pattern[*glob.Pattern]{strings.Clone(a[0].Str()), NewInterner().freeze(a[1]), g}
+			p = &pattern[*glob.Pattern]{strings.Clone(a[0].Str()), NewInterner().freezeValue(a[1]), g}
 			last.Store(p)
 		}
 		return Boolean(p.compiled.Match(a[2].Str())), true

@@ -76,7 +76,8 @@ func sum(_ *Machine, a []Value) (Value, bool) {
 	return Integer(n), fits(n)
 }
 
-// best is the greatest element, or the least.
+// best is the greatest element, or the least: of equal ones, as 1 and 1.0, the
+// last.
 func best(sign int) func() native {
 	return stateless(func(_ *Machine, a []Value) (Value, bool) {
 		list, ok := elements(a[0])
@@ -85,7 +86,7 @@ func best(sign int) func() native {
 		}
 		b := list[0]
 		for _, e := range list[1:] {
-			if sign*Compare(e, b) > 0 {
+			if sign*Compare(e, b) >= 0 {
 				b = e
 			}
 		}

@@ -262,3 +262,24 @@ func TestTheFirstOfEqualResultsStays(t *testing.T) {
 		}
 	}
 }
+
+// TestEvaluationsAtOnceShareConstants: with the race detector, that what they
+// share is not written to.
+func TestEvaluationsAtOnceShareConstants(t *testing.T) {
+	p := programOf(t, compiled.Options{}, `
+cfg := {"d": ["/"], "l": [3, 1, 2]}
+
+r := [glob.match(input.p, cfg.d, input.x), sort(cfg.l), object.union(cfg, {"x": 1})]`)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				got, err := answer(t.Context(), p, compiled.Call{}, `{"p": "a/*", "x": "a/b"}`)
+				if err != nil || !strings.HasPrefix(got, "[true, [1, 2, 3]") {
+					t.Error(got, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
