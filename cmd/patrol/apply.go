@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,7 +26,8 @@ type ApplyCmd struct {
 // Help gives examples.
 func (*ApplyCmd) Help() string {
 	return "The file declares organizations with their policies, thresholds (settings) and members; what it does not mention stays as it is. " +
-		"Applying it again changes nothing. Members are looked at where an organization has the key members.\n\n" +
+		"Applying it again changes nothing. Members are looked at where an organization has the key members. " +
+		"What somebody else changed since it was read is not overwritten: apply says what was changed and by whom, stops there, and ends with exit 1.\n\n" +
 		example("patrol apply -f organizations.yaml --dry-run", "patrol export > organizations.yaml")
 }
 
@@ -57,6 +59,10 @@ func (c *ApplyCmd) Run(ctx context.Context, cli *CLI) error {
 	if err := d.checkPolicies(policies); err != nil {
 		return usage{fmt.Errorf("%s: %w", name, located(text, err))}
 	}
+	since, err := lastEntry(ctx, cl)
+	if err != nil {
+		return err
+	}
 	have, err := presentOrganizations(ctx, cl, nil)
 	if err != nil {
 		return err
@@ -76,7 +82,13 @@ func (c *ApplyCmd) Run(ctx context.Context, cli *CLI) error {
 			continue
 		}
 		if err := step.do(ctx, cl); err != nil {
-			return fmt.Errorf("%s: %s: %w (%d of %d changes were made; apply the file again once it is right)", name, step.What, err, out.Applied, len(out.Changes))
+			then := "apply the file again once it is right"
+			var old *outdated
+			if errors.As(err, &old) {
+				old.findOut(ctx, cl, since)
+				then = "nothing more was changed: look at it, and apply the file again"
+			}
+			return fmt.Errorf("%s: %s: %w (%d of %d changes were made; %s)", name, step.What, err, out.Applied, len(out.Changes), then)
 		}
 		out.Applied++
 	}
@@ -90,6 +102,15 @@ func (c *ApplyCmd) Run(ctx context.Context, cli *CLI) error {
 			t.row(fmt.Sprintf("%d changes were made.", out.Applied))
 		}
 	})
+}
+
+// lastEntry is the number of the audit log's last entry, 0 where there is none.
+func lastEntry(ctx context.Context, cl *client.Client) (int64, error) {
+	rows, err := cl.Audit(ctx, "", 1)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	return rows[0].Seq, nil
 }
 
 func (c *ApplyCmd) read() (name string, text []byte, err error) {

@@ -3,11 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -44,6 +40,7 @@ type present struct {
 // planner compares what is declared with what is present.
 type planner struct {
 	prune bool
+	on    *basis // the organization at hand; nil: it is made
 	steps []planned
 	// last are removals of organizations, after all else.
 	last []planned
@@ -75,6 +72,7 @@ func (p *planner) plan(d *declared, have map[string]present) []planned {
 
 func (p *planner) organization(o *declaredOrganization, have present) {
 	if have.row == nil {
+		p.on = nil
 		p.creation(o)
 		return
 	}
@@ -97,32 +95,30 @@ func (p *planner) organization(o *declaredOrganization, have present) {
 	if next {
 		details = append(details, nextDetail(o))
 	}
+	on := &basis{row: *row, members: have.members, touched: map[string]bool{}}
+	p.on = on
 	if len(details) > 0 {
 		p.add("change", "organization "+o.Name, details, func(ctx context.Context, cl *client.Client) error {
-			version := row.Version
 			if change != (admin.PolicyChange{}) {
-				now, err := cl.SetTokenPolicy(ctx, o.Name, change, version)
-				if err != nil {
+				if err := on.made(cl.SetTokenPolicy(ctx, o.Name, change, on.row.Version)); err != nil {
 					return err
 				}
-				version = now.Version
 			}
 			if !next && (change.TokenPolicy == "" || o.NextTokenPolicy == "") {
 				return nil
 			}
-			return setNext(ctx, cl, o, version)
+			return on.made(setNext(ctx, cl, o, on.row.Version))
 		})
 	}
-	p.settings(o, row)
+	p.settings(o, on)
 }
 
 func nextDetail(o *declaredOrganization) string {
 	return "next_token_policy " + o.NextTokenPolicy + " from " + o.enforceAt.Format(time.RFC3339)
 }
 
-func setNext(ctx context.Context, cl *client.Client, o *declaredOrganization, version int64) error {
-	_, err := cl.SetTokenPolicy(ctx, o.Name, admin.PolicyChange{TokenPolicy: o.NextTokenPolicy, EnforceAt: &o.enforceAt}, version)
-	return err
+func setNext(ctx context.Context, cl *client.Client, o *declaredOrganization, version int64) (*inventory.OrganizationRow, error) {
+	return cl.SetTokenPolicy(ctx, o.Name, admin.PolicyChange{TokenPolicy: o.NextTokenPolicy, EnforceAt: &o.enforceAt}, version)
 }
 
 func (p *planner) creation(o *declaredOrganization) {
@@ -133,7 +129,7 @@ func (p *planner) creation(o *declaredOrganization) {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(o.Settings)) {
-		details = append(details, fmt.Sprintf("settings.%s %v", k, o.Settings[k]))
+		details = append(details, "settings."+k+" "+settingText(o.Settings[k]))
 	}
 	if o.NextTokenPolicy != "" {
 		details = append(details, nextDetail(o))
@@ -145,57 +141,48 @@ func (p *planner) creation(o *declaredOrganization) {
 		if err != nil || o.NextTokenPolicy == "" {
 			return err
 		}
-		return setNext(ctx, cl, o, row.Version)
+		_, err = setNext(ctx, cl, o, row.Version)
+		return err
 	})
 }
 
 // settings sets the thresholds that differ; with prune, those that are not
-// declared are taken back.
-func (p *planner) settings(o *declaredOrganization, row *inventory.OrganizationRow) {
+// declared are taken back. A setting that is declared as null is taken back.
+func (p *planner) settings(o *declaredOrganization, on *basis) {
 	changed := map[string]any{}
 	var details []string
 	for _, k := range slices.Sorted(maps.Keys(o.Settings)) {
-		if have, there := row.Settings[k]; !there || !sameSetting(have, o.Settings[k]) {
-			changed[k] = o.Settings[k]
-			if there {
-				details = append(details, fmt.Sprintf("settings.%s %v → %v", k, have, o.Settings[k]))
-			} else {
-				details = append(details, fmt.Sprintf("settings.%s %v", k, o.Settings[k]))
-			}
+		wanted := o.Settings[k]
+		have, there := on.row.Settings[k]
+		switch {
+		case wanted == nil && !there, there && sameSetting(have, wanted):
+			continue
+		case wanted == nil:
+			details = append(details, "settings."+k+" "+settingText(have)+" taken back")
+		case there:
+			details = append(details, "settings."+k+" "+settingText(have)+" → "+settingText(wanted))
+		default:
+			details = append(details, "settings."+k+" "+settingText(wanted))
 		}
+		changed[k] = wanted
 	}
 	if p.prune {
-		for _, k := range slices.Sorted(maps.Keys(row.Settings)) {
+		for _, k := range slices.Sorted(maps.Keys(on.row.Settings)) {
 			if _, kept := o.Settings[k]; !kept {
 				changed[k] = nil
-				details = append(details, fmt.Sprintf("settings.%s %v taken back", k, row.Settings[k]))
+				details = append(details, "settings."+k+" "+settingText(on.row.Settings[k])+" taken back")
 			}
 		}
 	}
 	if len(changed) > 0 {
 		p.add("change", "organization "+o.Name, details, func(ctx context.Context, cl *client.Client) error {
-			return cl.Do(ctx, http.MethodPatch, "/api/organizations/"+url.PathEscape(o.Name)+"/settings", map[string]any{"settings": changed}, nil)
+			return on.made(cl.ChangeSettings(ctx, o.Name, changed, on.row.Version))
 		})
 	}
 }
 
-// sameSetting compares a setting as JSON gave it with one as YAML did.
-func sameSetting(a, b any) bool {
-	number := func(v any) any {
-		switch n := reflect.ValueOf(v); n.Kind() {
-		case reflect.Int, reflect.Int64:
-			return float64(n.Int())
-		case reflect.Uint64:
-			return float64(n.Uint())
-		default:
-			return v
-		}
-	}
-	return fmt.Sprint(number(a)) == fmt.Sprint(number(b))
-}
-
 func (p *planner) members(o *declaredOrganization, have present) {
-	of := " of " + o.Name
+	of, on := " of "+o.Name, p.on
 	present := map[string]inventory.MemberRow{}
 	for _, m := range have.members {
 		present[m.User] = m
@@ -216,7 +203,11 @@ func (p *planner) members(o *declaredOrganization, have present) {
 		} else {
 			details = append(details, m.differs(&inventory.MemberRow{Role: m.Role, Type: cmp.Or(m.Type, "user")})...)
 		}
+		on.touch(m.User)
 		p.add(action, "member "+m.User+of, details, func(ctx context.Context, cl *client.Client) error {
+			if err := on.lookAtMembers(ctx, cl); err != nil {
+				return err
+			}
 			_, err := cl.SetMember(ctx, o.Name, m.User, m.body())
 			return err
 		})
@@ -226,20 +217,20 @@ func (p *planner) members(o *declaredOrganization, have present) {
 	}
 	for _, m := range have.members {
 		if !declared[m.User] {
-			p.add("remove", "member "+m.User+of, nil, removeMember(o.Name, m.User))
+			on.touch(m.User)
+			p.add("remove", "member "+m.User+of, nil, on.remove(m.User))
 		}
 	}
 }
 
-func removeMember(organization, user string) func(context.Context, *client.Client) error {
-	return func(ctx context.Context, cl *client.Client) error { return cl.RemoveMember(ctx, organization, user) }
-}
-
 func (p *planner) removal(have present) {
+	on := &basis{row: *have.row, members: have.members, touched: map[string]bool{}}
 	for _, m := range have.members {
-		p.last = append(p.last, planned{"remove", "member " + m.User + " of " + have.row.Name, nil, removeMember(have.row.Name, m.User)})
+		on.touch(m.User)
+		p.last = append(p.last, planned{"remove", "member " + m.User + " of " + have.row.Name, nil, on.remove(m.User)})
 	}
 	p.last = append(p.last, planned{"remove", "organization " + have.row.Name, nil, func(ctx context.Context, cl *client.Client) error {
-		return cl.DeleteOrganization(ctx, have.row.Name)
+		err := cl.DeleteOrganization(ctx, have.row.Name, on.row.Version)
+		return on.made(&on.row, err)
 	}})
 }

@@ -97,7 +97,7 @@ func (c *OrgDeleteCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	return cli.done(cl.DeleteOrganization(ctx, c.Name), "deleted "+c.Name)
+	return cli.done(cl.DeleteOrganization(ctx, c.Name, 0), "deleted "+c.Name)
 }
 
 // OrgPolicyCmd changes an organization's token policy.

@@ -7,11 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,7 +79,7 @@ func TestCommands(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": func(ts *testscript.TestScript, _ bool, args []string) { serveScript(t, ts, args) },
-			"code":  codeScript, "take": takeScript, "expand": expandScript, "field": fieldScript, "repeat": repeatScript,
+			"code":  codeScript, "take": takeScript, "expand": expandScript, "between": betweenScript, "field": fieldScript, "repeat": repeatScript,
 		},
 	})
 }
@@ -243,4 +247,44 @@ func expandScript(ts *testscript.TestScript, neg bool, args []string) {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
 	}
+}
+
+// betweenScript runs a command just before the server gets a request of a method,
+// once: between PATCH patrol org set acme x=1. What follows in the script asks
+// through it.
+func betweenScript(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: between METHOD command [arguments]")
+	}
+	socket := filepath.Join(ts.Getenv("PATROL_DATA_DIR"), "admin.sock")
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "patrol"}) },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		}},
+	}
+	before := ts.Getenv("PATROL_DATA_DIR") + "-between.sock"
+	_ = os.Remove(before) // of the one before it in the script
+	l, err := net.Listen("unix", before)
+	ts.Check(err)
+	binary, err := exec.LookPath(args[1])
+	ts.Check(err)
+	env := append(os.Environ(), "PATROL_DATA_DIR="+ts.Getenv("PATROL_DATA_DIR"))
+	var once sync.Once
+	s := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == args[0] {
+			once.Do(func() {
+				cmd := exec.Command(binary, args[2:]...)
+				cmd.Env = env
+				if out, err := cmd.CombinedOutput(); err != nil {
+					http.Error(w, fmt.Sprintf("%v: %s", err, out), http.StatusBadGateway)
+				}
+			})
+		}
+		proxy.ServeHTTP(w, r)
+	})}
+	go func() { _ = s.Serve(l) }()
+	ts.Defer(func() { s.Close() })
+	ts.Setenv("PATROL_SERVER", "unix:"+before)
 }

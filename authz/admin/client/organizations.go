@@ -35,19 +35,26 @@ func (c *Client) Organization(ctx context.Context, name string) (*inventory.Orga
 // only while the organization is at it.
 func (c *Client) SetTokenPolicy(ctx context.Context, organization string, change admin.PolicyChange, version int64) (*inventory.OrganizationRow, error) {
 	var row inventory.OrganizationRow
-	header := http.Header{}
-	if version != 0 {
-		header.Set("If-Match", fmt.Sprintf("%q", fmt.Sprint(version)))
-	}
-	if _, err := c.do(ctx, http.MethodPut, organizationPath(organization)+"/settings/token-policy", header, change, &row); err != nil {
+	if _, err := c.do(ctx, http.MethodPut, organizationPath(organization)+"/settings/token-policy", ifMatch(version), change, &row); err != nil {
 		return nil, err
 	}
 	return &row, nil
 }
 
-// DeleteOrganization deletes an organization that has no members.
-func (c *Client) DeleteOrganization(ctx context.Context, name string) error {
-	return c.Do(ctx, http.MethodDelete, organizationPath(name), nil, nil)
+// DeleteOrganization deletes an organization that has no members, where version is
+// not 0 only while it is at that.
+func (c *Client) DeleteOrganization(ctx context.Context, name string, version int64) error {
+	_, err := c.do(ctx, http.MethodDelete, organizationPath(name), ifMatch(version), nil, nil)
+	return err
+}
+
+// ifMatch makes a change depend on a version; 0 does not.
+func ifMatch(version int64) http.Header {
+	header := http.Header{}
+	if version != 0 {
+		header.Set("If-Match", fmt.Sprintf("%q", fmt.Sprint(version)))
+	}
+	return header
 }
 
 // Members lists an organization's members.

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -61,11 +60,7 @@ func (c *Client) UpdateToken(ctx context.Context, id string, t admin.TokenChange
 // only while the organization is at it.
 func (c *Client) ChangeSettings(ctx context.Context, organization string, settings map[string]any, version int64) (*inventory.OrganizationRow, error) {
 	var row inventory.OrganizationRow
-	header := http.Header{}
-	if version != 0 {
-		header.Set("If-Match", fmt.Sprintf("%q", fmt.Sprint(version)))
-	}
-	if _, err := c.do(ctx, http.MethodPatch, organizationPath(organization)+"/settings", header, admin.SettingsChange{Settings: settings}, &row); err != nil {
+	if _, err := c.do(ctx, http.MethodPatch, organizationPath(organization)+"/settings", ifMatch(version), admin.SettingsChange{Settings: settings}, &row); err != nil {
 		return nil, err
 	}
 	return &row, nil
