@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -12,6 +13,74 @@ import (
 )
 
 var signingKey = ed25519.NewKeyFromSeed([]byte("0123456789abcdef0123456789abcdef"))
+
+// unguarded drops what keeps the audit append-only, as whoever holds the database can.
+func (d *database) unguarded(t *testing.T) {
+	t.Helper()
+	drop := `DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; DROP TRIGGER audit_no_replace`
+	if d.Postgres != "" {
+		drop = `DROP TRIGGER audit_no_change ON audit; DROP TRIGGER audit_no_truncate ON audit`
+	}
+	if _, err := d.raw.Exec(drop); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheDatabaseKeepsTheAuditAppendOnly(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *database) {
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		acme(t, s)
+		dump := func() (text string) {
+			t.Helper()
+			rows, err := d.raw.Query(`SELECT seq, action, details, hash FROM audit ORDER BY seq`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var seq int64
+				var action, details, hash string
+				if err := rows.Scan(&seq, &action, &details, &hash); err != nil {
+					t.Fatal(err)
+				}
+				text += fmt.Sprintln(seq, action, details, hash)
+			}
+			if err := rows.Err(); err != nil || text == "" {
+				t.Fatalf("%q, %v", text, err)
+			}
+			return text
+		}
+		before := dump()
+		attempts := []string{
+			`UPDATE audit SET actor_name = 'nobody' WHERE seq = 2`,
+			`UPDATE audit SET seq = 100 WHERE seq = 2`,
+			`DELETE FROM audit WHERE seq = 2`,
+			`DELETE FROM audit`,
+		}
+		const entry = `INTO audit (seq, time, actor_kind, actor_name, action, organization_id, token_id, details, hash) VALUES (2, 0, '', '', 'nothing', '', '', '{}', '')`
+		if d.Postgres != "" {
+			attempts = append(attempts, `TRUNCATE audit`, `INSERT `+entry+` ON CONFLICT (seq) DO UPDATE SET action = excluded.action`)
+		} else {
+			attempts = append(attempts, `REPLACE `+entry, `INSERT `+entry+` ON CONFLICT (seq) DO UPDATE SET action = excluded.action`)
+		}
+		for _, attempt := range attempts {
+			if _, err := d.raw.Exec(attempt); err == nil || !strings.Contains(err.Error(), "the audit log is append-only") {
+				t.Errorf("%s: %v", attempt, err)
+			}
+		}
+		if after := dump(); after != before {
+			t.Errorf("the audit was\n%sand is\n%s", before, after)
+		}
+		do(t, s, inventory.CreateOrganization{Name: "more"})
+		if r, err := s.VerifyAudit(context.Background(), nil); err != nil || len(r.Problems) > 0 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
 
 // TestWhatIsDoneToTheAuditIsFound changes the tables behind the store's back.
 func TestWhatIsDoneToTheAuditIsFound(t *testing.T) {
@@ -48,6 +117,7 @@ func TestWhatIsDoneToTheAuditIsFound(t *testing.T) {
 		if found := verify(); len(found) > 0 {
 			t.Fatalf("untouched: %v", found)
 		}
+		d.unguarded(t)
 		for _, c := range []struct {
 			forge, undo string
 			want        []string
