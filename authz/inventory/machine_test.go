@@ -1,6 +1,8 @@
 package inventory_test
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -13,6 +15,7 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/inventorytest"
+	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
 )
 
 // TestLifeCycleHolds carries out random commands by random people, and checks
@@ -45,12 +48,16 @@ func TestLifeCycleHolds(t *testing.T) {
 			"together": m.together,
 			"request":  m.request,
 			"hit":      m.hit,
+			"account":  m.account,
+			"facts":    m.facts,
 		})
 	})
 	t.Log(met)
 	for _, want := range []string{
 		"none>approved", "none>denied", "none>revoked", "approved>denied", "approved>none", "approved>revoked", "denied>approved", "denied>revoked",
 		"four eyes approved", "policy approved", "policy denied", "conflict with differences", "rotated", "tombstone came back", "renamed", "reuse reported",
+		"suspended", "resumed", "disabled", "enabled", "suspended while approved", "disabled while approved", "a suspended one was decided on",
+		"account approved", "who answers for it may not decide",
 	} {
 		if met[want] == 0 {
 			t.Errorf("%q was never met: the property holds of too little", want)
@@ -73,7 +80,8 @@ type machine struct {
 	entries int
 }
 
-var everybody = []string{"alice", "ann", "rita", "bob", "carol"}
+// builder is a service account; people answer for it.
+var everybody = []string{"alice", "ann", "rita", "bob", "carol", "builder"}
 
 func newMachine(rt *rapid.T, met map[string]int) *machine {
 	p := &inventorytest.Policies{}
@@ -88,6 +96,7 @@ func newMachine(rt *rapid.T, met map[string]int) *machine {
 		}
 	}
 	m.do(rt, operator, inventory.AddMember{Organization: "umbrella", User: "carol", Role: "read"})
+	m.do(rt, operator, inventory.AddMember{Organization: "acme", User: "builder", Role: "write", Type: inventory.TypeServiceAccount, Responsible: &[]string{"ann"}})
 	m.do(rt, operator, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{"four_eyes": rapid.Bool().Draw(rt, "four eyes")}})
 	return m
 }
@@ -263,6 +272,92 @@ func (m *machine) member(rt *rapid.T) {
 	m.do(rt, operator, inventory.AddMember{Organization: org, User: who, Role: rapid.SampledFrom([]string{"admin", "reviewer", "write", "read"}).Draw(rt, "role")})
 }
 
+// account says who answers for the service account somewhere.
+func (m *machine) account(rt *rapid.T) {
+	people := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"alice", "ann", "rita", "bob"}), 0, 2, rapid.ID[string]).Draw(rt, "people")
+	m.do(rt, operator, inventory.AddMember{Organization: m.organization(rt), User: "builder", Role: "write", Responsible: &people})
+}
+
+// answers says whether a user is a token's owner, or answers for it in an
+// organization.
+func (m *machine) answers(organizationID string, t *inventory.Token, name string) bool {
+	u, _ := m.UserByName(inventory.Fold(name))
+	if u == nil || u.ID == t.OwnerID {
+		return u != nil
+	}
+	stays := m.Memberships[[2]string{organizationID, u.ID}]
+	return m.Users[t.OwnerID].Type == inventory.TypeServiceAccount && slices.Contains(m.Answers[[2]string{organizationID, t.OwnerID}], u.ID) &&
+		len(stays) > 0 && stays[len(stays)-1].Until.IsZero()
+}
+
+// facts holds what requests are decided on against the inventory: whoever is
+// disabled, suspended or deleted is so by every secret and at every organization.
+func (m *machine) facts(rt *rapid.T) {
+	f, err := snapshot.Start(context.Background(), snapshot.Options{Feed: feed{m.Memory}, Interval: time.Hour, Clock: func() time.Time { return m.Now }})
+	if err != nil {
+		rt.Fatal(err)
+	}
+	defer f.Close()
+	s := f.Snapshot()
+	for digest, id := range m.Digests {
+		var got authz.Token
+		if t := m.Tokens[id]; s.Token(digest, &got) && (got.ID != id || t.Deleted || got.Disabled != t.Disabled) {
+			rt.Fatalf("requests meet %+v; the token is %+v", got, t)
+		} else if !t.Deleted && digest == t.Digest && got.ID == "" {
+			rt.Fatalf("requests do not meet %+v", t)
+		}
+	}
+	for key, a := range m.Decisions {
+		var t authz.Token
+		if !s.TokenByID(key[0], &t) {
+			continue // it was deleted
+		}
+		for o := range s.EachOrganization {
+			var access authz.Access
+			s.Access(&t, o, &access)
+			if o.ID == key[1] && (access.Authorization.Suspended != a.Suspended || access.Authorization.State != a.State) {
+				rt.Fatalf("requests meet %+v; what holds is %+v", access.Authorization, a)
+			}
+		}
+	}
+}
+
+// feed gives a whole inventory to a snapshot.
+type feed struct{ *inventorytest.Memory }
+
+func (f feed) Changes(context.Context, int64) (*inventory.Records, int64, bool, error) {
+	return nil, 1, true, nil
+}
+
+func (f feed) LoadEach(_ context.Context, into inventory.Loading) (int64, error) {
+	var all []error
+	for _, o := range f.Organizations {
+		if !o.Deleted {
+			all = append(all, into.Organization(o))
+		}
+	}
+	for _, u := range f.Users {
+		all = append(all, into.User(u))
+	}
+	for _, list := range f.Memberships {
+		for _, p := range list {
+			all = append(all, into.Period(p))
+		}
+	}
+	for _, t := range f.Memory.Tokens {
+		if !t.Deleted {
+			all = append(all, into.Token(t))
+		}
+	}
+	for _, a := range f.Decisions {
+		all = append(all, into.Authorization(a))
+	}
+	for _, list := range f.Requests {
+		all = append(all, into.Request(list[len(list)-1]))
+	}
+	return 1, errors.Join(all...)
+}
+
 func (m *machine) policy(rt *rapid.T) {
 	org := m.organization(rt)
 	switch rapid.IntRange(0, 4).Draw(rt, "what") {
@@ -320,7 +415,8 @@ func (m *machine) id(org string) string {
 // do carries a command out and judges the step. It returns nil where the
 // command was refused.
 func (m *machine) do(rt *rapid.T, actor inventory.Actor, c inventory.Command) *inventory.Change {
-	before := maps.Clone(m.Decisions)
+	before, tokens, requests := maps.Clone(m.Decisions), maps.Clone(m.Tokens), maps.Clone(m.Requests)
+	kept := m.keptFromDeciding(actor, c)
 	changes, entries, text := m.Changes, len(m.Audit), fmt.Sprint(m.Organizations, m.Tokens, m.Decisions, m.Requests)
 	change, err := m.Do(actor, c)
 	if err != nil {
@@ -328,7 +424,13 @@ func (m *machine) do(rt *rapid.T, actor inventory.Actor, c inventory.Command) *i
 			rt.Fatalf("%s was refused (%v) and changed something", c.Action(), err)
 		}
 		m.refused(rt, err)
+		if kept {
+			m.met["who answers for it may not decide"]++
+		}
 		return nil
+	}
+	if kept {
+		rt.Fatalf("%s by %+v, who answers for the token", c.Action(), actor)
 	}
 	written := len(change.Records.Tokens) + len(change.Records.Authorizations) + len(change.Records.Requests) + len(change.Records.Organizations) + len(change.Records.Periods)
 	if change.Audit == nil {
@@ -351,7 +453,51 @@ func (m *machine) do(rt *rapid.T, actor inventory.Actor, c inventory.Command) *i
 		}
 		m.step(rt, actor, c, change, was, a)
 	}
+	for id, t := range m.Tokens {
+		m.stopped(rt, c, tokens[id], t)
+	}
+	for key, list := range m.Requests {
+		if q := list[len(list)-1]; len(list) > len(requests[key]) && q.OpenedBy != "review" && m.Tokens[q.TokenID].Disabled {
+			rt.Fatalf("%s opened a request by %s on a token that is disabled", c.Action(), q.OpenedBy)
+		}
+	}
 	return change
+}
+
+// keptFromDeciding says whether somebody decides on a token that they own or
+// answer for, where two people are asked for.
+func (m *machine) keptFromDeciding(actor inventory.Actor, c inventory.Command) bool {
+	switch c.(type) {
+	case inventory.Approve, inventory.Deny, inventory.ResumeToken:
+	default:
+		return false
+	}
+	org, id := inventory.Pair(c)
+	o, t := m.Organizations[m.id(org)], m.Tokens[id]
+	return o != nil && o.FourEyes() && (actor.Kind == "console" || actor.Kind == "token") && m.answers(o.ID, t, actor.Name)
+}
+
+// stopped judges what a command did to whether a token is stopped everywhere: only
+// those who stop it and let it go on change that.
+func (m *machine) stopped(rt *rapid.T, c inventory.Command, was, is *inventory.Token) {
+	if was == nil {
+		was = &inventory.Token{}
+	}
+	switch {
+	case was.Disabled == is.Disabled:
+		return
+	case c.Action() == "token.disable" && is.Disabled:
+		m.met["disabled"]++
+		for key, a := range m.Decisions {
+			if key[0] == is.ID && a.State == authz.StateApproved {
+				m.met["disabled while approved"]++
+			}
+		}
+	case c.Action() == "token.enable" && !is.Disabled:
+		m.met["enabled"]++
+	default:
+		rt.Fatalf("%s took the token from disabled %v to %v", c.Action(), was.Disabled, is.Disabled)
+	}
 }
 
 func (m *machine) refused(rt *rapid.T, err error) {
@@ -378,6 +524,21 @@ func (m *machine) step(rt *rapid.T, actor inventory.Actor, c inventory.Command, 
 			rt.Fatalf("%s took the token from %s to %s", c.Action(), was.State, is.State)
 		}
 	}
+	switch {
+	case was.Suspended == is.Suspended:
+		if is.Suspended && was.State != is.State {
+			m.met["a suspended one was decided on"]++
+		}
+	case c.Action() == "token.suspend" && is.Suspended:
+		m.met["suspended"]++
+		if is.State == authz.StateApproved {
+			m.met["suspended while approved"]++
+		}
+	case c.Action() == "token.resume" && !is.Suspended:
+		m.met["resumed"]++
+	default:
+		rt.Fatalf("%s took the token from suspended %v to %v", c.Action(), was.Suspended, is.Suspended)
+	}
 	gained := was.State != authz.StateApproved || !inventory.Covers(was.Grants, is.Grants) ||
 		!was.ExpiresAt.IsZero() && (is.ExpiresAt.IsZero() || is.ExpiresAt.After(was.ExpiresAt))
 	if is.State != authz.StateApproved || !gained {
@@ -401,6 +562,9 @@ func (m *machine) approved(rt *rapid.T, actor inventory.Actor, c inventory.Comma
 		if g.Entity.Namespace != is.OrganizationID {
 			rt.Fatalf("%s approved a grant on another organization: %+v", o.Name, g)
 		}
+	}
+	if m.Users[t.OwnerID].Type == inventory.TypeServiceAccount {
+		m.met["account approved"]++
 	}
 	if len(change.Also) > 0 && c.Action() != "approval.approve" {
 		m.met["policy approved"]++
