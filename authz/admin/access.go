@@ -96,13 +96,15 @@ var accesses = map[string]access{
 	"list-findings":                   {Scope: scopeOrganization, Permission: tokensRead},
 	"list-discovered-tokens":          {Scope: scopeOrganization, Permission: tokensRead},
 
-	"issue-token":   {Scope: scopeIssue, InBody: true},
-	"check":         {Scope: scopeCheck, InBody: true},
-	"find-token":    {Scope: scopeOperator, Reads: true},
-	"disable-token": {Scope: scopeOperator, Subject: subjectToken},
-	"enable-token":  {Scope: scopeOperator, Subject: subjectToken},
-	"update-token":  {Scope: scopeOperator, Subject: subjectToken},
-	"delete-token":  {Scope: scopeOperator, Subject: subjectToken},
+	"issue-token":    {Scope: scopeIssue, InBody: true},
+	"check":          {Scope: scopeCheck, InBody: true},
+	"find-token":     {Scope: scopeOperator, Reads: true},
+	"disable-tokens": {Scope: scopeOperator, Subject: subjectToken, InBody: true},
+	"enable-tokens":  {Scope: scopeOperator, Subject: subjectToken, InBody: true},
+	"disable-token":  {Scope: scopeOperator, Subject: subjectToken},
+	"enable-token":   {Scope: scopeOperator, Subject: subjectToken},
+	"update-token":   {Scope: scopeOperator, Subject: subjectToken},
+	"delete-token":   {Scope: scopeOperator, Subject: subjectToken},
 }
 
 // accessOf is an operation's access.

@@ -27,13 +27,14 @@ type Commands interface {
 type Queries interface {
 	Organizations(context.Context, inventory.Page) (rows []inventory.OrganizationRow, next string, err error)
 	Organization(ctx context.Context, name string) (*inventory.OrganizationRow, error)
-	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
 	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
 	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
 	// FindToken finds a token by the digest of its secret; former says that it was
 	// rotated away.
 	FindToken(ctx context.Context, d authz.Digest) (row *inventory.TokenRow, former bool, err error)
-	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
+	// FindMembers and FindAudit list what a filter lets through.
+	FindMembers(ctx context.Context, organization string, f inventory.MemberFilter, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
+	FindAudit(ctx context.Context, organization string, f inventory.AuditFilter, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
 	ApprovalPages
 }
 
@@ -95,6 +96,9 @@ type Options struct {
 	// Replays keep answers for requests that come again; nil keeps none.
 	Replays Replays
 	Version string
+	// Instance is the server as the listing of replicas names it: its host and its
+	// id there.
+	Instance inventory.ReplicaRow
 	// SystemOwners are users whose tokens may be an operator's.
 	SystemOwners []string
 	// Upkeep serves the audit's chain and backups; nil: neither.

@@ -63,6 +63,8 @@ func (s *service) bulk() {
 	s.bulkAction("resume", "Let several suspended tokens go on", func(org, id, comment string) inventory.Command {
 		return inventory.ResumeToken{Organization: org, Token: id, Comment: comment}
 	})
+	s.bulkEverywhere("disable", "Stop several tokens everywhere", func(id, comment string) inventory.Command { return inventory.DisableToken{Token: id, Comment: comment} })
+	s.bulkEverywhere("enable", "Let several disabled tokens go on", func(id, comment string) inventory.Command { return inventory.EnableToken{Token: id, Comment: comment} })
 	register(s, "approve-tokens", "POST", "/api/organizations/{organization}/settings/tokens/approve", "Approve several tokens as they were reviewed, with each result", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Body BulkApproval
@@ -97,10 +99,50 @@ func (s *service) bulkAction(name, summary string, command func(org, id, comment
 	})
 }
 
-// each carries out a command on each of the tokens, as the caller may.
+// bulkEverywhere registers an action on several tokens as a whole: an operator's.
+func (s *service) bulkEverywhere(name, summary string, command func(id, comment string) inventory.Command) {
+	register(s, name+"-tokens", "POST", "/api/tokens/"+name, summary+", with each result", func(ctx context.Context, in *struct{ Body Bulk }) (*body[BulkResults], error) {
+		if err := s.operatorOnly(ctx); err != nil {
+			return nil, err
+		}
+		tokens := make([]Reviewed, len(in.Body.IDs))
+		for i, id := range in.Body.IDs {
+			tokens[i].ID = id
+		}
+		return s.each(ctx, "", "ids", tokens, func(t Reviewed) inventory.Command { return command(t.ID, in.Body.Comment) })
+	})
+}
+
+// operatorOnly refuses who is no operator before anything is told of the tokens
+// that the body names; of each of them the judge is asked then.
+func (s *service) operatorOnly(ctx context.Context) error {
+	if trusted(ctx) {
+		return nil
+	}
+	q, ok := ctx.Value(questionKey{}).(*question)
+	if !ok {
+		return errNoActor
+	}
+	operator, p := s.isOperator(ctx, q)
+	switch {
+	case p != nil:
+		return p
+	case operator:
+		return nil
+	}
+	if p := s.ask(ctx, q); p != nil {
+		return p
+	}
+	return newProblem(http.StatusForbidden, "forbidden", "this is for those who run patrol")
+}
+
+// each carries out a command on each of the tokens, as the caller may: at an
+// organization, or as a whole where that is "".
 func (s *service) each(ctx context.Context, organization string, field string, tokens []Reviewed, command func(Reviewed) inventory.Command) (*body[BulkResults], error) {
-	if _, err := s.Queries.Organization(ctx, organization); err != nil {
-		return nil, err
+	if organization != "" {
+		if _, err := s.Queries.Organization(ctx, organization); err != nil {
+			return nil, err
+		}
 	}
 	seen := map[string]bool{}
 	for i, t := range tokens {

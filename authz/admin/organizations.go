@@ -100,17 +100,34 @@ func (s *service) organizationChanged(ctx context.Context, name, match string, c
 	return changed(ctx, s, match, c, func() (*inventory.OrganizationRow, error) { return s.Queries.Organization(ctx, name) })
 }
 
+// AuditFilter narrows a listing of the audit log.
+type AuditFilter struct {
+	Actor  string    `query:"actor" maxLength:"200" doc:"Who did it, by name: alice, or uid:1000 for the socket's peer"`
+	Action string    `query:"action" maxLength:"64" doc:"What was done: token.revoke, or all of a kind: token"`
+	Token  string    `query:"token" maxLength:"64" doc:"The id of the token that it is about"`
+	User   string    `query:"user" maxLength:"96" doc:"The member whom it is about"`
+	Since  time.Time `query:"since" doc:"Only what was done at this time or later"`
+	Until  time.Time `query:"until" doc:"Only what was done before this time"`
+}
+
+func (f AuditFilter) audit() inventory.AuditFilter { return inventory.AuditFilter(f) }
+
 func (s *service) audit() {
-	register(s, "list-audit", "GET", "/api/audit", "List the audit log, newest first", func(ctx context.Context, in *struct{ Paging }) (*page[inventory.AuditRow], error) {
-		rows, next, err := s.Queries.Audit(ctx, "", in.page())
+	register(s, "list-audit", "GET", "/api/audit", "List the audit log, newest first", func(ctx context.Context, in *struct {
+		Paging
+		AuditFilter
+	},
+	) (*page[inventory.AuditRow], error) {
+		rows, next, err := s.Queries.FindAudit(ctx, "", in.audit(), in.page())
 		return listing(ctx, rows, next), err
 	})
 	register(s, "list-organization-audit", "GET", "/api/organizations/{organization}/audit", "List an organization's part of the audit log, newest first", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Paging
+		AuditFilter
 	},
 	) (*page[inventory.AuditRow], error) {
-		rows, next, err := s.Queries.Audit(ctx, in.Organization, in.page())
+		rows, next, err := s.Queries.FindAudit(ctx, in.Organization, in.audit(), in.page())
 		return listing(ctx, rows, next), err
 	})
 }
@@ -143,9 +160,13 @@ func (s *service) members() {
 	register(s, "list-members", "GET", "/api/organizations/{organization}/members", "List members", func(ctx context.Context, in *struct {
 		OrganizationPath
 		Paging
+		Role    string `query:"role" enum:"admin,reviewer,write,contributor,read,no_access"`
+		Type    string `query:"type" enum:"user,service_account"`
+		Address string `query:"address" enum:"confirmed,unconfirmed,none" doc:"Whether mails that tell of tokens reach the member"`
+		Query   string `query:"q" maxLength:"200" doc:"Part of the name or the address"`
 	},
 	) (*page[inventory.MemberRow], error) {
-		rows, next, err := s.Queries.Members(ctx, in.Organization, in.page())
+		rows, next, err := s.Queries.FindMembers(ctx, in.Organization, inventory.MemberFilter{Role: in.Role, Type: in.Type, Address: in.Address, Query: in.Query}, in.page())
 		return listing(ctx, rows, next), err
 	})
 	register(s, "set-member", "PUT", "/api/organizations/{organization}/members/{user}", "Add a member or change a role", func(ctx context.Context, in *struct {

@@ -2,6 +2,9 @@ package admin
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"strings"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/record"
@@ -43,7 +46,37 @@ func (s *service) refusal(ctx context.Context, id, organization string) (*body[r
 		return nil, err
 	}
 	if r == nil || organization != "" && r.OrganizationID != organization {
-		return nil, &inventory.NotFound{What: "refusal of the request", Name: id}
+		return nil, s.noRefusal(ctx, id, organization)
 	}
 	return &body[record.Refusal]{*r}, nil
+}
+
+// noRefusal says where was looked: each server keeps the refusals of its own. Which
+// others there are is told to those who run patrol.
+func (s *service) noRefusal(ctx context.Context, id, organization string) *Problem {
+	detail := fmt.Sprintf("no refusal of the request %q is kept here: each server keeps its own, for 24 hours, and %s was asked", id, hostOf(&s.Instance))
+	if organization == "" && s.Upkeep != nil {
+		if rows, err := s.Upkeep.Replicas(ctx); err == nil {
+			var others []string
+			for i := range rows {
+				if rows[i].ID != s.Instance.ID && len(others) < maxTold {
+					others = append(others, hostOf(&rows[i]))
+				}
+			}
+			if len(others) > 0 {
+				detail += "; ask the others that serve from this inventory: " + strings.Join(others, ", ")
+			} else {
+				detail += ", the only one that serves from this inventory now"
+			}
+		}
+	}
+	return newProblem(http.StatusNotFound, "not_found", detail)
+}
+
+// hostOf names a server; several may be on one host.
+func hostOf(r *inventory.ReplicaRow) string {
+	if r.Host == "" {
+		return "this server"
+	}
+	return r.Host + " (" + r.ID + ")"
 }

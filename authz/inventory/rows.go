@@ -211,6 +211,31 @@ const (
 	SortSeverity = "severity"  // of the gravest finding; those without one first
 )
 
+// AuditFilter narrows a listing of the audit log; empty members do not.
+type AuditFilter struct {
+	Actor  string // by name
+	Action string // one of them, or a kind: "token" for "token.revoke"
+	Token  string // the id of the token that it is about
+	User   string // the member whom it is about
+	Since  time.Time
+	Until  time.Time // no more
+}
+
+// MemberFilter narrows a listing of members; empty members do not.
+type MemberFilter struct {
+	Role    string
+	Type    string // user, service_account
+	Address string // one of the states below
+	Query   string // part of the name or the address
+}
+
+// States of a member's address.
+const (
+	AddressConfirmed   = "confirmed"
+	AddressUnconfirmed = "unconfirmed"
+	AddressNone        = "none"
+)
+
 // ReplicaRow is a patrol that serves from the same database, as it last said.
 type ReplicaRow struct {
 	ID        string    `json:"id"`

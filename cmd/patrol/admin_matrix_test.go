@@ -75,6 +75,7 @@ var matrix = map[string]row{
 	"list-tokens": {let: both(operators)}, "get-token": {let: both([]string{"operator", "member", "pending", "observed"})},
 	"find-token":    {let: both(operators)},
 	"import-tokens": {let: both(operators)}, "disable-token": {let: both(operators)}, "enable-token": {let: both(operators)}, "delete-token": {let: both(operators)},
+	"disable-tokens": {let: both(operators), body: ids}, "enable-tokens": {let: both(operators), body: ids},
 	"issue-token": {let: map[string][]string{acme: {"operator", "admin"}, globex: {"operator", "admin_elsewhere"}}, body: func(_ *bureau, o string) any {
 		owner := map[string]string{acme: "alice", globex: "gail"}[o]
 		return map[string]any{"owner": owner, "display_name": "x", "kind": "fine-grained", "grants": grantsOn([]string{"org.read"}, o)}

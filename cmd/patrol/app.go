@@ -22,6 +22,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/extauthz"
 	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/input"
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/snapshot"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/authz/notify"
@@ -65,7 +66,8 @@ type App struct {
 	auditKey    ed25519.PrivateKey
 	bound       map[string][]net.Listener // taken at the start, by address
 	lock        *os.File
-	memory      *memory // of the process; nil where that is not patrol's own
+	here        inventory.ReplicaRow // as the others know this patrol
+	memory      *memory              // of the process; nil where that is not patrol's own
 	// hinted is the follower that the database's hints go to, once there is one.
 	hinted atomic.Pointer[snapshot.Follower]
 }
@@ -83,6 +85,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 			a.Close()
 		}
 	}()
+	a.here = thisReplica(a.Clock())
 	if err := a.bind(); err != nil {
 		return err
 	}

@@ -22,23 +22,43 @@ type AuditCmd struct {
 // AuditListCmd lists the audit log.
 type AuditListCmd struct {
 	Organization string `help:"Only this organization's." placeholder:"NAME"`
+	Actor        string `help:"Only what somebody did, by name; uid:1000 is a peer of the socket." placeholder:"NAME"`
+	Action       string `help:"Only an action (token.revoke), or all of a kind (token)." placeholder:"ACTION"`
+	Token        string `help:"Only what was done about the token of this id." placeholder:"ID"`
+	User         string `help:"Only what was done about this member." placeholder:"USER"`
+	Since        string `help:"Only what was done in this last span (7d, 12h), or since a date or a time." placeholder:"BEGIN"`
+	Until        string `help:"Only what was done before a date or a time, or longer ago than a span." placeholder:"END"`
 	Limit        int    `help:"At most so many entries; 0: all." default:"100" placeholder:"N"`
 }
 
-// Help gives an example.
-func (*AuditListCmd) Help() string { return example("patrol audit list --organization acme") }
+// Help gives examples.
+func (*AuditListCmd) Help() string {
+	return example("patrol audit list --organization acme", "patrol audit list --actor alice --action token.revoke --since 30d", "patrol audit list --user bob --since 2026-01-01 --until 2026-02-01")
+}
 
 // Run lists it.
 func (c *AuditListCmd) Run(ctx context.Context, cli *CLI) error {
 	if c.Limit < 0 {
 		return usagef("--limit %d: write 0 for all entries, or how many", c.Limit)
 	}
+	f := inventory.AuditFilter{Actor: c.Actor, Action: c.Action, Token: c.Token, User: c.User}
+	var err error
+	if f.Since, err = pastOf("--since", c.Since); err != nil {
+		return err
+	}
+	if f.Until, err = pastOf("--until", c.Until); err != nil {
+		return err
+	}
 	cl, err := cli.client()
 	if err != nil {
 		return err
 	}
-	rows, err := cl.Audit(ctx, c.Organization, c.Limit)
-	return list(cli, rows, err, "Nothing was changed yet.", func(t *table, rows []inventory.AuditRow) {
+	empty := "Nothing was changed yet."
+	if f != (inventory.AuditFilter{}) {
+		empty = "Nothing like that was done."
+	}
+	rows, err := cl.FindAudit(ctx, c.Organization, f, c.Limit)
+	return list(cli, rows, err, empty, func(t *table, rows []inventory.AuditRow) {
 		t.row("SEQ", "TIME", "ACTOR", "ACTION", "ORGANIZATION", "TOKEN", "DETAILS")
 		for _, r := range rows {
 			var details []string

@@ -73,10 +73,16 @@ func members(t *table, rows []inventory.MemberRow) {
 // MemberListCmd lists members.
 type MemberListCmd struct {
 	Organization string `arg:"" help:"The organization."`
+	Role         string `help:"Only members of a role." enum:",admin,reviewer,write,contributor,read,no_access" default:"" placeholder:"ROLE"`
+	Type         string `help:"Only people (user), or only service accounts." enum:",user,service_account" default:"" placeholder:"TYPE"`
+	Address      string `help:"Only members whose address is confirmed, is unconfirmed, or who have none." enum:",confirmed,unconfirmed,none" default:"" placeholder:"STATE"`
+	Search       string `help:"Only members with this in their name or address." placeholder:"TEXT"`
 }
 
-// Help gives an example.
-func (*MemberListCmd) Help() string { return example("patrol member list acme") }
+// Help gives examples.
+func (*MemberListCmd) Help() string {
+	return example("patrol member list acme", "patrol member list acme --role admin --address unconfirmed")
+}
 
 // Run lists them.
 func (c *MemberListCmd) Run(ctx context.Context, cli *CLI) error {
@@ -84,8 +90,13 @@ func (c *MemberListCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	rows, err := cl.Members(ctx, c.Organization)
-	return list(cli, rows, err, c.Organization+" has no members: patrol member add "+c.Organization+" USER", members)
+	f := inventory.MemberFilter{Role: c.Role, Type: c.Type, Address: c.Address, Query: c.Search}
+	empty := c.Organization + " has no members: patrol member add " + c.Organization + " USER"
+	if f != (inventory.MemberFilter{}) {
+		empty = c.Organization + " has no such member."
+	}
+	rows, err := cl.FindMembers(ctx, c.Organization, f)
+	return list(cli, rows, err, empty, members)
 }
 
 // MemberConfirmCmd confirms a member's address.

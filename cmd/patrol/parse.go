@@ -63,3 +63,20 @@ func secretFromStdin() (string, error) {
 	}
 	return s, nil
 }
+
+// pastOf reads a time that lies behind: how long ago it was (7d, 12h), a date or a
+// time; zero where the text is empty.
+func pastOf(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if span, err := spanOf(flag, text); err == nil {
+		return time.Now().UTC().Add(-span), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, usagef("%s %q: write a span (7d, 12h: so long ago), a date (2026-12-31) or a time (2026-12-31T12:00:00Z)", flag, text)
+}

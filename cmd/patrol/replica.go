@@ -32,10 +32,10 @@ func (*ReplicaListCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	rows, err := cl.Replicas(ctx)
 	return list(cli, rows, err, "No patrol has said that it is there.", func(t *table, rows []inventory.ReplicaRow) {
-		t.row("HOST", "VERSION", "REVISION", "EVALUATOR", "CHANGE", "STARTED", "SEEN", "NOTE")
+		t.row("HOST", "ID", "VERSION", "REVISION", "EVALUATOR", "CHANGE", "STARTED", "SEEN", "NOTE")
 		for i := range rows {
 			r := &rows[i]
-			t.row(r.Host, r.Version, dash(r.Revision), dash(r.Evaluator), r.Change, relative(&r.StartedAt), relative(&r.SeenAt), dash(r.Problem))
+			t.row(r.Host, r.ID, r.Version, dash(r.Revision), dash(r.Evaluator), r.Change, relative(&r.StartedAt), relative(&r.SeenAt), dash(r.Problem))
 		}
 	})
 }
@@ -47,14 +47,19 @@ const (
 	forgotten = 5 * time.Minute
 )
 
-// sayHere tells the others, through the inventory, that this patrol is there,
-// until it ends.
-func (a *App) sayHere(ctx context.Context) {
+// thisReplica is this patrol, as it names itself to the others.
+func thisReplica(now time.Time) inventory.ReplicaRow {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	row := inventory.ReplicaRow{ID: uuid.NewString(), Host: host, Version: version, StartedAt: a.Clock()}
+	return inventory.ReplicaRow{ID: uuid.NewString(), Host: host, Version: version, StartedAt: now}
+}
+
+// sayHere tells the others, through the inventory, that this patrol is there,
+// until it ends.
+func (a *App) sayHere(ctx context.Context) {
+	row := a.here
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	failing := false

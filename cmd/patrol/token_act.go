@@ -1,10 +1,6 @@
 package main
 
-import (
-	"context"
-
-	"github.com/patrol-authz/patrol/authz/inventory"
-)
+import "context"
 
 // TokenRevokeCmd revokes a token.
 type TokenRevokeCmd struct{ chosenTokens }
@@ -56,51 +52,6 @@ func (c *TokenResumeCmd) Run(ctx context.Context, cli *CLI) error {
 		return err
 	}
 	return cli.onTokens(ctx, &c.chosenTokens, "resume", "resumed", cl.ResumeToken)
-}
-
-// anyToken are the arguments of an action on a token as a whole.
-type anyToken struct {
-	ID      string `arg:"" help:"The token's id."`
-	Comment string `help:"A word for the audit log." placeholder:"TEXT"`
-}
-
-// TokenDisableCmd disables a token.
-type TokenDisableCmd struct{ anyToken }
-
-// Help gives an example.
-func (*TokenDisableCmd) Help() string {
-	return "It is answered as an unknown token in every organization until it is enabled.\n\n" +
-		example("patrol token disable 01a20daf-8d3a-7c75-94a4-182374a6e5b3")
-}
-
-// Run disables it.
-func (c *TokenDisableCmd) Run(ctx context.Context, cli *CLI) error {
-	cl, err := cli.client()
-	if err != nil {
-		return err
-	}
-	return cli.onToken(ctx, "", c.ID, c.Comment, func(ctx context.Context, _, id, comment string) (*inventory.TokenRow, error) {
-		return cl.DisableToken(ctx, id, comment)
-	})
-}
-
-// TokenEnableCmd enables a token.
-type TokenEnableCmd struct{ anyToken }
-
-// Help gives an example.
-func (*TokenEnableCmd) Help() string {
-	return example("patrol token enable 01a20daf-8d3a-7c75-94a4-182374a6e5b3")
-}
-
-// Run enables it.
-func (c *TokenEnableCmd) Run(ctx context.Context, cli *CLI) error {
-	cl, err := cli.client()
-	if err != nil {
-		return err
-	}
-	return cli.onToken(ctx, "", c.ID, c.Comment, func(ctx context.Context, _, id, comment string) (*inventory.TokenRow, error) {
-		return cl.EnableToken(ctx, id, comment)
-	})
 }
 
 // TokenDeleteCmd deletes a token.

@@ -66,15 +66,20 @@ func (c *CLI) onTokens(ctx context.Context, t *chosenTokens, action, done string
 				tb.row(fmt.Sprintf("%d would be %s.", len(rows), done))
 			})
 		}
-		if err := t.agree(rows, action); err != nil {
-			return err
-		}
 		ids = make([]string, len(rows))
-		for i := range rows {
-			ids[i] = rows[i].ID
+		lines := make([]string, len(rows))
+		for i, r := range rows {
+			ids[i], lines[i] = r.ID, r.ID+"  "+r.DisplayName+"  "+r.Owner
+		}
+		if !t.Yes {
+			if err := agree(lines, action, "in "+t.Organization); err != nil {
+				return err
+			}
 		}
 	}
-	return c.bulk(ctx, cl, t, ids, action, done)
+	return c.bulk(ids, done, func(part []string) (*admin.BulkResults, error) {
+		return cl.ActOnTokens(ctx, t.Organization, action, part, t.Comment)
+	})
 }
 
 func (t *chosenTokens) choose(ctx context.Context, cl *client.Client, f inventory.TokenFilter) ([]admin.Listed, error) {
@@ -145,18 +150,15 @@ func idleSince(r *admin.Listed) time.Time {
 	return since
 }
 
-// agree asks whether these are the right tokens.
-func (t *chosenTokens) agree(rows []admin.Listed, action string) error {
-	if t.Yes {
-		return nil
-	}
+// agree asks whether these are the right tokens, each a line.
+func agree(tokens []string, action, where string) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return usagef("%d tokens are chosen: see which by --dry-run, then give --yes", len(rows))
+		return usagef("%d tokens are chosen: see which by --dry-run, then give --yes", len(tokens))
 	}
-	for _, r := range rows {
-		fmt.Fprintln(os.Stderr, plain(r.ID+"  "+r.DisplayName+"  "+r.Owner))
+	for _, line := range tokens {
+		fmt.Fprintln(os.Stderr, plain(line))
 	}
-	fmt.Fprintf(os.Stderr, "%s these %d tokens in %s? [y/N] ", strings.ToUpper(action[:1])+action[1:], len(rows), plain(t.Organization))
+	fmt.Fprintf(os.Stderr, "%s these %d tokens %s? [y/N] ", strings.ToUpper(action[:1])+action[1:], len(tokens), plain(where))
 	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // nothing is no
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
@@ -165,10 +167,11 @@ func (t *chosenTokens) agree(rows []admin.Listed, action string) error {
 	return errors.New("nothing was changed")
 }
 
-func (c *CLI) bulk(ctx context.Context, cl *client.Client, t *chosenTokens, ids []string, action, done string) error {
+// bulk acts on tokens by parts, and shows what came of each.
+func (c *CLI) bulk(ids []string, done string, act func(part []string) (*admin.BulkResults, error)) error {
 	var out admin.BulkResults
 	for part := range slices.Chunk(ids, bulkPart) {
-		r, err := cl.ActOnTokens(ctx, t.Organization, action, part, t.Comment)
+		r, err := act(part)
 		if err != nil {
 			return fmt.Errorf("%w (%d tokens were %s before)", err, out.Succeeded, done)
 		}

@@ -17,8 +17,9 @@ type WhyCmd struct {
 
 // Help gives an example.
 func (*WhyCmd) Help() string {
-	return "Refusals are kept for 24 hours by the server that refused, up to a number of bytes; credentials, bodies and values of the query are not. -o json shows all facts.\n\n" +
-		example("patrol why 4f1c7a52-5c8e-4a9e-8d0c-3b7a7b1f9f10")
+	return "Refusals are kept for 24 hours by the server that refused, up to a number of bytes; credentials, bodies and values of the query are not. -o json shows all facts. " +
+		"Of several replicas each keeps its own: what one has not, another may; the answer says which was asked, and which others there are.\n\n" +
+		example("patrol why 4f1c7a52-5c8e-4a9e-8d0c-3b7a7b1f9f10", "patrol why 4f1c7a52-5c8e-4a9e-8d0c-3b7a7b1f9f10 --server http://patrol-1.internal:8283")
 }
 
 // Run asks the server.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/patrol-authz/patrol/authz/admin/client"
+	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
 
 // api is a client of the App's own socket.
@@ -71,7 +72,31 @@ func TestWhyARequestWasRefused(t *testing.T) {
 	}
 	_, err := api.Refusal(ctx, "", "q-never")
 	var said *client.Error
-	if !errors.As(err, &said) || said.Status != 404 || !strings.Contains(said.Detail, "q-never") {
+	if !errors.As(err, &said) || said.Status != 404 || !strings.Contains(said.Detail, "q-never") || !strings.Contains(said.Detail, w.here.ID+") was asked, the only one") {
 		t.Errorf("a refusal that never was: %v", err)
+	}
+}
+
+// TestEachReplicaKeepsItsOwnRefusals: what one has not kept, it says where to look for.
+func TestEachReplicaKeepsItsOwnRefusals(t *testing.T) {
+	all := replicas(t, postgrestest.Start(t).Database(t), nil)
+	ctx := context.Background()
+	all[0].populate(t, filepath.Join(casesDir, "world.json"))
+	if reason := all[1].ask(t, "GET", "/api/models/acme/model", "", "q-elsewhere"); reason != "credential_missing" {
+		t.Fatalf("answered %s", reason)
+	}
+	if _, err := all[1].api(t).Refusal(ctx, "", "q-elsewhere"); err != nil {
+		t.Errorf("who refused it: %v", err)
+	}
+	var said *client.Error
+	_, err := all[0].api(t).Refusal(ctx, "", "q-elsewhere")
+	if !errors.As(err, &said) || said.Status != 404 || !strings.Contains(said.Detail, all[0].here.ID+") was asked; ask the others") ||
+		!strings.Contains(said.Detail, all[1].here.ID) || !strings.Contains(said.Detail, all[2].here.ID) {
+		t.Errorf("another one: %v", err)
+	}
+	// Which replicas there are is the operator's to know.
+	_, err = all[0].api(t).Refusal(ctx, "acme", "q-elsewhere")
+	if !errors.As(err, &said) || said.Status != 404 || !strings.Contains(said.Detail, all[0].here.ID) || strings.Contains(said.Detail, all[1].here.ID) {
+		t.Errorf("as an organization: %v", err)
 	}
 }

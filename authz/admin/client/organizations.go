@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -59,7 +60,24 @@ func ifMatch(version int64) http.Header {
 
 // Members lists an organization's members.
 func (c *Client) Members(ctx context.Context, organization string) ([]inventory.MemberRow, error) {
-	return List[inventory.MemberRow](ctx, c, organizationPath(organization)+"/members", nil, 0)
+	return c.FindMembers(ctx, organization, inventory.MemberFilter{})
+}
+
+// FindMembers lists those of an organization's members that a filter lets through.
+func (c *Client) FindMembers(ctx context.Context, organization string, f inventory.MemberFilter) ([]inventory.MemberRow, error) {
+	query := given(map[string]string{"role": f.Role, "type": f.Type, "address": f.Address, "q": f.Query})
+	return List[inventory.MemberRow](ctx, c, organizationPath(organization)+"/members", query, 0)
+}
+
+// given are the parameters of a query that are not empty.
+func given(all map[string]string) url.Values {
+	query := url.Values{}
+	for name, value := range all {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query
 }
 
 // SetMember adds a member or changes a role.
@@ -85,9 +103,20 @@ func (c *Client) RemoveMember(ctx context.Context, organization, user string) er
 // Audit lists the newest entries of the audit log: of an organization, or of
 // all where it is "".
 func (c *Client) Audit(ctx context.Context, organization string, most int) ([]inventory.AuditRow, error) {
+	return c.FindAudit(ctx, organization, inventory.AuditFilter{}, most)
+}
+
+// FindAudit lists the newest of those entries that a filter lets through.
+func (c *Client) FindAudit(ctx context.Context, organization string, f inventory.AuditFilter, most int) ([]inventory.AuditRow, error) {
 	path := "/api/audit"
 	if organization != "" {
 		path = organizationPath(organization) + "/audit"
 	}
-	return List[inventory.AuditRow](ctx, c, path, nil, most)
+	query := given(map[string]string{"actor": f.Actor, "action": f.Action, "token": f.Token, "user": f.User})
+	for name, at := range map[string]time.Time{"since": f.Since, "until": f.Until} {
+		if !at.IsZero() {
+			query.Set(name, at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return List[inventory.AuditRow](ctx, c, path, query, most)
 }

@@ -58,13 +58,7 @@ func (c *Client) OrganizationTokens(ctx context.Context, organization string, f 
 }
 
 func filter(f inventory.TokenFilter) url.Values {
-	query := url.Values{}
-	for name, value := range map[string]string{"status": f.Status, "kind": f.Kind, "owner": f.Owner, "q": f.Query, "finding": f.Finding, "severity": f.Severity, "sort": f.Sort} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	return query
+	return given(map[string]string{"status": f.Status, "kind": f.Kind, "owner": f.Owner, "q": f.Query, "finding": f.Finding, "severity": f.Severity, "sort": f.Sort})
 }
 
 // Token reads a token: as an organization sees it, or whole where that is "".
@@ -99,6 +93,11 @@ func (c *Client) ResumeToken(ctx context.Context, organization, id, comment stri
 // ActOnTokens revokes, suspends or resumes up to 100 tokens, each by itself.
 func (c *Client) ActOnTokens(ctx context.Context, organization, action string, ids []string, comment string) (*admin.BulkResults, error) {
 	return send[admin.BulkResults](ctx, c, http.MethodPost, organizationPath(organization)+"/settings/tokens/"+action, admin.Bulk{IDs: ids, Comment: comment})
+}
+
+// ActEverywhere disables or enables up to 100 tokens, each by itself.
+func (c *Client) ActEverywhere(ctx context.Context, action string, ids []string, comment string) (*admin.BulkResults, error) {
+	return send[admin.BulkResults](ctx, c, http.MethodPost, "/api/tokens/"+action, admin.Bulk{IDs: ids, Comment: comment})
 }
 
 // DisableToken stops a token everywhere.

@@ -19,6 +19,7 @@ func opener(where sqlstore.Options) storetest.Open {
 		if err != nil {
 			return nil, err
 		}
+		sqlstore.LookAtAudit(s, 3) // pages have to go on over what they did not find
 		return s, nil
 	}
 }

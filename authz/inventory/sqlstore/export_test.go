@@ -28,6 +28,10 @@ func Asked(s *Store) func() map[string][]any {
 // walks in order.
 func SortUpTo(s *Store, n int) { s.mostSorted = n }
 
+// LookAtAudit says how many entries of the audit log a narrowed page looks at, for
+// tests.
+func LookAtAudit(s *Store, n int64) { s.mostAudited = n }
+
 // NoRoom lets SQLite's file of a store grow no more, for tests: as a full disk
 // does. Its function gives room again.
 func NoRoom(ctx context.Context, s *Store) (room func() error, err error) {

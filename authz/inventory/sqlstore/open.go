@@ -43,17 +43,18 @@ type Options struct {
 // several processes may share one database.
 type Store struct {
 	Options
-	dialect    dialect
-	name       string      // the database, as errors name it
-	file       os.FileInfo // SQLite's, as it was opened
-	writeDB    *sql.DB     // SQLite: one connection
-	readDB     *sql.DB
-	pools      []*pgxpool.Pool
-	listening  *listener
-	narrowing  sync.Mutex
-	narrow     *time.Timer                    // when the writer's cache becomes small again
-	asked      func(query string, args []any) // tests only
-	mostSorted int                            // see order.go
+	dialect     dialect
+	name        string      // the database, as errors name it
+	file        os.FileInfo // SQLite's, as it was opened
+	writeDB     *sql.DB     // SQLite: one connection
+	readDB      *sql.DB
+	pools       []*pgxpool.Pool
+	listening   *listener
+	narrowing   sync.Mutex
+	narrow      *time.Timer                    // when the writer's cache becomes small again
+	asked       func(query string, args []any) // tests only
+	mostSorted  int                            // see order.go
+	mostAudited int64                          // see find.go
 }
 
 // Open opens a database, makes its tables if they are not there, and brings them
@@ -66,7 +67,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Retention == 0 {
 		o.Retention = 7 * 24 * time.Hour
 	}
-	s := &Store{Options: o, mostSorted: defaultMostSorted}
+	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited}
 	err := s.connect(ctx)
 	if err == nil {
 		err = s.migrate(ctx)
@@ -89,7 +90,7 @@ func OpenPresent(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("open the database: %w", err)
 		}
 	}
-	s := &Store{Options: o, mostSorted: defaultMostSorted}
+	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited}
 	err := s.connect(ctx)
 	if err == nil {
 		err = s.current(ctx)

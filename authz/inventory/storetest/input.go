@@ -59,11 +59,13 @@ func textThatIsNoText(t *testing.T, o Open) {
 		_, _, ownerErr := s.Tokens(ctx, "acme", inventory.TokenFilter{Owner: bad}, inventory.Page{})
 		_, _, cursorErr := s.Tokens(ctx, "acme", inventory.TokenFilter{}, inventory.Page{Cursor: bad})
 		_, _, membersErr := s.Members(ctx, "acme", inventory.Page{Cursor: bad})
+		_, _, foundErr := s.FindMembers(ctx, "acme", inventory.MemberFilter{Query: bad}, inventory.Page{})
+		_, _, auditErr := s.FindAudit(ctx, "acme", inventory.AuditFilter{User: bad}, inventory.Page{})
 		_, doErr := s.Do(ctx, operator, inventory.RevokeToken{Organization: "acme", Token: bad})
 		_, textErr := s.Do(ctx, operator, inventory.RevokeToken{Organization: "acme", Token: token.ID, Comment: bad})
 		_, emailErr := s.Do(ctx, operator, inventory.AddMember{Organization: "acme", User: "dave", Role: "read", Email: "d@example.com" + bad})
 		for what, err := range map[string]error{
-			"organization": orgErr, "token": tokenErr, "query": tokensErr, "owner": ownerErr, "cursor": cursorErr, "members": membersErr,
+			"organization": orgErr, "token": tokenErr, "query": tokensErr, "owner": ownerErr, "cursor": cursorErr, "members": membersErr, "members' query": foundErr, "audit": auditErr,
 			"command": doErr, "comment": textErr, "email": emailErr,
 		} {
 			var missing *inventory.NotFound

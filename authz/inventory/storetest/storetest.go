@@ -23,6 +23,8 @@ type Store interface {
 	Organizations(context.Context, inventory.Page) (rows []inventory.OrganizationRow, next string, err error)
 	Organization(ctx context.Context, name string) (*inventory.OrganizationRow, error)
 	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
+	FindMembers(ctx context.Context, organization string, f inventory.MemberFilter, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
+	FindAudit(ctx context.Context, organization string, f inventory.AuditFilter, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
 	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
 	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
 	Approvals(ctx context.Context, organization, status string, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
@@ -70,6 +72,8 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"too many changes are a gap":             tooManyChangesAreAGap,
 		"another key is refused":                 anotherKeyIsRefused,
 		"pages hold all, once":                   pagesHoldAllOnce,
+		"members are found":                      membersAreFound,
+		"the audit is searched":                  theAuditIsSearched,
 		"filters are what they say":              filtersAreWhatTheySay,
 		"an organization lists what concerns it": anOrganizationListsWhatConcernsIt,
 		"an import is all or nothing":            anImportIsAllOrNothing,
