@@ -103,17 +103,19 @@ func checkIdentity(id string) error {
 
 // WithTLS puts TLS on a listener. The files are read anew when one has changed,
 // for the next connection; where that fails the last ones that were good go on,
-// and it is logged.
+// and it is logged. Where the authorities of clients have changed, connections of
+// those whom the new ones do not vouch for are closed.
 func WithTLS(l net.Listener, o TLSOptions) (net.Listener, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &reloaded{TLSOptions: o, seen: o.marks()}
+	r := &reloaded{TLSOptions: o, seen: o.marks(), ended: make(chan struct{}), shown: map[net.Conn][]*x509.Certificate{}}
 	var err error
 	if r.config, err = o.load(); err != nil {
 		return nil, err
 	}
-	return tlsListener{l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return r.present(), nil }}}, nil
+	go r.watch()
+	return &tlsListener{l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: r.forClient}, r, sync.Once{}}, nil
 }
 
 // tlsListener's connections tell by their address who is at the other end: that is
@@ -121,9 +123,14 @@ func WithTLS(l net.Listener, o TLSOptions) (net.Listener, error) {
 type tlsListener struct {
 	net.Listener
 	config *tls.Config
+	files  *reloaded
+	once   sync.Once
 }
 
-type tlsConn struct{ *tls.Conn }
+type tlsConn struct {
+	*tls.Conn
+	files *reloaded
+}
 
 type tlsAddr struct {
 	net.Addr
@@ -131,12 +138,25 @@ type tlsAddr struct {
 }
 
 // Accept shakes no hands yet: gRPC reads, and that does, within its time-out.
-func (l tlsListener) Accept() (net.Conn, error) {
+func (l *tlsListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return tlsConn{tls.Server(c, l.config)}, nil
+	return tlsConn{tls.Server(c, l.config), l.files}, nil
+}
+
+// Close ends looking after the files too.
+func (l *tlsListener) Close() error {
+	l.once.Do(func() { close(l.files.ended) })
+	return l.Listener.Close()
+}
+
+// Close forgets who was at the other end.
+func (c tlsConn) Close() error {
+	err := c.Conn.Close()
+	c.files.forget(c.NetConn())
+	return err
 }
 
 func (c tlsConn) RemoteAddr() net.Addr { return tlsAddr{c.Conn.RemoteAddr(), c.Conn} }
@@ -148,6 +168,90 @@ type reloaded struct {
 	config *tls.Config
 	seen   [3]mark
 	failed [3]mark // told once
+	ended  chan struct{}
+
+	// shown are the certificates that the other ends of connections have shown, the
+	// connection below TLS being the key.
+	showing sync.Mutex
+	shown   map[net.Conn][]*x509.Certificate
+}
+
+// lookEvery is how often the files are looked at while nobody connects.
+const lookEvery = time.Second
+
+func (r *reloaded) watch() {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.ended:
+			return
+		case <-ticker.C:
+			r.present()
+		}
+	}
+}
+
+// forClient is the configuration of one connection, which takes note of who is at
+// the other end.
+func (r *reloaded) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	c := r.present().Clone()
+	authorities := c.ClientCAs
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		if err := r.verify(s); err != nil {
+			return err
+		}
+		r.showing.Lock()
+		r.shown[hello.Conn] = s.PeerCertificates
+		r.showing.Unlock()
+		// What changed while hands were shaken has closed those that were noted then.
+		if now := r.present().ClientCAs; !now.Equal(authorities) && !vouched(now, s.PeerCertificates) {
+			r.forget(hello.Conn)
+			return errors.New("the authorities of clients have changed, and the new ones do not vouch for this one")
+		}
+		return nil
+	}
+	return c, nil
+}
+
+func (r *reloaded) forget(c net.Conn) {
+	r.showing.Lock()
+	defer r.showing.Unlock()
+	delete(r.shown, c)
+}
+
+// closeOthers closes connections of those whom the authorities do not vouch for.
+func (r *reloaded) closeOthers(authorities *x509.CertPool) {
+	r.showing.Lock()
+	defer r.showing.Unlock()
+	for c, certificates := range r.shown {
+		if vouched(authorities, certificates) {
+			continue
+		}
+		delete(r.shown, c)
+		_ = c.Close() // it may be closed already
+		r.Log.Warn("a connection of ext_authz is closed: the new authorities of clients do not vouch for its other end", "peer", c.RemoteAddr().String())
+	}
+}
+
+// vouched says whether authorities vouch for who has shown some certificates. When
+// those end is no matter here: a connection outlives its certificates.
+func vouched(authorities *x509.CertPool, shown []*x509.Certificate) bool {
+	if len(shown) == 0 {
+		return false
+	}
+	at := time.Now()
+	for _, c := range shown {
+		if c.NotAfter.Before(at) {
+			at = c.NotAfter
+		}
+	}
+	between := x509.NewCertPool()
+	for _, c := range shown[1:] {
+		between.AddCert(c)
+	}
+	_, err := shown[0].Verify(x509.VerifyOptions{Roots: authorities, Intermediates: between, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err == nil
 }
 
 // mark tells one state of a file from another.
@@ -183,7 +287,11 @@ func (r *reloaded) present() *tls.Config {
 		r.Log.Warn("the certificates of ext_authz have changed and cannot be read; the ones before go on", "error", err)
 		return r.config
 	}
+	others := !next.ClientCAs.Equal(r.config.ClientCAs)
 	r.config, r.seen = next, now
 	r.Log.Info("the certificates of ext_authz are read anew")
+	if others {
+		r.closeOthers(next.ClientCAs)
+	}
 	return r.config
 }

@@ -10,16 +10,19 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -205,6 +208,57 @@ func TestCertificatesAreReadAnew(t *testing.T) {
 	}
 	if err := answers(t, w.tcp(t), was); err == nil {
 		t.Error("a client of the authority before is let in")
+	}
+}
+
+// TestAConnectionEndsWithTheAuthorityThatVouchedForIt: who is connected already is
+// looked at again when the authorities of clients change.
+func TestAConnectionEndsWithTheAuthorityThatVouchedForIt(t *testing.T) {
+	w, before, files := guarded(t)
+	after := newAuthority(t)
+	check := func(conn *grpc.ClientConn) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := authv3.NewAuthorizationClient(conn).Check(ctx, &authv3.CheckRequest{})
+		return err
+	}
+	var dialed atomic.Int64
+	conn, err := grpc.NewClient("passthrough:///"+w.tcp(t), grpc.WithTransportCredentials(credentials.NewTLS(before.client(before, envoyIdentity, time.Hour))),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			dialed.Add(1)
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", address)
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := check(conn); err != nil {
+		t.Fatal(err)
+	}
+	// Another authority beside it, and another certificate of patrol's own: it stays.
+	both := append(before.pem(), after.pem()...)
+	if err := os.WriteFile(files.ClientCAFile, both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2500 * time.Millisecond) // patrol looks each second
+	if err := check(conn); err != nil || dialed.Load() != 1 {
+		t.Fatalf("while its authority is there: %v, dialed %d times", err, dialed.Load())
+	}
+	// Its authority is taken away: nobody connects, and yet it is closed.
+	if err := os.WriteFile(files.ClientCAFile, after.pem(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); conn.GetState() == connectivity.Ready; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the connection stays though nobody vouches for its other end")
+		}
+	}
+	if err := check(conn); err == nil {
+		t.Error("who nobody vouches for is answered")
+	}
+	if err := answers(t, w.tcp(t), credentials.NewTLS(after.client(before, envoyIdentity, time.Hour))); err != nil {
+		t.Errorf("who the new authority vouches for: %v", err)
 	}
 }
 
