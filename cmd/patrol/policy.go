@@ -19,6 +19,8 @@ type PolicyCmd struct {
 	List  PolicyListCmd  `cmd:"" help:"List the token policies of the active bundle."`
 	Test  PolicyTestCmd  `cmd:"" help:"Run the Rego tests of a bundle, over the base."`
 	Check PolicyCheckCmd `cmd:"" help:"Send a bundle through the gate without activating it."`
+	Eval  PolicyEvalCmd  `cmd:"" help:"Evaluate a Rego query against a bundle, with an input."`
+	Fmt   PolicyFmtCmd   `cmd:"" help:"Format Rego files."`
 }
 
 // askedOften are entries that requests, or each token of many, ask.

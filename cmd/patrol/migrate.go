@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+
+	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+)
+
+// MigrateCmd holds the commands on the database's schema.
+type MigrateCmd struct {
+	Status MigrateStatusCmd `cmd:"" help:"Say how far the database's schema is, and what is yet to be done."`
+	Up     MigrateUpCmd     `cmd:"" help:"Bring the database up to this patrol's schema, as a start does."`
+}
+
+// MigrateStatusCmd says how far a database is.
+type MigrateStatusCmd struct {
+	Config string `help:"The server's configuration file, for where its database is." type:"path" env:"PATROL_CONFIG"`
+}
+
+// Help gives an example.
+func (*MigrateStatusCmd) Help() string {
+	return "It reads the database itself, also while a server uses it, and changes nothing. Exit 0: it is up to date; 1: it is not, it was made by a newer patrol, or it cannot be read.\n\n" +
+		example("patrol migrate status --config patrol.yaml")
+}
+
+// Run says it.
+func (c *MigrateStatusCmd) Run(ctx context.Context, cli *CLI) error {
+	config, err := cli.configured(c.Config)
+	if err != nil {
+		return err
+	}
+	s, err := sqlstore.ReadSchema(ctx, config.database())
+	if err != nil {
+		return err
+	}
+	err = cli.print(s, func(t *table) {
+		t.row("database", s.Database)
+		t.row("schema", fmt.Sprintf("version %d; this patrol knows %d", s.Version, s.Knows))
+		for _, m := range s.Pending {
+			t.row("pending", fmt.Sprintf("%d (%s)", m.Version, m.Name))
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case s.Version > s.Knows:
+		return fmt.Errorf("the database was made by a newer patrol: use that one")
+	case len(s.Pending) > 0:
+		return fmt.Errorf("%d migrations are yet to be made: patrol migrate up, or start the server", len(s.Pending))
+	}
+	return nil
+}
+
+// MigrateUpCmd brings a database up to date.
+type MigrateUpCmd struct {
+	Config string `help:"The server's configuration file, for where its database is." type:"path" env:"PATROL_CONFIG"`
+}
+
+// Help gives an example.
+func (*MigrateUpCmd) Help() string {
+	return "The server does it by itself when it starts; by hand it is for those who want to see it done before. Make a backup first: an older patrol refuses a newer schema.\n\n" +
+		example("patrol migrate up --config patrol.yaml")
+}
+
+// Run brings it up to date.
+func (c *MigrateUpCmd) Run(ctx context.Context, cli *CLI) error {
+	config, err := cli.configured(c.Config)
+	if err != nil {
+		return err
+	}
+	lock, err := lockData(config.DataDir, syscall.LOCK_SH) // not while it is being restored
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	from, to, err := sqlstore.Migrate(ctx, config.database())
+	if err != nil {
+		return err
+	}
+	return cli.print(map[string]any{"database": to.Database, "from": from.Version, "to": to.Version, "made": from.Pending}, func(t *table) {
+		if from.Version == to.Version {
+			t.row(fmt.Sprintf("The schema of %s is up to date: version %d.", to.Database, to.Version))
+			return
+		}
+		t.row(fmt.Sprintf("%d migrations were made: the schema of %s is at version %d, and was at %d.", len(from.Pending), to.Database, to.Version, from.Version))
+	})
+}
