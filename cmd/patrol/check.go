@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -19,12 +20,13 @@ type CheckCmd struct {
 	Header     []string `short:"H" sep:"none" help:"A header, NAME: VALUE; may be given more than once. The token does not belong here: use --token-stdin." placeholder:"HEADER"`
 	Body       string   `help:"The request's body." placeholder:"TEXT"`
 	Address    string   `help:"The client's address." placeholder:"IP"`
+	Wire       string   `help:"Really ask ext_authz at this address (host:port on this machine, or unix:PATH), as Envoy does: it is counted, and may open an approval request." placeholder:"ADDR"`
 }
 
 // Help gives an example.
 func (*CheckCmd) Help() string {
-	return "Nothing is opened, counted or mailed. Exit 0: allowed; 1: refused.\n\n" +
-		example("patrol check GET /api/models/acme/model --token-stdin < token.txt")
+	return "Nothing is opened, counted or mailed, unless it is asked by --wire. Exit 0: allowed; 1: refused.\n\n" +
+		example("patrol check GET /api/models/acme/model --token-stdin < token.txt", "patrol check GET /api/models/acme/model --token-stdin --wire 127.0.0.1:9191 < token.txt")
 }
 
 // Run asks the server.
@@ -46,6 +48,16 @@ func (c *CheckCmd) Run(ctx context.Context, cli *CLI) error {
 			return err
 		}
 		in.Token = secret
+	}
+	if c.Wire != "" {
+		out, err := askWire(ctx, c.Wire, &in)
+		if err := show(cli, out, err, showWire); err != nil {
+			return err
+		}
+		if !out.Allowed {
+			return refused{fmt.Errorf("refused: %d", out.Status)}
+		}
+		return nil
 	}
 	cl, err := cli.client()
 	if err != nil {
