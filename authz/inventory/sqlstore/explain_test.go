@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -96,6 +97,18 @@ func TestNoPageReadsAWholeTable(t *testing.T) {
 		}
 		if _, _, err := s.Members(ctx, "acme", inventory.Page{Limit: 10}); err != nil {
 			t.Fatal(err)
+		}
+		for _, f := range []inventory.AuditFilter{{Actor: "alice"}, {Action: "token"}, {Token: token.ID}, {User: "bob", Since: time.Now()}, {Token: token.ID, Until: time.Now()}} {
+			for _, organization := range []string{"", "acme"} {
+				if _, _, err := s.FindAudit(ctx, organization, f, inventory.Page{Limit: 10}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, f := range []inventory.MemberFilter{{Role: "read"}, {Type: "user", Query: "1"}, {Address: inventory.AddressNone}} {
+			if _, _, err := s.FindMembers(ctx, "acme", f, inventory.Page{Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
 		}
 		queries := asked()
 		if len(queries) < 20 {

@@ -132,7 +132,9 @@ func (s *Store) FindMembers(ctx context.Context, organization string, f inventor
 		if err != nil {
 			return err
 		}
-		q := &question{from: "users u JOIN periods p ON p.user_id = u.id"}
+		// CROSS keeps SQLite to the order of names: a filter would lead it to sort all members.
+		q := &question{from: "users u CROSS JOIN periods p"}
+		q.where("p.user_id = u.id")
 		q.where("p.organization_id = ?", o.ID)
 		q.where("p.until = 0")
 		q.where("u.name > ?", p.Cursor)
