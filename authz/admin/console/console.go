@@ -27,6 +27,8 @@ type Queries interface {
 	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
 	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
 	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
+	// Reach returns tokens, by id, as each organization that lists them sees them.
+	Reach(ctx context.Context, ids []string) ([]inventory.TokenRow, error)
 	// Waiting counts the open requests, and says since when the oldest waits.
 	Waiting(ctx context.Context, organization string) (n int64, oldest time.Time, err error)
 	FindApprovals(ctx context.Context, organization string, f inventory.ApprovalFilter, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
@@ -160,6 +162,7 @@ func (c *Console) routes() {
 	c.get("/bundles", operate, c.bundles)
 	c.get("/tokens/{id}", "", c.owned)
 	c.post("/tokens/{id}/ask", "", c.askAgain)
+	c.post("/tokens/{id}/answer", "", c.answer)
 	c.post("/tokens/{id}/rotate", "", c.rotate)
 	c.get("/me", "", c.mine)
 	c.post("/me/address", "", c.askOwnConfirmation)

@@ -23,6 +23,8 @@ type ownToken struct {
 	// on is the token as the organization sees it; nil where the page is of none.
 	on  *inventory.TokenRow
 	may map[string]bool
+	// whole says that the caller may see it in every organization.
+	whole bool
 }
 
 // own finds a token, and what the caller may do about it; who may not see it gets
@@ -37,6 +39,11 @@ func (c *Console) own(a *ask, organization string) (*ownToken, error) {
 		return nil, err
 	}
 	t := &ownToken{TokenRow: whole}
+	everywhere, err := c.Judge.MayOwn(a.Context(), a.caller, whole.Owner, nil)
+	if err != nil {
+		return nil, c.unjudged(err)
+	}
+	t.whole = everywhere[seeOwn]
 	var responsible []string
 	if organization != "" {
 		switch t.on, err = c.Queries.Token(a.Context(), organization, whole.ID); {
@@ -57,17 +64,36 @@ func (c *Console) own(a *ask, organization string) (*ownToken, error) {
 }
 
 // owned is a token as its owner sees it: what happened to it in an
-// organization, and who can help. The link in a denial leads here.
+// organization, and who can help. The link in a denial leads here. Without an
+// organization it is the one where there is one, else the choice.
 func (c *Console) owned(w http.ResponseWriter, a *ask) error {
-	return c.showOwned(w, a, http.StatusOK, a.URL.Query().Get("organization"), "", "")
+	return c.showOwned(w, a, http.StatusOK, a.URL.Query().Get("organization"), said{})
 }
+
+// said is what somebody typed, and what is wrong with it.
+type said struct{ Purpose, PurposeProblem, Answer, AnswerProblem string }
 
 // askAgain tells what a token is for, or asks for it anew.
 func (c *Console) askAgain(w http.ResponseWriter, a *ask) error {
+	return c.say(w, a, "purpose", func(organization, token, text string) inventory.Command {
+		return inventory.AskAgain{Organization: organization, Token: token, Purpose: text}
+	}, func(text, problem string) said { return said{Purpose: text, PurposeProblem: problem} })
+}
+
+// answer answers a question of the administrators.
+func (c *Console) answer(w http.ResponseWriter, a *ask) error {
+	return c.say(w, a, "answer", func(organization, token, text string) inventory.Command {
+		return inventory.CommentRequest{Organization: organization, Token: token, Comment: text}
+	}, func(text, problem string) said { return said{Answer: text, AnswerProblem: problem} })
+}
+
+// say tells the administrators what was typed into a field; what is wrong with
+// it is shown beside it.
+func (c *Console) say(w http.ResponseWriter, a *ask, field string, command func(organization, token, text string) inventory.Command, again func(text, problem string) said) error {
 	if err := a.ParseForm(); err != nil {
 		return &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
 	}
-	organization, purpose := a.PostForm.Get("organization"), typed(a.PostForm, "purpose")
+	organization, text := a.PostForm.Get("organization"), typed(a.PostForm, field)
 	t, err := c.own(a, organization)
 	if err != nil {
 		return err
@@ -75,14 +101,14 @@ func (c *Console) askAgain(w http.ResponseWriter, a *ask) error {
 	if !t.may[askForOwn] {
 		return noToken
 	}
-	_, err = c.Commands.Do(a.Context(), a.caller.actor(organization), inventory.AskAgain{Organization: organization, Token: t.ID, Purpose: purpose})
+	_, err = c.Commands.Do(a.Context(), a.caller.actor(organization), command(organization, t.ID, text))
 	var invalid *inventory.Invalid
 	var conflict *inventory.Conflict
 	switch {
 	case errors.As(err, &invalid):
-		return c.showOwned(w, a, http.StatusUnprocessableEntity, organization, purpose, "The purpose "+invalid.Problem+".")
+		return c.showOwned(w, a, http.StatusUnprocessableEntity, organization, again(text, "The "+field+" "+invalid.Problem+"."))
 	case errors.As(err, &conflict):
-		return c.showOwned(w, a, http.StatusConflict, organization, purpose, conflict.Problem)
+		return c.showOwned(w, a, http.StatusConflict, organization, again(text, conflict.Problem))
 	case err != nil:
 		return err
 	}
@@ -90,22 +116,66 @@ func (c *Console) askAgain(w http.ResponseWriter, a *ask) error {
 	return nil
 }
 
-func (c *Console) showOwned(w http.ResponseWriter, a *ask, status int, organization, purpose, problem string) error {
+func (c *Console) showOwned(w http.ResponseWriter, a *ask, status int, organization string, words said) error {
 	t, err := c.own(a, organization)
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Token": t.TokenRow, "Purpose": purpose, "Problem": problem, "MayOwn": t.may, "Theirs": t.Owner != a.caller.Name}
-	if t.on != nil {
-		body["Row"], body["Asked"] = t.on, compare(t.on)
-		helpers, err := c.helpers(a, organization)
-		if err != nil {
+	all, err := c.standings(a, t.Owner, []inventory.TokenRow{*t.TokenRow})
+	if err != nil {
+		return err
+	}
+	places := all[t.ID]
+	if organization == "" && len(places) == 1 {
+		organization = places[0].Row.Organization
+		if t, err = c.own(a, organization); err != nil {
 			return err
 		}
-		body["Helpers"] = helpers
+	}
+	body := map[string]any{"Token": t.TokenRow, "Said": words, "MayOwn": t.may, "Theirs": t.Owner != a.caller.Name}
+	if t.whole {
+		body["Places"] = slices.DeleteFunc(places, func(s *standing) bool { return t.on != nil && s.Row.Organization == t.on.Organization })
+	}
+	if t.on != nil {
+		if err := c.ownedIn(a, t, body); err != nil {
+			return err
+		}
 	}
 	c.show(w, a.Request, a, status, "owned", t.DisplayName, body)
 	return nil
+}
+
+// ownedIn adds how a token stands in the organization of the page.
+func (c *Console) ownedIn(a *ask, t *ownToken, body map[string]any) error {
+	roles, err := c.Queries.Roles(a.Context(), t.Owner)
+	if err != nil {
+		return err
+	}
+	p, err := c.presently(a, t.on.Organization, roles)
+	if err != nil {
+		return err
+	}
+	s := stand(t.on, p)
+	body["Row"], body["Asked"], body["Standing"], body["Thread"] = t.on, compare(t.on), s, thread(t.on)
+	if p.member { // who is none is told no names
+		body["Helpers"], err = c.helpers(a, t.on.Organization)
+	}
+	body["Member"] = p.member
+	return err
+}
+
+// thread is what the owner was asked and has said; what reviewers say among
+// themselves is not for the owner.
+func thread(t *inventory.TokenRow) (out []inventory.Note) {
+	if t.Authorization == nil || t.Authorization.Request == nil {
+		return nil
+	}
+	for _, n := range t.Authorization.Request.Notes {
+		if n.Kind == "question" || n.Kind == "answer" || n.Kind == "purpose" {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // NewSecret is a secret for a token: its digest, its end, and itself, to be
@@ -176,7 +246,10 @@ func (c *Console) mine(w http.ResponseWriter, a *ask) error {
 	if err != nil && !errors.As(err, &missing) {
 		return err
 	}
-	body := map[string]any{"Rows": rows}
+	body := map[string]any{"Rows": rows, "OverSocket": a.caller.overSocket(), "Provider": c.Provider != nil}
+	if body["Standings"], err = c.standings(a, a.caller.Name, rows); err != nil {
+		return err
+	}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}
@@ -217,7 +290,19 @@ func (c *Console) account(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Rows": rows, "Organization": organization, "Account": account, "Answers": len(responsible) > 0}
+	roles, err := c.Queries.Roles(a.Context(), account)
+	if err != nil {
+		return err
+	}
+	p, err := c.presently(a, organization, roles)
+	if err != nil {
+		return err
+	}
+	standings := make([]*standing, len(rows))
+	for i := range rows {
+		standings[i] = stand(&rows[i], p)
+	}
+	body := map[string]any{"Standings": standings, "Organization": organization, "Account": account, "Answers": len(responsible) > 0}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}

@@ -50,6 +50,10 @@ func (c *Caller) actor(organization string) inventory.Actor {
 	return inventory.Actor{Kind: "console", Name: c.Name, Role: c.Roles[organization]}
 }
 
+// overSocket says whether the caller logged in by patrol login: an operator of
+// the machine, and no user of the inventory.
+func (c *Caller) overSocket() bool { return strings.HasPrefix(c.Name, "uid:") }
+
 const cookieName = "patrol_session"
 
 func newSecret() string {
@@ -100,7 +104,7 @@ func (c *Console) caller(r *http.Request) (*Caller, error) {
 		return nil, err
 	}
 	caller := s.Caller
-	if strings.HasPrefix(caller.Name, "uid:") { // logged in over the socket
+	if caller.overSocket() {
 		return &caller, nil
 	}
 	// By what is configured now, not by what was when they logged in.

@@ -95,6 +95,9 @@ func TestNoPageReadsAWholeTable(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if _, err := s.Reach(ctx, []string{token.ID}); err != nil {
+			t.Fatal(err)
+		}
 		if _, _, err := s.Members(ctx, "acme", inventory.Page{Limit: 10}); err != nil {
 			t.Fatal(err)
 		}

@@ -27,6 +27,7 @@ type Store interface {
 	FindAudit(ctx context.Context, organization string, f inventory.AuditFilter, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
 	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)
 	Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error)
+	Reach(ctx context.Context, ids []string) ([]inventory.TokenRow, error)
 	Approvals(ctx context.Context, organization, status string, p inventory.Page) (rows []inventory.ApprovalRow, next string, err error)
 	Audit(ctx context.Context, organization string, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
 	AuditEntries(ctx context.Context, after int64, limit int) ([]auditlog.Entry, error)
@@ -81,6 +82,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"a token made elsewhere is seen":         aTokenMadeElsewhereIsSeen,
 		"a directory is kept":                    aDirectoryIsKept,
 		"members are kept":                       membersAreKept,
+		"reach":                                  reachIsOfEachOrganization,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/test/browser"
+)
+
+// ownersWorld is a world with a real login, in which dora has a token that acme
+// denied and globex lets through, and one on which acme asks her something.
+func ownersWorld(t *testing.T) (w *world, base, denied, asked string) {
+	t.Helper()
+	w, base = oidcWorld(t)
+	w.do(t, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{inventory.SettingCooldown: 0}})
+	for _, o := range []string{"acme", "globex"} {
+		w.do(t, inventory.AddMember{Organization: o, User: "dora", Role: "write"})
+	}
+	issue := func(name string, organizations ...string) string {
+		secret := credential.Generate()
+		c := inventory.IssueToken{Owner: "dora", DisplayName: name, Kind: authz.KindFineGrained, Digest: w.digester.Secret(secret), Last4: secret.Last4()}
+		for _, o := range organizations {
+			c.Grants = append(c.Grants, authz.Grant{Entity: authz.Entity{Type: "organization", Name: o}, Permissions: []string{"repo.write"}})
+		}
+		return w.do(t, c).Token.ID
+	}
+	denied, asked = issue("nightly builds", "acme", "globex"), issue("release job", "acme")
+	w.do(t, inventory.Deny{Organization: "acme", Token: denied, Version: 1, Reason: "Reading would do: <i>ask for</i> less."})
+	w.do(t, inventory.CommentRequest{Organization: "acme", Token: asked, Comment: "internal: do we trust her?"})
+	w.do(t, inventory.AskOwner{Organization: "acme", Token: asked, Question: "Which pipeline releases with it?"})
+	return w, base, denied, asked
+}
+
+// says fails for each text that a page does not show.
+func says(t *testing.T, tab *browser.Tab, what string, all ...string) {
+	t.Helper()
+	text := tab.Text("main")
+	for _, want := range all {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s does not say %q:\n%s", what, want, text)
+		}
+	}
+	if strings.Contains(text, "internal") {
+		t.Errorf("%s shows what reviewers say among themselves:\n%s", what, text)
+	}
+}
+
+// TestAnOwnerFindsOutAndAsksAgainFromMyTokens: with no link of a refusal at hand,
+// and no organization in any address that is typed.
+func TestAnOwnerFindsOutAndAsksAgainFromMyTokens(t *testing.T) {
+	w, base, denied, asked := ownersWorld(t)
+	tab := browser.Start(t)
+	loginAs(tab, base, "dora", "/me")
+	says(t, tab, "/me", "acme denied", "Reading would do: <i>ask for</i> less.", "globex works", "acme waits for an answer")
+	tab.Click(`td a[href="/tokens/` + denied + `?organization=acme"]`)
+	says(t, tab, "the denied token", "In acme: denied", "An administrator of acme denied it on", "Reading would do", "Who can help: bob, who administers acme.", "In other organizations", "globex works")
+	tab.Type("textarea[name=purpose]", "Pushes the checkpoints of the nightly builds")
+	tab.Click("form[action$='/ask'] button")
+	says(t, tab, "after asking again", "The administrators see it.", "In acme: denied, asked again", "They were asked again on")
+	row, err := w.Store.Token(t.Context(), "acme", denied)
+	if err != nil || row.Authorization.Request.State != authz.RequestOpen || row.Authorization.Request.Purpose != "Pushes the checkpoints of the nightly builds" {
+		t.Errorf("the token is %+v, %v", row.Authorization, err)
+	}
+
+	// A question stands above the form that answers it.
+	tab.Open(base + "/me")
+	tab.Click(`td a[href="/tokens/` + asked + `?organization=acme"]`)
+	says(t, tab, "the token that was asked about", "In acme: waits for an answer", "acme asks", "the request waits for an answer", "Which pipeline releases with it?")
+	tab.Type("textarea[name=answer]", "")
+	tab.Click("form[action$='/answer'] button")
+	says(t, tab, "an empty answer", "is missing", "Which pipeline")
+	tab.Type("textarea[name=answer]", "The one of the website")
+	tab.Click("form[action$='/answer'] button")
+	says(t, tab, "after the answer", "The administrators see it.", "In acme: waits for an approval", "dora,", "answered: The one of the website")
+	row, err = w.Store.Token(t.Context(), "acme", asked)
+	if q := row.Authorization.Request; err != nil || q.WaitsForOwner || q.Notes[len(q.Notes)-1].Kind != "answer" || q.Notes[len(q.Notes)-1].By != "dora" {
+		t.Errorf("the request is %+v, %v", q, err)
+	}
+}
+
+// TestATokensPageWithoutAnOrganization shows the one that there is, or those to
+// choose from; and to nobody else that there is a token.
+func TestATokensPageWithoutAnOrganization(t *testing.T) {
+	w, base, denied, asked := ownersWorld(t)
+	tab := browser.Start(t)
+	loginAs(tab, base, "dora", "/tokens/"+asked)
+	says(t, tab, "a token of one organization", "In acme: waits for an answer", "Which pipeline")
+	tab.Open(base + "/tokens/" + denied)
+	says(t, tab, "a token of two", "In which organization?", "acme denied", "globex works")
+	tab.Click(`main a[href$="organization=globex"]`)
+	says(t, tab, "the one that was chosen", "In globex: works", "authorizes it")
+	if _, _, body := ask(t, "GET", base+"/tokens/"+denied, nil, w.sessionOf(t, "eve")); !strings.Contains(body, "Not yours") || strings.Contains(body, "globex") {
+		t.Errorf("somebody else sees\n%s", body)
+	}
+	// Who is no member any more is told so, and no names of administrators.
+	w.do(t, inventory.RemoveMember{Organization: "globex", User: "dora"})
+	tab.Open(base + "/tokens/" + denied + "?organization=globex")
+	says(t, tab, "who has left", "dora is no member of globex", "Who can help: an administrator of globex")
+}
