@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -23,12 +24,20 @@ import (
 	"github.com/patrol-authz/patrol/test/browser"
 )
 
-// sessionOf is the cookie of a user who has logged in.
+// someProvider configures a login provider that nobody reaches: for sessions that
+// sessionOf begins.
+func someProvider(c *Config) {
+	c.Login = LoginConfig{Issuer: "http://127.0.0.1:9", ClientID: "patrol"}
+	c.Answer.PublicURL = cmp.Or(c.Answer.PublicURL, "http://127.0.0.1:9")
+}
+
+// sessionOf is the cookie of a user who has logged in by the provider that is
+// configured.
 func (w *world) sessionOf(t *testing.T, user string) map[string]string {
 	t.Helper()
 	secret := "of-" + user + "-in-a-test"
 	now := w.Clock()
-	err := sessions{w.Store}.Put(t.Context(), console.Session{Hash: hashOfSession(secret), Caller: console.Caller{Name: user}, Created: now, Expires: now.Add(time.Hour)}, now)
+	err := sessions{w.Store}.Put(t.Context(), console.Session{Hash: hashOfSession(secret), Caller: console.Caller{Name: user, Issuer: w.Config.Login.Issuer}, Created: now, Expires: now.Add(time.Hour)}, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,10 @@ import (
 // consoleWorld is a world with a console, people and tokens.
 func consoleWorld(t *testing.T) (*world, map[string]string) {
 	t.Helper()
-	w := startApp(t, func(c *Config) { c.Admin.Listen = "127.0.0.1:0" })
+	w := startApp(t, func(c *Config) {
+		c.Admin.Listen = "127.0.0.1:0"
+		someProvider(c)
+	})
 	w.people(t)
 	w.do(t, inventory.AddMember{Organization: "acme", User: "rob", Role: "read"})
 	w.do(t, inventory.CreateOrganization{Name: "globex"})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"net"
 	"net/http"
 	"net/url"
@@ -121,6 +122,62 @@ func TestAGroupGivesARole(t *testing.T) {
 	tab.Click("button[name=preview]")
 	if text := tab.Text("main"); strings.Contains(text, "Save") || !strings.Contains(text, "Whom it would break") {
 		t.Errorf("a reviewer may look at a change of policy, and not make it:\n%s", text)
+	}
+}
+
+// again starts patrol again on the same data and address, with another
+// configuration.
+func (w *world) again(t *testing.T, change func(*Config)) {
+	t.Helper()
+	w.Close()
+	change(&w.Config)
+	w.App = &App{Config: w.Config, Log: w.Log, Clock: w.Clock}
+	if err := w.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAMappingThatIsTakenOutTakesTheRole from sessions that are there; one that is
+// put in gives it, since the session holds the groups. Without the provider its
+// sessions are over, and who came by patrol login stays.
+func TestAMappingThatIsTakenOutTakesTheRole(t *testing.T) {
+	w, base := oidcWorld(t)
+	tab := browser.Start(t)
+	loginAs(tab, base, "alice", "/organizations/acme/review")
+	review := func(what, want string) {
+		t.Helper()
+		tab.Open(base + "/organizations/acme/review")
+		if text := tab.Text("main"); !strings.Contains(text, want) {
+			t.Errorf("%s, alice sees\n%s", what, text)
+		}
+	}
+	review("with the mapping", "Nothing waits")
+	mapped := w.Config.Login
+	w.again(t, func(c *Config) { c.Login.Groups = nil })
+	review("without the mapping", "Not found")
+	tab.Open(base + "/me")
+	if text := tab.Text("main"); !strings.Contains(text, "My tokens") {
+		t.Errorf("without the mapping she is still logged in:\n%s", text)
+	}
+	w.again(t, func(c *Config) {
+		c.Login.Groups = []GroupConfig{{Group: "acme-security", Organization: "acme", Role: "admin"}}
+	})
+	tab.Open(base + "/organizations/acme/settings")
+	if text := tab.Text("main"); !strings.Contains(text, "Save") {
+		t.Errorf("with a greater role, alice sees\n%s", text)
+	}
+	machine := map[string]string{"Cookie": w.session(t)}
+	w.again(t, func(c *Config) { c.Login = LoginConfig{} })
+	tab.Open(base + "/organizations/acme/review")
+	if address := tab.Address(); !strings.HasPrefix(address, base+"/login") {
+		t.Errorf("without the provider alice stands at %s:\n%s", address, tab.Text("main"))
+	}
+	if status, _, _ := ask(t, "GET", base+"/organizations/acme/review", nil, machine); status != http.StatusOK {
+		t.Errorf("without the provider, who came by patrol login gets %d", status)
+	}
+	w.again(t, func(c *Config) { c.Login = mapped; c.Login.Issuer = "http://127.0.0.1:9" })
+	if tab.Open(base + "/me"); !strings.HasPrefix(tab.Address(), base+"/login") {
+		t.Errorf("with another provider alice stands at %s", tab.Address())
 	}
 }
 

@@ -117,6 +117,7 @@ func TestNoMailHoldsASecret(t *testing.T) {
 		c.Admin.Listen = "127.0.0.1:0"
 		c.Mail = MailConfig{From: "patrol@example.com", SMTP: SMTPConfig{Host: "127.0.0.1", Port: port, TLS: "none"}}
 		c.Answer.PublicURL = "https://patrol.example.com"
+		someProvider(c)
 	})
 	w.people(t)
 	secret, next := credential.Generate(), credential.Generate()

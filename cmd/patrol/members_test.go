@@ -34,6 +34,7 @@ func mailed(t *testing.T) (*world, *mailServer) {
 		c.Admin.Listen = "127.0.0.1:0"
 		c.Mail = MailConfig{From: "patrol@example.com", SMTP: SMTPConfig{Host: "127.0.0.1", Port: port, TLS: "none"}, Fallback: []string{"fallback@example.com"}}
 		c.Answer.PublicURL = "https://patrol.example.com"
+		someProvider(c)
 	})
 	w.people(t)
 	w.do(t, inventory.AddMember{Organization: "acme", User: "carol", Role: "write", Email: "carol@example.com"})

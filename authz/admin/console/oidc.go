@@ -254,7 +254,12 @@ func (p *Provider) operator(name string) bool {
 	return p != nil && slices.Contains(p.options.SystemOwners, name)
 }
 
-// caller reads who somebody is, and the roles that their groups give.
+// brought says whether it is this provider that said who somebody is.
+func (p *Provider) brought(caller *Caller) bool {
+	return p != nil && caller.Issuer == p.options.Issuer
+}
+
+// caller reads who somebody is, and their groups.
 func (p *Provider) caller(claims map[string]any) (Caller, error) {
 	name, _ := claims[p.options.UserClaim].(string)
 	// Before folding: letters that only look like others fold to them.
@@ -262,12 +267,41 @@ func (p *Provider) caller(claims map[string]any) (Caller, error) {
 		return Caller{}, &failure{http.StatusForbidden, "Not known here", "The login provider did not say who you are by a name that can be one here (claim " + p.options.UserClaim + ")."}
 	}
 	name = strings.ToLower(name)
-	caller := Caller{Name: name, Operator: p.operator(name), Roles: map[string]string{}}
-	groups, _ := claims[p.options.GroupsClaim].([]any)
-	for _, g := range p.options.Groups {
-		if slices.Contains(groups, any(g.Group)) && rank[g.Role] > rank[caller.Roles[g.Organization]] {
-			caller.Roles[g.Organization] = g.Role
+	return Caller{Name: name, Operator: p.operator(name), Issuer: p.options.Issuer, Groups: p.groups(claims[p.options.GroupsClaim])}, nil
+}
+
+// mostGroups and longestGroup bound what a session keeps of a claim.
+const (
+	mostGroups   = 1000
+	longestGroup = 256 // bytes
+)
+
+// groups reads a claim. Those that are mapped come first, so that of a claim
+// beyond the bounds nothing is lost that gives a role.
+func (p *Provider) groups(claim any) []string {
+	all, _ := claim.([]any)
+	var mapped, others []string
+	for _, one := range all {
+		name, ok := one.(string)
+		switch {
+		case !ok:
+		case slices.ContainsFunc(p.options.Groups, func(g GroupRole) bool { return g.Group == name }):
+			mapped = append(mapped, name)
+		case len(name) <= longestGroup:
+			others = append(others, name)
 		}
 	}
-	return caller, nil
+	return append(mapped, others[:max(0, min(len(others), mostGroups-len(mapped)))]...)
+}
+
+// roles are what groups give by the present configuration, by organization: the
+// greatest of each.
+func (p *Provider) roles(groups []string) map[string]string {
+	roles := map[string]string{}
+	for _, g := range p.options.Groups {
+		if slices.Contains(groups, g.Group) && rank[g.Role] > rank[roles[g.Organization]] {
+			roles[g.Organization] = g.Role
+		}
+	}
+	return roles
 }

@@ -40,9 +40,13 @@ type Caller struct {
 	Name string `json:"name"`
 	// Operator may do everything.
 	Operator bool `json:"operator,omitempty"`
-	// Roles by organization that the identity provider's groups gave; those of
-	// the inventory come to them at each request.
-	Roles map[string]string `json:"roles,omitempty"`
+	// Issuer is the provider that said so, and Groups are what it said at the
+	// login; "" of who logged in on the machine.
+	Issuer string   `json:"issuer,omitempty"`
+	Groups []string `json:"groups,omitempty"`
+	// Roles by organization, found out at each request: by the groups and the
+	// present configuration, and by the present memberships.
+	Roles map[string]string `json:"-"`
 }
 
 // actor is who acts in an organization, for the rules and the audit log.
@@ -107,14 +111,15 @@ func (c *Console) caller(r *http.Request) (*Caller, error) {
 	if caller.overSocket() {
 		return &caller, nil
 	}
-	// By what is configured now, not by what was when they logged in.
+	// By what is configured now, not by what was when they logged in: who was
+	// brought by a provider that is none any more is logged out.
+	if !c.Provider.brought(&caller) {
+		return nil, nil
+	}
 	if caller.Operator = c.Provider.operator(caller.Name); caller.Operator {
 		return &caller, nil
 	}
-	roles := map[string]string{}
-	for o, role := range caller.Roles {
-		roles[o] = role
-	}
+	roles := c.Provider.roles(caller.Groups)
 	// Looked up each time: who loses a role has lost it with the next page.
 	present, err := c.Queries.Roles(r.Context(), caller.Name)
 	if err != nil {
