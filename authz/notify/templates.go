@@ -3,7 +3,6 @@ package notify
 import (
 	"bytes"
 	"embed"
-	"errors"
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
@@ -32,8 +31,8 @@ type Templates struct {
 var blocks = []string{"subject", "lead", "action", "link", "why"}
 
 // LoadTemplates reads the built-in templates, each replaced by the file of the
-// same name in folder where there is one ("": none), and tries every one. An
-// error names the file and its line; a file that replaces nothing is an error.
+// same name in folder where there is one ("": none), and tries every one, with
+// all that a message may tell and with the least, and each branch. An error names the file and its line; a file that replaces nothing is an error.
 func LoadTemplates(folder string) (*Templates, error) {
 	built, err := fs.Sub(embedded, "templates")
 	if err != nil {
@@ -60,7 +59,10 @@ func LoadTemplates(folder string) (*Templates, error) {
 	if err := t.parse(files); err != nil {
 		return nil, err
 	}
-	return t, t.try()
+	if err := t.try(); err != nil {
+		return nil, err
+	}
+	return t, t.everyBranch(files["layout.html"])
 }
 
 func replace(files map[string]string, folder string) error {
@@ -160,35 +162,6 @@ func (t *Templates) parse(files map[string]string) (err error) {
 	return nil
 }
 
-// try writes every message that there can be, about made-up tokens.
-func (t *Templates) try() error {
-	if t.text == nil || t.html == nil {
-		return errors.New("layout.txt or layout.html is missing")
-	}
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	token := Token{ID: "0", Name: "sample", Last4: "abcd", Kind: "fine-grained", Owner: "bob", Grants: []string{"repo.write on organization acme"}, AskedAt: now, Until: now, Expires: now, Comment: "sample"}
-	for _, kind := range Kinds() {
-		told := slices.Clone(audiences[kind])
-		if slices.Contains(told, Owner) {
-			told = append(told, Responsible)
-		}
-		for _, audience := range told {
-			v := View{Stops: &Stops{Tokens: 2, Owners: 1, Days: 30, Since: now, Unknown: 1}, Confirm: &Confirmation{User: "bob", Until: now}, Kind: kind, Audience: audience, Organization: Organization{Name: "acme", EnforceAt: now}, Token: token, Tokens: []Token{token}, Now: now}
-			for _, many := range []bool{false, true} {
-				v.Many = many
-				m, err := t.Render(v)
-				if err != nil {
-					return err
-				}
-				if m.Subject == "" || m.Text == "" {
-					return fmt.Errorf("the template %s.%s.tmpl writes no subject or no text", kind, audience)
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // page is what the layouts see: a message's parts as plain text.
 type page struct {
 	Subject      string
@@ -199,12 +172,18 @@ type page struct {
 	Rows         [][2]string
 }
 
+// templateOf names the template for an audience: that of an owner is also for
+// who answers for one.
+func templateOf(kind, audience string) string {
+	if audience == Responsible {
+		audience = Owner
+	}
+	return kind + "." + audience
+}
+
 // Render writes a message: its Subject, Text and HTML.
 func (t *Templates) Render(v View) (*Message, error) {
-	name := v.Kind + "." + v.Audience
-	if v.Audience == Responsible {
-		name = v.Kind + "." + Owner
-	}
+	name := templateOf(v.Kind, v.Audience)
 	m := t.messages[name]
 	if m == nil {
 		return nil, fmt.Errorf("there is no template %s.tmpl", name)
@@ -223,13 +202,7 @@ func (t *Templates) Render(v View) (*Message, error) {
 		}
 		parts[block] = strings.TrimSpace(b.String())
 	}
-	p := page{
-		Subject: strings.Join(strings.Fields(parts["subject"]), " "), Lead: paragraphs(parts["lead"]),
-		Action: parts["action"], Link: parts["link"], Why: strings.Join(strings.Fields(parts["why"]), " "), View: v,
-	}
-	if !v.Many && v.Token.ID != "" {
-		p.Rows = v.Token.rows(v.Audience)
-	}
+	p := pageOf(parts, v)
 	var text, html bytes.Buffer
 	if err := t.text.Execute(&text, p); err != nil {
 		return nil, fmt.Errorf("write layout.txt for %s: %w", name, err)
@@ -238,6 +211,18 @@ func (t *Templates) Render(v View) (*Message, error) {
 		return nil, fmt.Errorf("write layout.html for %s: %w", name, err)
 	}
 	return &Message{Subject: p.Subject, Text: text.String(), HTML: html.String(), View: v}, nil
+}
+
+// pageOf puts a message's parts together.
+func pageOf(parts map[string]string, v View) page {
+	p := page{
+		Subject: strings.Join(strings.Fields(parts["subject"]), " "), Lead: paragraphs(parts["lead"]),
+		Action: parts["action"], Link: parts["link"], Why: strings.Join(strings.Fields(parts["why"]), " "), View: v,
+	}
+	if !v.Many && v.Token.ID != "" {
+		p.Rows = v.Token.rows(v.Audience)
+	}
+	return p
 }
 
 // paragraphs are parted by empty lines.
