@@ -122,6 +122,12 @@ type Queue interface {
 	Again(ctx context.Context, ids []int64, problem string, next time.Time) error
 	// Add adds events; those whose key is there already are left out.
 	Add(ctx context.Context, events []Event, now time.Time) error
+	// Planned returns until when a part of what time brings was planned, by
+	// anybody; zero: never.
+	Planned(ctx context.Context, part string) (time.Time, error)
+	// SetPlanned notes that parts were planned until a time. An earlier time than
+	// what is noted changes nothing.
+	SetPlanned(ctx context.Context, parts []string, until time.Time) error
 }
 
 // States in which a job ends.

@@ -91,6 +91,9 @@ var gathered = map[string]bool{ApprovalRequested: true, ApprovalChanged: true, A
 // aboutPolicy are the kinds that tell of a dated change of policy.
 var aboutPolicy = map[string]bool{PolicyDated: true, PolicyMoved: true, PolicyComing: true}
 
+// late are the kinds that are told late where nobody planned when they were due.
+var late = map[string]bool{ApprovalEnded: true, HygieneDigest: true}
+
 // pendingOnly are the kinds that say nothing once the request is decided.
 var pendingOnly = map[string]bool{
 	ApprovalRequested: true, ApprovalChanged: true, ApprovalVoted: true, ApprovalAssigned: true, ApprovalReminder: true, ApprovalEscalated: true, OwnerAsked: true,
@@ -110,7 +113,8 @@ type Event struct {
 	// Owner is the name of whom the event is about, where it is no single token.
 	Owner string
 	// At is the moment that the event is about, where it may be moved: what was
-	// to be told of another one is not told.
+	// to be told of another one is not told. Of what was planned late it is when it
+	// was due.
 	At time.Time
 }
 

@@ -45,6 +45,9 @@ type queue struct {
 	keys   map[string]bool
 	ended  map[int64]string
 	nobody []string
+	// planned and failing are what planners note, and what they fail by.
+	planned map[string]time.Time
+	failing error
 }
 
 type held[T any] struct {
@@ -53,7 +56,7 @@ type held[T any] struct {
 }
 
 func newQueue() *queue {
-	return &queue{events: map[int64]*held[notify.Event]{}, jobs: map[int64]*held[notify.Job]{}, keys: map[string]bool{}, ended: map[int64]string{}}
+	return &queue{events: map[int64]*held[notify.Event]{}, jobs: map[int64]*held[notify.Job]{}, keys: map[string]bool{}, ended: map[int64]string{}, planned: map[string]time.Time{}}
 }
 
 func lease[T any](all map[int64]*held[T], due func(T) bool, now time.Time, span time.Duration, limit int) []T {
@@ -75,6 +78,9 @@ func lease[T any](all map[int64]*held[T], due func(T) bool, now time.Time, span 
 func (q *queue) Add(_ context.Context, events []notify.Event, now time.Time) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.failing != nil {
+		return q.failing
+	}
 	for _, e := range events {
 		if q.keys[e.Key] {
 			continue
@@ -83,6 +89,19 @@ func (q *queue) Add(_ context.Context, events []notify.Event, now time.Time) err
 		q.next++
 		e.ID, e.Created = q.next, now
 		q.events[e.ID] = &held[notify.Event]{v: e}
+	}
+	return nil
+}
+
+func (q *queue) Planned(_ context.Context, part string) (time.Time, error) {
+	return q.planned[part], nil
+}
+
+func (q *queue) SetPlanned(_ context.Context, parts []string, until time.Time) error {
+	for _, part := range parts {
+		if until.After(q.planned[part]) {
+			q.planned[part] = until
+		}
 	}
 	return nil
 }

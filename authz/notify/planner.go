@@ -44,7 +44,8 @@ type Told struct {
 }
 
 // Planner adds the events that time brings. It may run anywhere and as often as
-// one likes: each event has a key, and is added once.
+// one likes: each event has a key, and is added once. What was due while nobody
+// planned is added late.
 type Planner struct {
 	Queue    Queue
 	Calendar Calendar
@@ -73,14 +74,22 @@ func NewPlanner(q Queue, c Calendar) *Planner {
 	return &Planner{PolicyBefore: []time.Duration{14 * day, 3 * day, day}, Queue: q, Calendar: c, Before: []time.Duration{7 * day, day}, Remind: 3 * day, Escalate: 14 * day, Digest: time.Monday}
 }
 
+// Parts of what time brings of which it is noted until when they were planned: they
+// are over when they are due, and are not found any more later.
+const (
+	partEnds    = "ends"
+	partDigests = "digests"
+)
+
 // Plan adds what is due at a time. What cannot be found out does not hold up the
 // rest.
 func (p *Planner) Plan(ctx context.Context, now time.Time) error {
 	var events []Event
 	var failed error
+	var done []string
 	looked := maps.Clone(p.looked)
 	for what, f := range map[string]func(context.Context, time.Time) ([]Event, error){
-		"requests": p.requests, "ends": p.ends, "policies": p.policies, "moves": p.moves, "digests": p.digests,
+		"requests": p.requests, partEnds: p.ends, "policies": p.policies, "moves": p.moves, partDigests: p.digests,
 	} {
 		more, err := f(ctx, now)
 		if err != nil {
@@ -88,13 +97,19 @@ func (p *Planner) Plan(ctx context.Context, now time.Time) error {
 			continue
 		}
 		events = append(events, more...)
+		if what == partEnds || what == partDigests {
+			done = append(done, what)
+		}
 	}
-	if len(events) == 0 {
-		return failed
+	if len(events) > 0 {
+		if err := p.Queue.Add(ctx, events, now); err != nil {
+			p.looked = looked
+			return errors.Join(failed, err)
+		}
 	}
-	if err := p.Queue.Add(ctx, events, now); err != nil {
-		p.looked = looked
-		return errors.Join(failed, err)
+	// Only now: what is noted as planned is looked for no more.
+	if err := p.Queue.SetPlanned(ctx, done, now); err != nil {
+		return errors.Join(failed, fmt.Errorf("note until when it was planned: %w", err))
 	}
 	return failed
 }
@@ -137,12 +152,50 @@ func (p *Planner) ends(ctx context.Context, now time.Time) ([]Event, error) {
 			out = append(out, d.event(TokenExpires, before.String()))
 		}
 	}
-	// Ended within the last day: what came while nobody ran is told too.
-	ended, err := p.Calendar.ApprovalsEnding(ctx, now.Add(-24*time.Hour), now)
-	for _, d := range ended {
-		out = append(out, d.event(ApprovalEnded, ""))
+	ended, err := p.ended(ctx, now)
+	return append(out, ended...), err
+}
+
+const (
+	// overlap is how far back it is looked in any case: replicas' clocks differ.
+	overlap = 24 * time.Hour
+	// latest is how late something is told at most: keys are kept for longer, so
+	// that nothing is told twice.
+	latest = 90 * 24 * time.Hour
+)
+
+// ended tells what has ended since it was last planned; late, where nobody
+// planned when it did.
+func (p *Planner) ended(ctx context.Context, now time.Time) (out []Event, err error) {
+	since, err := p.Queue.Planned(ctx, partEnds)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	if since.IsZero() || since.After(now) {
+		since = now
+	}
+	if since = since.Add(-overlap); since.Before(now.Add(-latest)) {
+		since = now.Add(-latest)
+	}
+	// Day by day: a calendar tells only so much at once.
+	for from := since; from.Before(now); from = from.Add(24 * time.Hour) {
+		before := from.Add(24 * time.Hour)
+		if before.After(now) {
+			before = now
+		}
+		approvals, err := p.Calendar.ApprovalsEnding(ctx, from, before)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range approvals {
+			e := d.event(ApprovalEnded, "")
+			if now.Sub(d.At) > overlap {
+				e.At = d.At
+			}
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }
 
 // policies tells what the changes of policy that come near will stop: owners of
@@ -189,14 +242,26 @@ func nearest(spans []time.Duration, left time.Duration) time.Duration {
 	return best
 }
 
+// digests tells on one day of the week what was found; later, where nobody
+// planned on that day.
 func (p *Planner) digests(ctx context.Context, now time.Time) ([]Event, error) {
-	if now.UTC().Weekday() != p.Digest {
-		return nil, nil
+	today := now.UTC().Truncate(24 * time.Hour)
+	due := today.AddDate(0, 0, -((int(today.Weekday()) - int(p.Digest) + 7) % 7))
+	late := !due.Equal(today)
+	if late {
+		until, err := p.Queue.Planned(ctx, partDigests)
+		if err != nil || until.IsZero() || !until.Before(due) {
+			return nil, err
+		}
 	}
 	organizations, err := p.Calendar.Findings(ctx)
 	var out []Event
 	for _, id := range organizations {
-		out = append(out, Dated{Organization: id, At: now.UTC().Truncate(24 * time.Hour)}.event(HygieneDigest, ""))
+		e := Dated{Organization: id, At: due}.event(HygieneDigest, "")
+		if late {
+			e.At = due
+		}
+		out = append(out, e)
 	}
 	return out, err
 }

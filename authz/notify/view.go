@@ -30,6 +30,9 @@ type View struct {
 	Queue, Policy, Listing, Mine string
 	// Now is when the message was made.
 	Now time.Time
+	// Due is when it was due, where patrol did not run then and tells it late; zero
+	// else.
+	Due time.Time
 }
 
 // links makes the addresses of pages below the public URL.
@@ -77,6 +80,9 @@ func (v *View) about() string {
 // one kind, audience and organization.
 func (l links) view(job Job, subjects []*Subject, now time.Time) View {
 	v := View{Kind: job.Event.Kind, Audience: job.Audience, Mine: l.at("/me"), Now: now}
+	if late[job.Event.Kind] {
+		v.Due = job.Event.At
+	}
 	for _, s := range subjects {
 		v.Organization = s.Organization
 		v.Findings = append(v.Findings, s.Findings...)

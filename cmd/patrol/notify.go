@@ -209,6 +209,14 @@ func (o outbox) Add(ctx context.Context, events []notify.Event, now time.Time) e
 	return o.store.AddEvents(ctx, list, now)
 }
 
+func (o outbox) Planned(ctx context.Context, part string) (time.Time, error) {
+	return o.store.Planned(ctx, part)
+}
+
+func (o outbox) SetPlanned(ctx context.Context, parts []string, until time.Time) error {
+	return o.store.SetPlanned(ctx, parts, until)
+}
+
 // directory is the store as the sender reads it.
 type directory struct{ *App }
 

@@ -2,8 +2,11 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -198,6 +201,53 @@ func (s *Store) AddEvents(ctx context.Context, events []inventory.Event, now tim
 		w := &writer{state: st}
 		w.events(events, now)
 		return w.err
+	})
+}
+
+// plannedName is under which name it is noted until when something was planned.
+func plannedName(part string) string { return "planned_" + part }
+
+// Planned returns until when a part of what time brings was planned; zero: never.
+func (s *Store) Planned(ctx context.Context, part string) (until time.Time, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		until, err = st.planned(part)
+		return err
+	})
+	return until, err
+}
+
+func (s *state) planned(part string) (time.Time, error) {
+	value, err := s.MetaValue(s.ctx, plannedName(part))
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	at, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read until when %s were planned: %w", part, err)
+	}
+	return fromMillis(at), nil
+}
+
+// SetPlanned notes that parts were planned until a time; an earlier one than what
+// is noted changes nothing.
+func (s *Store) SetPlanned(ctx context.Context, parts []string, until time.Time) error {
+	return s.writing(ctx, "note what was planned", func(st *state) error {
+		for _, part := range parts {
+			noted, err := st.planned(part)
+			if err != nil {
+				return err
+			}
+			if !until.After(noted) {
+				continue
+			}
+			if err := st.SetMeta(ctx, db.SetMetaParams{Name: plannedName(part), Value: strconv.FormatInt(millis(until), 10)}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

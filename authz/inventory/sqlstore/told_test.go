@@ -80,3 +80,26 @@ func TestWhatWasToldIsForgotten(t *testing.T) {
 		}
 	})
 }
+
+// TestUntilWhenItWasPlannedIsNoted for each part, for other servers, and never
+// goes back.
+func TestUntilWhenItWasPlannedIsNoted(t *testing.T) {
+	counting(t, func(t *testing.T, c *counted) {
+		ctx, at := t.Context(), c.now().Truncate(time.Millisecond)
+		noted := func(part string, want time.Time) {
+			t.Helper()
+			if got, err := c.Planned(ctx, part); err != nil || !got.Equal(want) {
+				t.Errorf("%s were planned until %s, %v; want %s", part, got, err, want)
+			}
+		}
+		noted("one", time.Time{})
+		for _, until := range []time.Time{at, at.Add(time.Hour), at} {
+			if err := c.SetPlanned(ctx, []string{"one", "two"}, until); err != nil {
+				t.Fatal(err)
+			}
+		}
+		noted("one", at.Add(time.Hour))
+		noted("two", at.Add(time.Hour))
+		noted("three", time.Time{})
+	})
+}

@@ -20,6 +20,20 @@ func (q *Queries) MetaValue(ctx context.Context, name string) (string, error) {
 	return value, err
 }
 
+const setMeta = `-- name: SetMeta :exec
+INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+`
+
+type SetMetaParams struct {
+	Name  string `db:"name"`
+	Value string `db:"value"`
+}
+
+func (q *Queries) SetMeta(ctx context.Context, arg SetMetaParams) error {
+	_, err := q.db.ExecContext(ctx, setMeta, arg.Name, arg.Value)
+	return err
+}
+
 const setMetaOnce = `-- name: SetMetaOnce :exec
 INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING
 `
