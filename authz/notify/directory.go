@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,9 @@ type Subject struct {
 	More   int
 	// Stops says what a dated change of policy will stop.
 	Stops *Stops
+	// Helpers are the names of administrators whom the owner may ask; none where
+	// the owner is no member of the organization.
+	Helpers []string
 	// Findings of a digest, the worst first.
 	Findings []Finding
 }
@@ -47,6 +51,12 @@ type Organization struct {
 	TokenPolicy     string
 	NextTokenPolicy string
 	EnforceAt       time.Time
+	// Title and NextTitle are the policies' in words; "" where none is known.
+	Title, NextTitle string
+	// Observes: what the policy would refuse goes on.
+	Observes bool
+	// AsksFrom is from when on an approval is needed, where that is not yet.
+	AsksFrom time.Time
 	// Gather puts new requests to administrators together: "" at once, or
 	// "hourly" or "daily" (organization setting notify_gather).
 	Gather string
@@ -69,15 +79,47 @@ type Token struct {
 	// Request is the state of the approval request: open, decided, withdrawn.
 	Request string
 	AskedAt time.Time
+	// Escalated: a reviewer has left the request to the administrators.
+	Escalated bool
+	// AgainFrom is from when on the owner may ask again after a denial.
+	AgainFrom time.Time
+	// OldUntil is until when the secret before is accepted too; zero: it is not.
+	OldUntil time.Time
 	// Why it will stop, in words, and whether an approval can be asked for.
 	Why  string
 	Asks bool
 	// Assignee is who is to decide; Votes are those who have approved already.
 	Assignee string
 	Votes    []string
-	// Recommendation of the review rules, with its reasons in words.
-	Recommendation string
+	// Recommendation of the review rules; nil: none was made.
+	Recommendation *Recommendation
 	Link           string // filled in by the sender
+}
+
+// Recommendation is what the review rules of the bundle say of a request.
+type Recommendation struct {
+	// Action is approve, deny or escalate: a person should look.
+	Action  string
+	Reasons []RecommendationReason
+}
+
+// RecommendationReason is what one rule has to say.
+type RecommendationReason struct{ Rule, Action, Why string }
+
+// words are a recommendation and its reasons for people.
+func (r *Recommendation) words() string {
+	if r == nil {
+		return ""
+	}
+	text := r.Action
+	if r.Action == "escalate" {
+		text = "a person should look"
+	}
+	var why []string
+	for _, one := range r.Reasons {
+		why = append(why, one.Why)
+	}
+	return strings.TrimSuffix(text+": "+strings.Join(why, "; "), ": ")
 }
 
 // Stops says what a dated change of policy will stop, as things stand.

@@ -33,7 +33,7 @@ func sampled(kind, audience string, many bool) notify.View {
 	token := notify.Token{
 		ID: "1", Name: "nightly <b>builds</b>", Last4: "x7Qa", Kind: "fine-grained", Owner: "bob", Grants: []string{"read and write content on everything of acme"},
 		Purpose: "to push <i>checkpoints</i>", Request: "open", AskedAt: start, Until: start.AddDate(0, 3, 0), Expires: start.AddDate(0, 6, 0), By: "alice",
-		Comment: "Which job is it? <script>alert(1)</script>", Recommendation: "escalate: it never expires", Link: "https://patrol.example.com/tokens/1?organization=acme",
+		Comment: "Which job is it? <script>alert(1)</script>", Recommendation: &notify.Recommendation{Action: "escalate", Reasons: []notify.RecommendationReason{{Rule: "no_end", Action: "escalate", Why: "it never expires"}}}, Link: "https://patrol.example.com/tokens/1?organization=acme",
 	}
 	v := notify.View{
 		Kind: kind, Audience: audience, Token: token, Tokens: []notify.Token{token}, Many: many, Now: start,
@@ -160,7 +160,7 @@ func TestWhoAnswersForAnAccountIsToldWhoseTokenItIs(t *testing.T) {
 				continue // owners are not told of it
 			}
 			text := strings.ToLower(m.Subject + "\n" + m.Text)
-			if strings.Contains(text, "your token") || strings.Contains(text, "yours") || strings.Contains(text, "recommendation") {
+			if strings.Contains(text, "your token") || strings.Contains(text, "yours") || strings.Contains(text, "the rules say") {
 				t.Errorf("%s speaks as to the owner:\n%s\n%s", kind, m.Subject, m.Text)
 			}
 			if !strings.Contains(text, "that you answer for") {

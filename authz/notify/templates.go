@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	texttemplate "text/template"
 	"time"
@@ -97,13 +98,69 @@ func sorted(files map[string]string) []string {
 
 var functions = texttemplate.FuncMap{
 	"date":  func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
-	"time":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
+	"time":  func(t time.Time) string { return t.UTC().Format(minute) },
 	"name":  Token.title,
 	"join":  strings.Join,
 	"your":  View.your,
 	"Your":  View.atStart,
 	"yours": View.yours,
+
+	"refused": View.refused,
+	"help":    View.help,
+	"policy":  policyWords,
+	"count":   counted,
 }
+
+// counted is a number with its noun.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// policyWords are a token policy's title, or its name.
+func policyWords(title, name string) string {
+	if title == "" {
+		return name
+	}
+	return "“" + title + "”"
+}
+
+// refused says what becomes of tokens that wait for an approval.
+func (v View) refused() string {
+	o, they, are, work := v.Organization, "it", "is", "works"
+	if v.Many {
+		they, are, work = "they", "are", "work"
+	}
+	switch {
+	case o.Observes:
+		return o.Name + " only observes for now: " + they + " " + work + " there all the same."
+	case !o.AsksFrom.IsZero():
+		return capital(they) + " " + work + " there until " + o.AsksFrom.UTC().Format(minute) + ", and " + are + " refused from then on without an approval."
+	}
+	return "Until then " + they + " " + are + " refused there."
+}
+
+func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
+
+// help says whom an owner, or who answers for one, may ask.
+func (v View) help() string {
+	if v.Audience != Owner && v.Audience != Responsible || v.Organization.Name == "" {
+		return ""
+	}
+	switch names := v.Helpers; len(names) {
+	case 0:
+		return "Who can help: an administrator of " + v.Organization.Name + "."
+	case 1:
+		return "Who can help: " + names[0] + ", who administers " + v.Organization.Name + "."
+	default:
+		return "Who can help: " + strings.Join(names, ", ") + ", who administer " + v.Organization.Name + "."
+	}
+}
+
+// minute is how a moment is written.
+const minute = "2006-01-02 15:04 UTC"
 
 // your is whose tokens a message is about, before the word: "your token" to their
 // owner, "ci's token" to who answers for the service account ci.
@@ -251,7 +308,7 @@ func (t Token) rows(audience string) [][2]string {
 	add("Kind", t.Kind)
 	add("Why", t.Why)
 	for _, g := range t.Grants {
-		add("May", g)
+		add("Grants", g)
 	}
 	for _, g := range t.Approved {
 		add("Approved", g)
@@ -264,10 +321,10 @@ func (t Token) rows(audience string) [][2]string {
 		add("Expires", t.Expires.UTC().Format(time.DateOnly))
 	}
 	if !t.AskedAt.IsZero() && t.Request == "open" {
-		add("Asked for", t.AskedAt.UTC().Format("2006-01-02 15:04 UTC"))
+		add("Asked for", t.AskedAt.UTC().Format(minute))
 	}
 	if audience != Owner && audience != Responsible {
-		add("Recommendation", t.Recommendation)
+		add("The rules say", t.Recommendation.words())
 	}
 	return rows
 }

@@ -28,6 +28,9 @@ type View struct {
 	// Listing that of all tokens, those with the gravest findings first; Mine is
 	// the page of an owner's tokens. "" without a public URL.
 	Queue, Policy, Listing, Mine string
+	// Helpers are administrators of the organization by name, for an owner who asks
+	// somebody; there may be none.
+	Helpers []string
 	// Now is when the message was made.
 	Now time.Time
 	// Due is when it was due, where patrol did not run then and tells it late; zero
@@ -47,6 +50,12 @@ func (l links) at(path string) string {
 
 func (l links) review(organization, token string) string {
 	return l.at("/organizations/" + url.PathEscape(organization) + "/review/" + url.PathEscape(token))
+}
+
+// inspected is the administrators' page of a token: how it is used, and what they
+// may do.
+func (l links) inspected(organization, token string) string {
+	return l.at("/organizations/" + url.PathEscape(organization) + "/tokens/" + url.PathEscape(token))
 }
 
 func (l links) queue(organization string) string {
@@ -84,7 +93,7 @@ func (l links) view(job Job, subjects []*Subject, now time.Time) View {
 		v.Due = job.Event.At
 	}
 	for _, s := range subjects {
-		v.Organization = s.Organization
+		v.Organization, v.Helpers = s.Organization, s.Helpers
 		v.Findings = append(v.Findings, s.Findings...)
 		v.More += s.More
 		if s.Stops != nil {
@@ -105,7 +114,9 @@ func (l links) view(job Job, subjects []*Subject, now time.Time) View {
 		t := *s.Token
 		t.Link = l.token(s.Organization.Name, t.ID)
 		if job.Audience != Owner && job.Audience != Responsible {
-			t.Link = l.review(s.Organization.Name, t.ID)
+			if t.Link = l.review(s.Organization.Name, t.ID); job.Event.Kind == TokenReused {
+				t.Link = l.inspected(s.Organization.Name, t.ID)
+			}
 		}
 		v.Tokens = append(v.Tokens, t)
 	}

@@ -127,6 +127,19 @@ type webhookToken struct {
 	Comment string   `json:"comment,omitempty"`
 	Why     string   `json:"why,omitempty"` // it stops
 	URL     string   `json:"url,omitempty"`
+	// What the review rules say of an open request.
+	Recommendation *webhookRecommendation `json:"recommendation,omitempty"`
+}
+
+type webhookRecommendation struct {
+	Action  string          `json:"action"` // approve, deny, escalate
+	Reasons []webhookReason `json:"reasons"`
+}
+
+type webhookReason struct {
+	Rule   string `json:"rule"`
+	Action string `json:"action"`
+	Why    string `json:"why"`
 }
 
 type webhookFound struct {
@@ -150,6 +163,9 @@ func (w *WebhookTransport) body(m *Message) ([]byte, error) {
 	} else if v.Token.ID != "" {
 		t := webhookTokenOf(&v.Token)
 		t.Request = m.Event.Request
+		if pendingOnly[v.Kind] { // of what is decided it says nothing any more
+			t.Recommendation = recommendationOf(v.Token.Recommendation)
+		}
 		b.Token = &t
 	}
 	for _, f := range v.Findings {
@@ -163,6 +179,17 @@ func webhookTokenOf(t *Token) webhookToken {
 		ID: t.ID, Name: t.Name, Last4: t.Last4, Kind: t.Kind, Owner: t.Owner, Grants: t.Grants, Purpose: t.Purpose, Status: t.Status,
 		Comment: t.Comment, Why: t.Why, URL: t.Link,
 	}
+}
+
+func recommendationOf(r *Recommendation) *webhookRecommendation {
+	if r == nil {
+		return nil
+	}
+	out := &webhookRecommendation{Action: r.Action, Reasons: []webhookReason{}}
+	for _, one := range r.Reasons {
+		out.Reasons = append(out.Reasons, webhookReason(one))
+	}
+	return out
 }
 
 // policy tells of a dated change: what it is, and what it stops, of whom.

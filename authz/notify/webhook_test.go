@@ -115,6 +115,57 @@ func TestWebhookOfAMovedDateIsAsDocumented(t *testing.T) {
 	}
 }
 
+// recommending tells what the review rules say of each token.
+type recommending struct{ *directory }
+
+func (d recommending) Subject(ctx context.Context, e notify.Event) (*notify.Subject, error) {
+	s, err := d.directory.Subject(ctx, e)
+	if err != nil || s == nil {
+		return s, err
+	}
+	s.Token.Comment, s.Token.Status, s.Token.Purpose = "", "pending", "nightly builds"
+	s.Token.Recommendation = &notify.Recommendation{Action: "escalate", Reasons: []notify.RecommendationReason{{Rule: "no_end", Action: "escalate", Why: "It never expires"}}}
+	if e.Kind == notify.TokenDenied {
+		s.Token.Request = "decided"
+	}
+	return s, nil
+}
+
+// TestWebhookOfANewRequestIsAsDocumented, with what the review rules say; of what
+// is decided they say nothing any more.
+func TestWebhookOfANewRequestIsAsDocumented(t *testing.T) {
+	docs, err := os.ReadFile("../../docs/console.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, ok := strings.Cut(string(docs), "(`approval_requested`):\n\n```json\n")
+	example, _, end := strings.Cut(example, "```")
+	if !ok || !end {
+		t.Fatal("docs/console.md has no example of approval_requested")
+	}
+	send := func(kind string) string {
+		address, got := hook(t, http.StatusOK)
+		w, err := notify.NewWebhook(notify.WebhookOptions{URL: address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBench(t, func(o *notify.Options) {
+			o.Mail, o.Hooks, o.Directory = nil, []notify.Hook{{Name: "ops", Transport: w}}, recommending{o.Directory.(*directory)}
+		})
+		b.add(t, kind, "t1")
+		b.step(t)
+		return string(got.body)
+	}
+	var got, want any
+	body := send(notify.ApprovalRequested)
+	if err := errors.Join(json.Unmarshal([]byte(body), &got), json.Unmarshal([]byte(example), &want)); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the body is\n%s\nand documented is\n%s\n%v", body, example, err)
+	}
+	if body := send(notify.TokenDenied); !strings.Contains(body, `"id":"t1"`) || strings.Contains(body, "recommendation") {
+		t.Errorf("of what is decided the body is %s", body)
+	}
+}
+
 // movedTo tells of a change of acme's policy at a time; zero: of none.
 type movedTo time.Time
 

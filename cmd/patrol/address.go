@@ -41,7 +41,7 @@ func (d directory) confirmation(ctx context.Context, e notify.Event) (*notify.Su
 		return nil, err
 	}
 	return &notify.Subject{
-		Organization: shownOrganization(c.Organization),
+		Organization: d.shown(c.Organization),
 		Confirm:      &notify.Confirmation{User: u.Name, Email: u.Email, Code: d.addresses.Make(u.Name, u.Email, u.AskedAt), Until: u.AskedAt.Add(inventory.LinkFor)},
 	}, nil
 }

@@ -184,7 +184,7 @@ func TestWhatTheConsoleRefuses(t *testing.T) {
 		{"a change by GET", "GET", "/organizations/acme/tokens/act?action=revoke&token=" + ids["dashboards"], nil, map[string]string{"Cookie": cookie}, 404, ""},
 		{"looking at a link uses it not up", "GET", "/login/link?code=" + code, nil, nil, 200, "Log in"},
 		{"a link is good", "POST", "/login/link", url.Values{"code": {code}}, nil, 303, ""},
-		{"and only once", "POST", "/login/link", url.Values{"code": {code}}, nil, 410, "used up"},
+		{"and only once", "POST", "/login/link", url.Values{"code": {code}}, nil, 410, "good no more"},
 		{"an unknown organization", "GET", "/organizations/nowhere", nil, map[string]string{"Cookie": cookie}, 404, "Not found"},
 		{"a token that is not there", "GET", "/organizations/acme/tokens/none", nil, map[string]string{"Cookie": cookie}, 404, "Not found"},
 		{"nothing chosen", "POST", "/organizations/acme/tokens/act", url.Values{"action": {"revoke"}}, map[string]string{"Cookie": cookie}, 422, "Tick"},

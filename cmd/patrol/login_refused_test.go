@@ -269,10 +269,10 @@ func TestALinkEndsAfterFiveMinutes(t *testing.T) {
 	}
 	w.offset.Add(int64(30 * time.Second))
 	status, header, page := ask(t, "GET", link, nil, nil)
-	refusedClearly(t, status, header, page, http.StatusGone, "The link is used up")
+	refusedClearly(t, status, header, page, http.StatusGone, "The link is good no more")
 	tab.Click("main button")
 	barriers(t, tab, "a link that has ended")
-	if text := tab.Text("main"); !strings.Contains(text, "The link is used up") || !strings.Contains(text, "patrol login") {
+	if text := tab.Text("main"); !strings.Contains(text, "The link is good no more") || !strings.Contains(text, "patrol login") {
 		t.Errorf("the page:\n%s", text)
 	}
 	tab.Open("http://" + w.Config.Admin.Listen + "/organizations/acme")

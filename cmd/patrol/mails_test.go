@@ -92,7 +92,7 @@ func TestTheMailOfAMovedDateIsAPage(t *testing.T) {
 		tab.Open("file://" + file)
 		barriers(t, tab, "the mail that acme "+subject)
 		tab.Picture(pictures, "mail-policy-"+strings.ReplaceAll(subject, " ", "-"))
-		if shown := tab.Text("body"); !strings.Contains(shown, says) || !strings.Contains(shown, "You are told since tokens of yours were to stop.") {
+		if shown := tab.Text("body"); !strings.Contains(shown, says) || !strings.Contains(shown, "You are told because tokens of yours were to stop.") {
 			t.Errorf("the page does not say %q:\n%s", says, shown)
 		}
 		if link := browser.Evaluate[string](tab, `document.querySelector("a").href`); link != "https://patrol.example.com/me" {

@@ -88,7 +88,7 @@ func TestMailsOnTokensGoToConfirmedAddresses(t *testing.T) {
 	}
 	forged := url.Values{"code": {code.Get("code")[:20] + "x" + code.Get("code")[21:]}}
 	for name, form := range map[string]url.Values{"a forged code": forged, "no code": {}, "nonsense": {"code": {"!!"}}} {
-		if status, _, body := ask(t, "POST", base+"/confirm", form, nil); status != http.StatusGone || !strings.Contains(body, "used up") {
+		if status, _, body := ask(t, "POST", base+"/confirm", form, nil); status != http.StatusGone || !strings.Contains(body, "good no more") {
 			t.Errorf("%s answers %d:\n%s", name, status, body)
 		}
 	}

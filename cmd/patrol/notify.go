@@ -238,9 +238,15 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 		return nil, err
 	}
 	o := c.Organization
-	s := &notify.Subject{Organization: shownOrganization(o), Owner: notify.Person(c.Owner), Responsible: persons(c.Responsible)}
+	s, err := d.subject(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	if c.Token != nil {
 		s.Token = told(c.Token)
+		if a := c.Token.Authorization; a != nil && a.State == authz.StateDenied && a.ChangedAt != nil {
+			s.Token.AgainFrom = a.ChangedAt.Add(o.Cooldown())
+		}
 	}
 	if e.Kind == notify.HygieneDigest {
 		if s.Findings, s.More, err = d.digest(ctx, o.Name); err != nil || len(s.Findings) == 0 {
@@ -253,9 +259,51 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 	return s, nil
 }
 
-func shownOrganization(o *inventory.Organization) notify.Organization {
+// mostHelpers is how many administrators a mail names.
+const mostHelpers = 5
+
+// subject is whom an event concerns, and who can help.
+func (d directory) subject(ctx context.Context, c *sqlstore.Concerned) (*notify.Subject, error) {
+	s := &notify.Subject{Organization: d.shown(c.Organization), Owner: notify.Person(c.Owner), Responsible: persons(c.Responsible)}
+	if c.Owner.Name == "" {
+		return s, nil
+	}
+	roles, err := d.Store.Roles(ctx, c.Owner.Name)
+	if err != nil || roles[c.Organization.Name] == "" { // who is no member is told no names
+		return s, err
+	}
+	helpers, err := d.Store.ReachableAdministrators(ctx, c.Organization.ID)
+	for i := 0; i < len(helpers) && i < mostHelpers; i++ {
+		s.Helpers = append(s.Helpers, helpers[i].Name)
+	}
+	return s, err
+}
+
+// shown is an organization as messages show it.
+func (d directory) shown(o *inventory.Organization) notify.Organization {
 	gather, _ := o.Settings["notify_gather"].(string)
-	return notify.Organization{ID: o.ID, Name: o.Name, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy, EnforceAt: o.EnforceAt, Gather: gather}
+	out := notify.Organization{
+		ID: o.ID, Name: o.Name, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy, EnforceAt: o.EnforceAt,
+		Observes: o.Enforcement == authz.Observe, Gather: gather,
+	}
+	present, next := o.Policies(d.Clock())
+	asks := map[string]bool{}
+	if r := d.Bundles.Ruleset(); r != nil {
+		for i := range r.Policies {
+			p := &r.Policies[i]
+			asks[p.Name] = p.RequiresApproval
+			if p.Name == o.TokenPolicy {
+				out.Title = p.Title
+			}
+			if p.Name == o.NextTokenPolicy {
+				out.NextTitle = p.Title
+			}
+		}
+	}
+	if next != "" && !asks[present] && asks[next] {
+		out.AsksFrom = o.EnforceAt
+	}
+	return out
 }
 
 func (d directory) Administrators(ctx context.Context, organizationID string) ([]notify.Person, error) {
@@ -279,6 +327,9 @@ func told(t *inventory.TokenRow) *notify.Token {
 	if t.ExpiresAt != nil {
 		out.Expires = *t.ExpiresAt
 	}
+	if t.OldSecretUntil != nil {
+		out.OldUntil = *t.OldSecretUntil
+	}
 	if a := t.Authorization; a != nil {
 		out.Status, out.Comment = a.Status, a.Comment
 		if a.State == authz.StateApproved {
@@ -295,9 +346,7 @@ func told(t *inventory.TokenRow) *notify.Token {
 			if q.Purpose != "" {
 				out.Purpose = q.Purpose
 			}
-			if r := q.Recommendation; r != nil {
-				out.Recommendation = recommended(r)
-			}
+			out.Recommendation, out.Escalated = recommended(q.Recommendation), q.Escalated
 		}
 	}
 	return out
@@ -316,13 +365,16 @@ func question(t *inventory.TokenRow) (text, by string) {
 	return text, by
 }
 
-// recommended is a recommendation in words.
-func recommended(r *inventory.Recommendation) string {
-	var why []string
-	for _, one := range r.Reasons {
-		why = append(why, one.Why)
+// recommended is a recommendation as messages tell it.
+func recommended(r *inventory.Recommendation) *notify.Recommendation {
+	if r == nil {
+		return nil
 	}
-	return strings.TrimSuffix(r.Action+": "+strings.Join(why, "; "), ": ")
+	out := &notify.Recommendation{Action: r.Action}
+	for _, one := range r.Reasons {
+		out.Reasons = append(out.Reasons, notify.RecommendationReason(one))
+	}
+	return out
 }
 
 func granted(grants []authz.Grant) []string {

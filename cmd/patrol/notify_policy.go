@@ -35,7 +35,13 @@ func (d directory) moved(ctx context.Context, e notify.Event) (*notify.Subject, 
 	if (next == "") != e.At.IsZero() || next != "" && !c.Organization.EnforceAt.Equal(e.At) {
 		return nil, nil
 	}
-	s := &notify.Subject{Organization: shownOrganization(c.Organization), Owner: notify.Person(c.Owner), Responsible: persons(c.Responsible)}
+	s, err := d.subject(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if present != s.Organization.TokenPolicy { // the dated one came into force
+		s.Organization.Title = s.Organization.NextTitle
+	}
 	s.Organization.TokenPolicy, s.Organization.NextTokenPolicy = present, next
 	return s, nil
 }
@@ -69,7 +75,10 @@ func (d directory) stopped(ctx context.Context, e notify.Event) (*notify.Subject
 	if err != nil {
 		return nil, err
 	}
-	s := &notify.Subject{Organization: shownOrganization(o), Owner: notify.Person(c.Owner), Responsible: persons(c.Responsible)}
+	s, err := d.subject(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	if e.Kind == notify.PolicyComing {
 		s.Stops = &notify.Stops{Tokens: p.Counts.Breaks, Owners: p.Counts.Owners, Used: p.Counts.Used, Days: p.Coverage.Days, Unknown: p.Coverage.Unknown}
 		if p.Coverage.Since != nil {

@@ -80,7 +80,7 @@ func TestOwnersAreToldWhichOfTheirTokensStopAndWhen(t *testing.T) {
 				text = strings.ReplaceAll(server.text[j], "=\r\n", "")
 			}
 		}
-		for _, says := range [][]string{{"deploy", "laptop", "Token type not allowed", "fine-grained tokens"}, {"only_fine_grained_tokens", "of 2", "organizations/acme/policy"}}[i] {
+		for _, says := range [][]string{{"deploy", "laptop", "Token type not allowed", "fine-grained tokens"}, {"Only access via fine-grained tokens", "of 2", "organizations/acme/policy"}}[i] {
 			if !strings.Contains(text, says) {
 				t.Errorf("the mail to %s does not say %q:\n%s", to, says, text)
 			}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
@@ -99,4 +102,88 @@ func TestATokensPageWithoutAnOrganization(t *testing.T) {
 	w.do(t, inventory.RemoveMember{Organization: "globex", User: "dora"})
 	tab.Open(base + "/tokens/" + denied + "?organization=globex")
 	says(t, tab, "who has left", "dora is no member of globex", "Who can help: an administrator of globex")
+}
+
+// TestMyTokensWithoutAny says what can be done by whoever stands there: no command
+// is advised that cannot work.
+func TestMyTokensWithoutAny(t *testing.T) {
+	w, _ := consoleWorld(t)
+	base := "http://" + w.Config.Admin.Listen
+	for _, c := range []struct {
+		name      string
+		session   map[string]string
+		says, not []string
+	}{
+		{"who came by patrol login", map[string]string{"Cookie": w.session(t)}, []string{"is no user, and owns no tokens", `href="/"`, "patrol token issue --owner NAME"}, []string{"--owner uid:"}},
+		{"a member", w.sessionOf(t, "rob"), []string{"You have no token here", "patrol token issue --owner rob"}, []string{"no member"}},
+		{"who is no member", w.sessionOf(t, "stranger"), []string{"are no member of an organization yet", "patrol member add ORGANIZATION stranger --role read"}, []string{"token issue"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			status, _, body := ask(t, "GET", base+"/me", nil, c.session)
+			for _, want := range c.says {
+				if status != 200 || !strings.Contains(body, want) {
+					t.Errorf("%d, without %q:\n%s", status, want, body)
+				}
+			}
+			for _, odd := range c.not {
+				if strings.Contains(body, odd) {
+					t.Errorf("it says %q:\n%s", odd, body)
+				}
+			}
+		})
+	}
+}
+
+// TestALinkThatIsGoodNoMoreHasOneAnswer, whatever is wrong with it: what there is
+// cannot be found out by trying. It says how to come by another.
+func TestALinkThatIsGoodNoMoreHasOneAnswer(t *testing.T) {
+	w, server := mailed(t)
+	server.subjects(t, 1)
+	base := "http://" + w.Config.Admin.Listen
+	code := func(link string) string {
+		u, err := url.Parse(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Query().Get("code")
+	}
+	post := func(path, code string) (int, string) {
+		t.Helper()
+		status, _, body := ask(t, "POST", base+path, url.Values{"code": {code}}, nil)
+		return status, body
+	}
+	logins := map[string]string{"used": code(w.loginLink(t)), "expired": code(w.loginLink(t)), "foreign": strings.Repeat("A", 43), "none": ""}
+	if status, body := post("/login/link", logins["used"]); status != http.StatusSeeOther {
+		t.Fatalf("the link answers %d:\n%s", status, body)
+	}
+	replaced := code(linkIn(t, server, "Is this your address, carol?"))
+	w.offset.Store(int64(2 * time.Hour)) // the link to log in has expired by now
+	w.do(t, inventory.AddMember{Organization: "acme", User: "carol", Role: "write", Email: "carol@new.example"})
+	server.subjects(t, 2)
+	used := code(linkIn(t, server, "Is this your address, carol?"))
+	if status, body := post("/confirm", used); status != http.StatusOK {
+		t.Fatalf("the link answers %d:\n%s", status, body)
+	}
+	_, elsewhere := mailed(t) // another patrol, with a carol of its own
+	elsewhere.subjects(t, 1)
+	addresses := map[string]string{"used": used, "replaced": replaced, "foreign": code(linkIn(t, elsewhere, "Is this your address, carol?")), "none": ""}
+	for path, c := range map[string]struct {
+		codes map[string]string
+		says  string
+	}{
+		"/login/link": {logins, "run patrol login for another"},
+		"/confirm":    {addresses, "Your page of tokens, or an administrator, sends another"},
+	} {
+		first := ""
+		for what, code := range c.codes {
+			status, _, page := ask(t, "GET", base+path+"?code="+url.QueryEscape(code), nil, nil)
+			sent, answer := post(path, code)
+			if first == "" {
+				first = page
+			}
+			if status != http.StatusGone || sent != http.StatusGone || page != first || answer != first || !strings.Contains(page, c.says) {
+				t.Errorf("%s, %s: %d and %d:\n%s\n%s", path, what, status, sent, page, answer)
+			}
+		}
+	}
 }

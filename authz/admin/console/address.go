@@ -23,7 +23,9 @@ type AddressLink struct {
 	AskedAt     time.Time
 }
 
-var staleAddress = &failure{http.StatusGone, "The link is used up", "A link to confirm an address is good once, for a week, and only the newest one. Your page of tokens, or an administrator, sends another."}
+// staleAddress is the one answer to a code that confirms nothing, whatever is wrong
+// with it: which addresses there are is not told.
+var staleAddress = &failure{http.StatusGone, "The link is good no more", "A link to confirm an address is good once, for a week, and only the newest one, for the address that it was sent to. This one was used, is older, was replaced by another, or is none of ours. If you used it, the address is confirmed already; else nothing was confirmed. Your page of tokens, or an administrator, sends another."}
 
 // addressPage asks before a link is used: what only looks at links, as mail
 // scanners do, must not confirm anything.

@@ -78,7 +78,9 @@ func (c *Console) linkPage(w http.ResponseWriter, r *http.Request) {
 	c.show(w, r, nil, http.StatusOK, "link", "Log in", map[string]any{"Code": code})
 }
 
-var staleLink = &failure{http.StatusGone, "The link is used up", "A link to log in is good once, for five minutes: this one was used, or is older. Run patrol login for another."}
+// staleLink is the one answer to a code that does not log in, whatever is wrong
+// with it: what codes there are is not told.
+var staleLink = &failure{http.StatusGone, "The link is good no more", "A link to log in is good once, for five minutes, and only at the patrol that made it. This one was used, is older, or is of another patrol or of none. Nobody is logged in by it: run patrol login for another."}
 
 func (c *Console) linkLogin(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)

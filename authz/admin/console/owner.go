@@ -260,6 +260,7 @@ func (c *Console) mine(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
+	body["Known"] = u != nil
 	if u != nil && u.Email != "" && u.ConfirmedAt.IsZero() {
 		body["Unconfirmed"] = u.Email
 	}
