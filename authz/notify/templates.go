@@ -134,6 +134,8 @@ func (v View) refused() string {
 		they, are, work = "they", "are", "work"
 	}
 	switch {
+	case !v.Many && v.Token.Status == "approved": // it asks for more than was approved
+		return "Until then it goes on within what was approved before; what it asks for beyond that is refused there."
 	case o.Observes:
 		return o.Name + " only observes for now: " + they + " " + work + " there all the same."
 	case !o.AsksFrom.IsZero():

@@ -82,11 +82,8 @@ func shownPages(ids map[string]string) []struct{ name, path string } {
 		{"members-empty", "/organizations/initech/members"},
 		{"audit", acme + "/audit"},
 		{"bundles", "/bundles"},
-		{"owned", "/tokens/" + ids["dashboards"] + "?organization=acme"},
-		{"owned-denied", "/tokens/" + ids["ci-runner-02"] + "?organization=acme"},
-		{"owned-answering", "/tokens/" + ids["deploy"] + "?organization=acme"},
-		{"account", "/accounts/acme/deployer"},
-		{"mine", "/me"},
+		{"owned-operator", "/tokens/" + ids["dashboards"] + "?organization=acme"},
+		{"mine-operator", "/me"},
 		{"failure", "/organizations/nowhere"},
 		{"link", "/login/link?code=none"},
 	}

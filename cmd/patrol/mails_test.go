@@ -79,7 +79,7 @@ func TestTheMailOfAMovedDateIsAPage(t *testing.T) {
 	server.subjects(t, 7)
 	tab := browser.Start(t)
 	for subject, says := range map[string]string{
-		"has moved": "the token policy of acme changes on " + moved, "has taken": "No change of its token policy is dated any more; the present one is allow_user_access_tokens.",
+		"has moved": "the token policy of acme changes on " + moved, "has taken": "No change of its token policy is dated any more: nothing stops on that day. The present policy is “Allow access via User Access Tokens (default)”.",
 	} {
 		text, html := mailParts(t, server.about(t, "bob", subject))
 		if !strings.Contains(text, says) || !strings.Contains(text, "https://patrol.example.com/me") {
@@ -106,6 +106,44 @@ func TestTheMailOfAMovedDateIsAPage(t *testing.T) {
 	if browser.Evaluate[bool](tab, "document.documentElement.scrollWidth > document.documentElement.clientWidth") {
 		t.Error("the mail is wider than a phone")
 	}
+}
+
+// TestTheMailOfADenialIsAPage that says what happened, what may be done, and whom
+// to ask.
+func TestTheMailOfADenialIsAPage(t *testing.T) {
+	w, server := mailed(t)
+	id := w.issueFor(t, "nightly builds")
+	w.do(t, inventory.Deny{Organization: "acme", Token: id, Version: 1, Reason: "Reading would do: ask for less."})
+	server.subjects(t, 4)
+	text, html := mailParts(t, server.about(t, "bob", "Denied for acme"))
+	file := filepath.Join(t.TempDir(), "mail.html")
+	if err := os.WriteFile(file, []byte(html), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tab := browser.Start(t)
+	for theme, dark := range map[string]bool{"light": false, "dark": true} {
+		tab.Theme(dark)
+		tab.Open("file://" + file)
+		barriers(t, tab, "the mail of a denial "+theme)
+		tab.Picture(pictures, "mail-denied-"+theme)
+	}
+	shown := tab.Text("body")
+	again := w.Clock().Add(inventory.DefaultCooldown).UTC().Format(time.DateOnly)
+	for _, says := range []string{
+		"An administrator of acme denied your token “nightly builds”", "They wrote: Reading would do: ask for less.", "You may ask again from " + again, "Who can help: alice, who administers acme.",
+		"You are told because the token is yours.", "patrol sent this",
+	} {
+		if !strings.Contains(text, says) || !strings.Contains(shown, says) {
+			t.Errorf("it does not say %q:\n%s\n%s", says, text, shown)
+		}
+	}
+	tab.Phone()
+	tab.Theme(false)
+	tab.Open("file://" + file)
+	if browser.Evaluate[bool](tab, "document.documentElement.scrollWidth > document.documentElement.clientWidth") {
+		t.Error("the mail is wider than a phone")
+	}
+	tab.Picture(pictures, "mail-denied-phone")
 }
 
 // TestNoMailHoldsASecret over a token's whole life, also where somebody writes

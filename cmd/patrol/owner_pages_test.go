@@ -10,6 +10,7 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/inventory/inventorytest"
 	"github.com/patrol-authz/patrol/test/browser"
 )
 
@@ -102,6 +103,44 @@ func TestATokensPageWithoutAnOrganization(t *testing.T) {
 	w.do(t, inventory.RemoveMember{Organization: "globex", User: "dora"})
 	tab.Open(base + "/tokens/" + denied + "?organization=globex")
 	says(t, tab, "who has left", "dora is no member of globex", "Who can help: an administrator of globex")
+}
+
+// TestOwnersPagesAreShown in both themes and on a phone, as their owner and who
+// answers for a service account see them; with PATROL_PICTURES it leaves pictures.
+func TestOwnersPagesAreShown(t *testing.T) {
+	w, base, denied, asked := ownersWorld(t)
+	w.do(t, inventory.AddMember{Organization: "acme", User: "deployer", Type: "service_account", Role: "write", Responsible: &[]string{"dora"}})
+	account := w.issueTo(t, "deployer", "deploy the site")
+	w.do(t, inventory.SuspendToken{Organization: "acme", Token: w.issueTo(t, "deployer", longName), Comment: "Is it still in use?"})
+	w.do(t, inventory.IssueToken{Owner: "dora", DisplayName: "laptop", Kind: authz.KindWrite, Digest: inventorytest.Digest(9000), Last4: "x0y1"})
+	tab := browser.Start(t)
+	loginAs(tab, base, "dora", "/me")
+	pages := []struct{ name, path string }{
+		{"mine", "/me"},
+		{"owned", "/tokens/" + denied},
+		{"owned-denied", "/tokens/" + denied + "?organization=acme"},
+		{"owned-question", "/tokens/" + asked + "?organization=acme"},
+		{"owned-answering", "/tokens/" + account + "?organization=acme"},
+		{"account", "/accounts/acme/deployer"},
+	}
+	for _, page := range pages {
+		for theme, dark := range map[string]bool{"light": false, "dark": true} {
+			tab.Theme(dark)
+			tab.Open(base + page.path)
+			barriers(t, tab, page.name+" "+theme)
+			tab.Picture(pictures, page.name+"-"+theme)
+		}
+	}
+	tab.Phone()
+	tab.Theme(false)
+	for _, page := range pages {
+		tab.Open(base + page.path)
+		if browser.Evaluate[bool](tab, "document.documentElement.scrollWidth > document.documentElement.clientWidth") {
+			t.Errorf("%s: the page is wider than a phone", page.name)
+		}
+		barriers(t, tab, page.name+" on a phone")
+		tab.Picture(pictures, page.name+"-phone")
+	}
 }
 
 // TestMyTokensWithoutAny says what can be done by whoever stands there: no command
