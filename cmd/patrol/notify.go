@@ -352,7 +352,8 @@ func told(t *inventory.TokenRow) *notify.Token {
 	return out
 }
 
-// question is the last one that the owner was asked, and by whom.
+// question is the last one that the owner was asked, and by whom; who is on the
+// machine has no name that says anything to an owner.
 func question(t *inventory.TokenRow) (text, by string) {
 	if t == nil || t.Authorization == nil || t.Authorization.Request == nil {
 		return "", ""
@@ -361,6 +362,9 @@ func question(t *inventory.TokenRow) (text, by string) {
 		if n.Kind == "question" {
 			text, by = n.Text, n.By
 		}
+	}
+	if strings.HasPrefix(by, "uid:") {
+		by = ""
 	}
 	return text, by
 }

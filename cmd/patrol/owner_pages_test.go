@@ -72,7 +72,7 @@ func TestAnOwnerFindsOutAndAsksAgainFromMyTokens(t *testing.T) {
 	// A question stands above the form that answers it.
 	tab.Open(base + "/me")
 	tab.Click(`td a[href="/tokens/` + asked + `?organization=acme"]`)
-	says(t, tab, "the token that was asked about", "In acme: waits for an answer", "acme asks", "the request waits for an answer", "Which pipeline releases with it?")
+	says(t, tab, "the token that was asked about", "In acme: waits for an answer", "acme asks", "Asked by an operator on", "The request waits for an answer", "Which pipeline releases with it?")
 	tab.Type("textarea[name=answer]", "")
 	tab.Click("form[action$='/answer'] button")
 	says(t, tab, "an empty answer", "is missing", "Which pipeline")

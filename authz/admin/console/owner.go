@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -156,7 +157,7 @@ func (c *Console) ownedIn(a *ask, t *ownToken, body map[string]any) error {
 		return err
 	}
 	s := stand(t.on, p)
-	body["Row"], body["Asked"], body["Standing"], body["Thread"] = t.on, compare(t.on), s, thread(t.on)
+	body["Row"], body["Asked"], body["Standing"], body["Thread"] = t.on, compare(t.on), s, thread(s)
 	if p.member { // who is none is told no names
 		body["Helpers"], err = c.helpers(a, t.on.Organization)
 	}
@@ -164,18 +165,29 @@ func (c *Console) ownedIn(a *ask, t *ownToken, body map[string]any) error {
 	return err
 }
 
-// thread is what the owner was asked and has said; what reviewers say among
-// themselves is not for the owner.
-func thread(t *inventory.TokenRow) (out []inventory.Note) {
-	if t.Authorization == nil || t.Authorization.Request == nil {
+// thread is what the owner was asked and has said, but for the question that
+// waits; what reviewers say among themselves is not for the owner.
+func thread(s *standing) (out []inventory.Note) {
+	if s.Row.Authorization == nil || s.Row.Authorization.Request == nil {
 		return nil
 	}
-	for _, n := range t.Authorization.Request.Notes {
-		if n.Kind == "question" || n.Kind == "answer" || n.Kind == "purpose" {
-			out = append(out, n)
+	notes := s.Row.Authorization.Request.Notes
+	for i := range notes {
+		n := &notes[i]
+		if n != s.Asked && (n.Kind == "question" || n.Kind == "answer" || n.Kind == "purpose") {
+			out = append(out, *n)
 		}
 	}
 	return out
+}
+
+// speaker is who said something, for an owner: who is on the machine has no name
+// that says anything to them.
+func speaker(name string) string {
+	if strings.HasPrefix(name, "uid:") {
+		return "an operator"
+	}
+	return name
 }
 
 // NewSecret is a secret for a token: its digest, its end, and itself, to be

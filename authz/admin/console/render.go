@@ -64,6 +64,7 @@ var functions = template.FuncMap{
 	"value":    valueWords,
 	"byPolicy": byPolicy, "present": presentWords,
 	"advises":  recommended,
+	"speaker":  speaker,
 	"number":   func(n any) string { return numbered(n) },
 	"ago":      func(now time.Time, then time.Time) string { return ago(now, then) },
 	"sub1":     func(n int) int { return n - 1 },

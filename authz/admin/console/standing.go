@@ -111,7 +111,7 @@ func (s *standing) byPolicy(a *inventory.AuthorizationRow, p *present, on string
 		return
 	}
 	// What an approval is needed for: at present, or from the day of the next policy on.
-	refused := "Until then it is refused there."
+	refused := "Until it is approved it is refused there."
 	switch {
 	case p.policy == nil || !p.policy.RequiresApproval:
 		refused = "From " + day(p.organization.EnforceAt) + " on it is refused there without an approval; until that day it works."

@@ -59,7 +59,7 @@ func TestAnOwnerReadsHowATokenStands(t *testing.T) {
 		{"unscoped, allowed", []change{write, policies(open, nil)}, "works", "good", "authorizes it", askNothing},
 		{"unscoped, until a day", []change{write, policies(open, scoped)}, "works until 2026-07-10", "waiting", "“Only fine-grained” does not", askNothing},
 		{"without a grant", []change{func(r *inventory.TokenRow, _ *present) { r.Grants = nil }}, "refused: no grant", "bad", "no grant on acme", askNothing},
-		{"pending", []change{of("pending"), request(asked("open"))}, "waits for an approval", "waiting", "asked on 2026-06-10 11:00 UTC to approve it. Until then it is refused there", askPurpose},
+		{"pending", []change{of("pending"), request(asked("open"))}, "waits for an approval", "waiting", "asked on 2026-06-10 11:00 UTC to approve it. Until it is approved it is refused there", askPurpose},
 		{"pending, observed", []change{of("pending"), request(asked("open")), observe}, "waits for an approval", "waiting", "works all the same", askPurpose},
 		{"pending before the day", []change{of("pending"), request(asked("open")), policies(scoped, approval)}, "waits for an approval", "waiting", "From 2026-07-10 on it is refused there without an approval", askPurpose},
 		{"asked something", []change{of("pending"), request(asked("open", question))}, "waits for an answer", "waiting", "", askPurpose},
