@@ -81,10 +81,10 @@ func (r *rules) stillOpen(t *Token, o *Organization, a *Authorization, id string
 	return &Conflict{Problem: "the request was decided meanwhile: " + present, Differences: []Difference{{"state", authz.RequestOpen, present}}}
 }
 
-// person identifies who acts, for rules that ask for two different people:
-// whoever is on the server's own socket counts as one, and neither the policy
-// nor the system is anybody.
-func person(a Actor) string {
+// Person identifies who acts, for rules that ask for two different people (see
+// Vote): whoever is on the server's own socket counts as one, and neither the
+// policy nor the system is anybody ("").
+func (a Actor) Person() string {
 	switch a.Kind {
 	case "token", "console":
 		if strings.HasPrefix(a.Name, "uid:") { // a login over the socket; no user's name has a colon
@@ -215,7 +215,7 @@ func (r *rules) approvable(o *Organization, t *Token, c *Approve) ([]authz.Grant
 // vote notes one person's approval. When another person has agreed to the same
 // it says so, and names both.
 func (r *rules) vote(o *Organization, t *Token, granted []authz.Grant, until time.Time, comment string) (agreed bool, names string, err error) {
-	who := person(r.actor)
+	who := r.actor.Person()
 	if who == "" {
 		return false, "", &Forbidden{o.Name + " asks for two people on each approval, and the policy is none"}
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -35,8 +36,8 @@ func someProvider(c *Config) {
 // configured.
 func (w *world) sessionOf(t *testing.T, user string) map[string]string {
 	t.Helper()
-	secret := "of-" + user + "-in-a-test"
 	now := w.Clock()
+	secret := fmt.Sprintf("of-%s-in-a-test-at-%d", user, now.UnixNano())
 	err := sessions{w.Store}.Put(t.Context(), console.Session{Hash: hashOfSession(secret), Caller: console.Caller{Name: user, Issuer: w.Config.Login.Issuer}, Created: now, Expires: now.Add(time.Hour)}, now)
 	if err != nil {
 		t.Fatal(err)
@@ -289,6 +290,43 @@ func TestTheQueueComesUpToDateByItself(t *testing.T) {
 	}
 	refresh()
 	waitFor(t, "the login", func() bool { return strings.Contains(tab.Address(), "/login?next=") })
+}
+
+// TestWhatComesUpToDateStaysWhatWasChosen: the order, and the page of the queue;
+// what was done last is not said again.
+func TestWhatComesUpToDateStaysWhatWasChosen(t *testing.T) {
+	w, ids := consoleWorld(t)
+	risky := w.issueTo(t, "rob", "risky")
+	tab := w.loggedIn(t)
+	base := "http://" + w.Config.Admin.Listen + "/organizations/acme/review"
+	first := func() string { return browser.Evaluate[string](tab, `document.querySelector(".queue a").getAttribute("href")`) }
+	refresh := func(name string) {
+		t.Helper()
+		w.issueTo(t, "rob", name)
+		browser.Evaluate[any](tab, "htmx.trigger('#queue', 'refresh'); 0")
+		waitFor(t, name+" is shown", func() bool { return strings.Contains(tab.HTML("#queue"), name) })
+	}
+	tab.Open(base + "?done=approved&sort=risk")
+	for _, name := range []string{"", "one", "two"} { // also what came up to date does so again
+		if name != "" {
+			refresh(name)
+		}
+		if got := first(); !strings.HasSuffix(got, risky+"?sort=risk") {
+			t.Errorf("with %q the first of the queue is %s, not the riskiest", name, got)
+		}
+		if asked := browser.Evaluate[string](tab, `document.querySelector("#queue").getAttribute("hx-get")`); asked != "/organizations/acme/review?sort=risk" {
+			t.Errorf("what is asked for anew is %s", asked)
+		}
+	}
+	_, next, err := w.Store.FindApprovals(t.Context(), "acme", inventory.ApprovalFilter{Status: "open"}, inventory.Page{Limit: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab.Open(base + "?cursor=" + url.QueryEscape(next))
+	refresh("three")
+	if text := tab.HTML("#queue"); strings.Contains(text, ids["nightly builds"]) || !strings.Contains(text, ids["release job"]) {
+		t.Errorf("the second page became\n%s", text)
+	}
 }
 
 // TestTheConsolesHtmxIsThePublishedOne.

@@ -18,6 +18,8 @@ import (
 // Commands carries out changes; see package admin.
 type Commands interface {
 	Do(context.Context, inventory.Actor, inventory.Command) (inventory.Result, error)
+	// Check says what is wrong with a command, and carries nothing out.
+	Check(context.Context, inventory.Actor, inventory.Command) error
 }
 
 // Queries reads the inventory; next is the cursor of the page that follows.
@@ -231,6 +233,8 @@ func (c *Console) explain(err error) *failure {
 		invalid  *inventory.Invalid
 		conflict *inventory.Conflict
 		stale    *inventory.Stale
+		barred   *inventory.Forbidden
+		full     *inventory.Full
 	)
 	switch {
 	case errors.As(err, &f):
@@ -244,6 +248,12 @@ func (c *Console) explain(err error) *failure {
 	case errors.As(err, &stale):
 		return &failure{http.StatusConflict, "It has changed", "It has changed since the page was opened. Nothing was changed; look again."}
 	}
+	if errors.As(err, &barred) {
+		return &failure{http.StatusForbidden, "Not yours to do", sentence(barred.Problem) + " Nothing was changed."}
+	}
 	c.Log.Error("the console failed", "error", err)
+	if errors.As(err, &full) {
+		return &failure{http.StatusInsufficientStorage, "No room", "There is no room on the disk of the database. Nothing was changed."}
+	}
 	return &failure{http.StatusInternalServerError, "A mistake of ours", "The server could not do it; its log tells more. Nothing was changed."}
 }

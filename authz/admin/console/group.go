@@ -17,7 +17,8 @@ type member struct {
 	Reviewed string
 	Version  int64
 	Request  string
-	Problem  string
+	// Problem is why nothing was done, or Came what the decision came to.
+	Problem, Came string
 }
 
 // group reads the tokens that a form names. Their grants have to be the same:
@@ -59,13 +60,25 @@ func (c *Console) reviewGroup(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	c.showGroup(w, a, http.StatusOK, members, form{Until: proposed(members[0].Row)})
+	c.showGroup(w, a, http.StatusOK, members, beginAll(members, a.caller.actor(a.organization)))
 	return nil
+}
+
+// beginAll is the form for several, as it is shown first: what would be proposed
+// for each, if that is the same for all.
+func beginAll(members []member, who inventory.Actor) form {
+	f := begin(members[0].Row, who)
+	for _, m := range members {
+		if g := begin(m.Row, who); g.Until != f.Until || !reflect.DeepEqual(g.Chosen, f.Chosen) {
+			return form{Until: proposed(members[0].Row)}
+		}
+	}
+	return form{Until: f.Until, Chosen: f.Chosen}
 }
 
 func (c *Console) showGroup(w http.ResponseWriter, a *ask, status int, members []member, f form) {
 	c.show(w, a.Request, a, status, "reviewgroup", "Review "+strconv.Itoa(len(members))+" tokens", map[string]any{
-		"Members": members, "First": members[0].Row, "Form": f, "Presets": presets,
+		"Members": members, "First": members[0].Row, "Form": f, "Kept": orderOf(a.URL.Query()).Kept(),
 	})
 }
 
@@ -77,7 +90,7 @@ func (c *Console) decideGroup(w http.ResponseWriter, a *ask) error {
 		return err
 	}
 	f := readForm(a)
-	failed := 0
+	failed, differ := 0, false
 	for i := range members {
 		m := &members[i]
 		f.Version, f.Request = m.Version, m.Request
@@ -86,7 +99,7 @@ func (c *Console) decideGroup(w http.ResponseWriter, a *ask) error {
 			c.showGroup(w, a, http.StatusUnprocessableEntity, members, f)
 			return nil
 		}
-		_, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
+		r, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
 		var invalid *inventory.Invalid
 		if i == 0 && errors.As(err, &invalid) { // it is the form that is wrong: nothing was done yet
 			f.wrong(invalid)
@@ -96,13 +109,28 @@ func (c *Console) decideGroup(w http.ResponseWriter, a *ask) error {
 		if err != nil {
 			m.Problem = c.problem(err)
 			failed++
+			continue
 		}
+		m.Came = came(f.Decision, &r)
+		differ = differ || m.Came != members[0].Came
 	}
-	word := map[string]string{"approve": "approved", "deny": "denied"}[f.Decision]
-	if failed > 0 {
-		c.show(w, a.Request, a, http.StatusConflict, "groupresults", "Not all of it worked", map[string]any{"Members": members, "Word": word})
-		return nil
+	in := orderOf(a.URL.Query())
+	body := map[string]any{"Members": members, "Failed": failed, "Kept": in.Kept()}
+	switch {
+	case failed > 0:
+		c.show(w, a.Request, a, http.StatusConflict, "groupresults", "Not all of it worked", body)
+	case differ: // some by a second person's vote, others by a first one's
+		c.show(w, a.Request, a, http.StatusOK, "groupresults", "What came of it", body)
+	default:
+		http.Redirect(w, a.Request, at(a.organization, "review")+in.done(ofAll(members)), http.StatusSeeOther)
 	}
-	http.Redirect(w, a.Request, at(a.organization, "review")+"?done="+word, http.StatusSeeOther)
 	return nil
+}
+
+// ofAll is the word on what all came to.
+func ofAll(members []member) string {
+	if len(members) > 1 {
+		return "all-" + members[0].Came
+	}
+	return members[0].Came
 }

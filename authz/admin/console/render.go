@@ -68,6 +68,8 @@ var functions = template.FuncMap{
 	"number":   func(n any) string { return numbered(n) },
 	"ago":      func(now time.Time, then time.Time) string { return ago(now, then) },
 	"sub1":     func(n int) int { return n - 1 },
+	"came":     func(word string) string { return cameWords[word] },
+	"vote":     voteWords,
 	"plural":   func(n int, one, many string) string { return number(n) + " " + plural(n, one, many) },
 	"plural64": func(n int64, one, many string) string { return number(n) + " " + plural(int(n), one, many) },
 	// What was typed is shown again, but for a secret that does not belong there.
@@ -119,23 +121,35 @@ type frame struct {
 	Organization string
 	May          map[string]bool
 	Done         string
-	Path         string
-	Now          time.Time
-	Body         any
+	// Here is the address of the page as it is asked for again.
+	Here string
+	Now  time.Time
+	Body any
 }
 
 // done are the sentences shown after a change, by the word in the address: what
 // comes from an address is never shown as it is.
 var done = map[string]string{
-	"approved": "Approved. It is in force.", "denied": "Denied. It is in force.", "revoked": "Revoked. It is in force.",
-	"suspended": "Suspended. It is in force.", "resumed": "Resumed. It is in force.", "policy": "The token policy is changed.",
+	didApprove: "Approved. It is in force.", didInVain: "Approved. The token is suspended, and stays so until it is resumed.",
+	didVote:             "Your vote is counted. One more person has to approve the same.",
+	didDiffer:           "Your vote is counted, and is not for the same as the other one: two people have to approve the same permissions until the same day.",
+	didDeny:             "Denied. It is in force.",
+	"all-" + didApprove: "All are approved. It is in force.", "all-" + didDeny: "All are denied. It is in force.",
+	"all-" + didInVain: "All are approved. They are suspended, and stay so until they are resumed.",
+	"all-" + didVote:   "Your votes are counted. One more person has to approve the same.",
+	"all-" + didDiffer: "Your votes are counted, and are not for the same as the other ones: two people have to approve the same permissions until the same day.",
+	"revoked":          "Revoked. It is in force.",
+	"suspended":        "Suspended. It is in force.", "resumed": "Resumed. It goes on as before.", "policy": "The token policy is changed.",
 	"last": "Decided. Nothing else waits.", "asked": "The owner is asked.", "assigned": "Assigned.", "saved": "Saved.",
 	"told": "The administrators see it.", "settings": "The settings are changed.",
 	"sent": "A link to confirm the address is on its way.", "confirmed": "The address is confirmed.",
 }
 
 func (c *Console) show(w http.ResponseWriter, r *http.Request, a *ask, status int, name, title string, body any) {
-	f := frame{Title: title, Page: name, Version: c.Version, Done: done[r.URL.Query().Get("done")], Path: r.URL.Path, Now: c.Clock(), Body: body}
+	f := frame{Title: title, Page: name, Version: c.Version, Here: here(r.URL), Now: c.Clock(), Body: body}
+	if r.Method == http.MethodGet { // what a form came to is not what was done before it
+		f.Done = done[r.URL.Query().Get("done")]
+	}
 	if a != nil {
 		f.Caller, f.Organization, f.May = a.caller, a.organization, a.may
 	}
@@ -148,6 +162,17 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, a *ask, status in
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = b.WriteTo(w) // the reader is gone: nobody to tell
+}
+
+// here is a page's address, with what was chosen, and without the word on what was
+// done.
+func here(u *url.URL) string {
+	q := u.Query()
+	q.Del("done")
+	if len(q) == 0 {
+		return u.EscapedPath()
+	}
+	return u.EscapedPath() + "?" + q.Encode()
 }
 
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, a *ask, f *failure) {

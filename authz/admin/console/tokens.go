@@ -330,7 +330,7 @@ func (c *Console) act(w http.ResponseWriter, a *ask) error {
 func (c *Console) problem(err error) string {
 	var conflict *inventory.Conflict
 	if errors.As(err, &conflict) && conflict.Problem != "" {
-		return strings.ToUpper(conflict.Problem[:1]) + conflict.Problem[1:] + "."
+		return sentence(conflict.Problem)
 	}
 	return c.explain(err).Text
 }

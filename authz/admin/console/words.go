@@ -117,6 +117,14 @@ func valueWords(v any) string {
 	return fmt.Sprint(v)
 }
 
+// sentence is a problem, as the rules tell it, as a sentence.
+func sentence(problem string) string {
+	if problem == "" {
+		return ""
+	}
+	return strings.ToUpper(problem[:1]) + problem[1:] + "."
+}
+
 // number is a count with its thousands apart.
 func number[N int | int64](n N) string {
 	text := strconv.FormatInt(int64(n), 10)
