@@ -21,6 +21,9 @@ const (
 	SettingCooldown = "request_cooldown_hours"
 	// SettingAct lists the review rules by which the policy may decide by itself.
 	SettingAct = "review_act"
+	// SettingGather ("hourly" or "daily"): administrators are mailed new requests
+	// together.
+	SettingGather = "notify_gather"
 )
 
 // DefaultCooldown is how long an owner waits before asking again.
@@ -61,6 +64,9 @@ func checkSettings(settings map[string]any) error {
 	}
 	if v, ok := settings["public_read"]; ok && v != "anonymous" && v != "refuse" {
 		return &Invalid{"settings.public_read", "must be anonymous or refuse"}
+	}
+	if v, ok := settings[SettingGather]; ok && v != "hourly" && v != "daily" {
+		return &Invalid{"settings." + SettingGather, "must be hourly or daily"}
 	}
 	if v, ok := settings[SettingFourEyes]; ok {
 		if _, ok := v.(bool); !ok {

@@ -25,7 +25,7 @@ func TestFormsKeepWhatWasTyped(t *testing.T) {
 	request := row.Authorization.Request.ID
 	one, group := "/organizations/acme/review/"+token, "/organizations/acme/review/group/decide"
 	decide := func(pairs ...string) url.Values {
-		v := url.Values{"version": {"1"}, "request": {request}, "reviewed": {token + "/1/" + request}, "grant": {"0/repo.write"}, "until": {"90"}}
+		v := url.Values{"version": {"1"}, "request": {request}, "reviewed": {token + "/1/" + request}, "grant": {"organization acme repo.write"}, "until": {"90"}}
 		for i := 0; i < len(pairs); i += 2 {
 			v.Set(pairs[i], pairs[i+1])
 		}

@@ -87,7 +87,7 @@ func TestTheSecondPersonApprovesWhatTheFirstDid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		form := url.Values{"version": {"1"}, "request": {row.Authorization.Request.ID}, "decision": {"approve"}, "until": {"90"}, "grant": {"0/repo.write"}}
+		form := url.Values{"version": {"1"}, "request": {row.Authorization.Request.ID}, "decision": {"approve"}, "until": {"90"}, "grant": {"organization acme repo.write"}}
 		for k, v := range more {
 			form[k] = v
 		}

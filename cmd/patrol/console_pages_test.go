@@ -148,7 +148,7 @@ func TestSettingsAreChangedInABrowser(t *testing.T) {
 	w.do(t, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{"max_token_age_days": 30}})
 	tab.Type("input[name=request_cooldown_hours]", "8")
 	tab.Click("main button[type=submit]")
-	if text := tab.Text("main"); !strings.Contains(text, "It has changed") {
+	if text := tab.Text("main"); !strings.Contains(text, "The organization acme has changed") {
 		t.Errorf("a change that crossed another:\n%s", text)
 	}
 	if o, err := w.Store.Organization(t.Context(), "acme"); err != nil || o.Settings["max_token_age_days"] != 30.0 || o.Settings["request_cooldown_hours"] != 4.0 {
@@ -299,7 +299,9 @@ func TestWhatComesUpToDateStaysWhatWasChosen(t *testing.T) {
 	risky := w.issueTo(t, "rob", "risky")
 	tab := w.loggedIn(t)
 	base := "http://" + w.Config.Admin.Listen + "/organizations/acme/review"
-	first := func() string { return browser.Evaluate[string](tab, `document.querySelector(".queue a").getAttribute("href")`) }
+	first := func() string {
+		return browser.Evaluate[string](tab, `document.querySelector(".queue a").getAttribute("href")`)
+	}
 	refresh := func(name string) {
 		t.Helper()
 		w.issueTo(t, "rob", name)

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -136,7 +137,7 @@ func TestPolicyForms(t *testing.T) {
 		t.Fatalf("it was saved: %+v", o)
 	}
 	seen, _ := url.ParseQuery(h.Get("Location")[strings.Index(h.Get("Location"), "?")+1:])
-	post := form("existing", "ask", "seen", seen.Encode())
+	post := form("existing", "ask", "seen", seen.Encode(), "version", strconv.FormatInt(w.organization(t).Version, 10))
 	if status, h, body := ask(t, "POST", base, post, header); status != http.StatusSeeOther || !strings.Contains(h.Get("Location"), "done=policy") {
 		t.Errorf("what was seen: %d %s", status, body)
 	}

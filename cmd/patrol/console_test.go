@@ -108,7 +108,7 @@ func TestAConflictShowsWhatTheOtherDid(t *testing.T) {
 	w.do(t, inventory.RevokeToken{Organization: "acme", Token: ids["release job"], Comment: "leaked"})
 	tab.Click("button[value=approve]")
 	barriers(t, tab, "a conflict")
-	if text := tab.Text("main"); !strings.Contains(text, "Nothing was changed") || !strings.Contains(text, "revoked") {
+	if text := tab.Text("main"); !strings.Contains(text, "nothing of what you sent was done") || !strings.Contains(text, "revoked by uid:") || !strings.Contains(text, "leaked") {
 		t.Errorf("the conflict is not told:\n%s", text)
 	}
 }
@@ -176,7 +176,7 @@ func TestWhatTheConsoleRefuses(t *testing.T) {
 		says               string
 	}{
 		{"nobody sees a page", "GET", "/organizations/acme/tokens", nil, nil, 303, ""},
-		{"nobody changes anything", "POST", "/organizations/acme/tokens/act", revoke, nil, 303, ""},
+		{"nobody changes anything", "POST", "/organizations/acme/tokens/act", revoke, nil, 403, "Nothing was changed: you are not logged in"},
 		{"a cookie that nobody gave out", "GET", "/organizations/acme/tokens", nil, map[string]string{"Cookie": "patrol_session=guessed"}, 303, ""},
 		{"a form of another site", "POST", "/organizations/acme/tokens/act", revoke, map[string]string{"Cookie": cookie, "Sec-Fetch-Site": "cross-site"}, 403, "not this console"},
 		{"a form of another origin", "POST", "/organizations/acme/tokens/act", revoke, map[string]string{"Cookie": cookie, "Origin": "https://evil.example"}, 403, "not this console"},

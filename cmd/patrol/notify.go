@@ -281,7 +281,7 @@ func (d directory) subject(ctx context.Context, c *sqlstore.Concerned) (*notify.
 
 // shown is an organization as messages show it.
 func (d directory) shown(o *inventory.Organization) notify.Organization {
-	gather, _ := o.Settings["notify_gather"].(string)
+	gather, _ := o.Settings[inventory.SettingGather].(string)
 	out := notify.Organization{
 		ID: o.ID, Name: o.Name, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy, EnforceAt: o.EnforceAt,
 		Observes: o.Enforcement == authz.Observe, Gather: gather,

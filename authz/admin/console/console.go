@@ -244,9 +244,9 @@ func (c *Console) explain(err error) *failure {
 	case errors.As(err, &invalid):
 		return &failure{http.StatusUnprocessableEntity, "That cannot be", invalid.Field + " " + invalid.Problem + ". Nothing was changed."}
 	case errors.As(err, &conflict):
-		return &failure{http.StatusConflict, "It has changed", conflict.Problem + ". Nothing was changed; look again."}
+		return &failure{http.StatusConflict, "It cannot be done now", sentence(conflict.Problem) + " Nothing was changed."}
 	case errors.As(err, &stale):
-		return &failure{http.StatusConflict, "It has changed", "It has changed since the page was opened. Nothing was changed; look again."}
+		return &failure{http.StatusConflict, "The " + stale.What + " has changed", "It has changed since the page was opened. Nothing was changed; look again."}
 	}
 	if errors.As(err, &barred) {
 		return &failure{http.StatusForbidden, "Not yours to do", sentence(barred.Problem) + " Nothing was changed."}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,10 +20,13 @@ type member struct {
 	Request  string
 	// Problem is why nothing was done, or Came what the decision came to.
 	Problem, Came string
+	// Again is Reviewed for the token as it stands now, where it can be decided on
+	// after all; Crossed is what others did.
+	Again   string
+	Crossed *crossed
 }
 
-// group reads the tokens that a form names. Their grants have to be the same:
-// what is ticked for one is decided for all.
+// group reads the tokens that a form names.
 func (c *Console) group(a *ask) ([]member, error) {
 	if err := a.ParseForm(); err != nil {
 		return nil, &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
@@ -45,22 +49,35 @@ func (c *Console) group(a *ask) ([]member, error) {
 		if err != nil {
 			return nil, err
 		}
-		if first := out[0].Row; i > 0 && (row.Owner != first.Owner || row.Kind != first.Kind || !reflect.DeepEqual(row.Grants, first.Grants)) {
-			return nil, &failure{http.StatusConflict, "They have changed", "The tokens do not ask for the same any more. Nothing was changed; look again."}
-		}
 		out[i] = member{Row: row, Reviewed: text, Version: version, Request: parts[2]}
 	}
 	return out, nil
 }
 
-// reviewGroup names the tokens that would be decided on together. It changes
-// nothing.
+// same says whether tokens ask for the same: then what is ticked for one is ticked
+// for all.
+func same(members []member) bool {
+	first := members[0].Row
+	return !slices.ContainsFunc(members, func(m member) bool {
+		return m.Row.Owner != first.Owner || m.Row.Kind != first.Kind || !reflect.DeepEqual(m.Row.Grants, first.Grants)
+	})
+}
+
+// reviewGroup names the tokens that would be decided on together, with what was
+// typed already, where it was. It changes nothing.
 func (c *Console) reviewGroup(w http.ResponseWriter, a *ask) error {
 	members, err := c.group(a)
 	if err != nil {
 		return err
 	}
-	c.showGroup(w, a, http.StatusOK, members, beginAll(members, a.caller.actor(a.organization)))
+	if !same(members) {
+		return &failure{http.StatusConflict, "They ask for different things", "The tokens do not ask for the same any more: look at each. Nothing was changed."}
+	}
+	f := beginAll(members, a.caller.actor(a.organization))
+	if a.PostForm.Has("until") {
+		f = readForm(a)
+	}
+	c.showGroup(w, a, http.StatusOK, members, f)
 	return nil
 }
 
@@ -70,10 +87,10 @@ func beginAll(members []member, who inventory.Actor) form {
 	f := begin(members[0].Row, who)
 	for _, m := range members {
 		if g := begin(m.Row, who); g.Until != f.Until || !reflect.DeepEqual(g.Chosen, f.Chosen) {
-			return form{Until: proposed(members[0].Row)}
+			return form{Until: proposed(members[0].Row), Problem: map[string]string{}}
 		}
 	}
-	return form{Until: f.Until, Chosen: f.Chosen}
+	return form{Until: f.Until, Chosen: f.Chosen, Problem: map[string]string{}}
 }
 
 func (c *Console) showGroup(w http.ResponseWriter, a *ask, status int, members []member, f form) {
@@ -94,6 +111,12 @@ func (c *Console) decideGroup(w http.ResponseWriter, a *ask) error {
 	for i := range members {
 		m := &members[i]
 		f.Version, f.Request = m.Version, m.Request
+		if f.Decision == "approve" && len(f.Chosen) > 0 && len(f.grants(m.Row)) == 0 {
+			m.Problem = "It does not ask for any of that: it has changed."
+			c.again(a, m, nil)
+			failed++
+			continue
+		}
 		cmd, ok := c.decision(a, m.Row, &f)
 		if !ok { // the same for all: nothing was done yet
 			c.showGroup(w, a, http.StatusUnprocessableEntity, members, f)
@@ -108,6 +131,7 @@ func (c *Console) decideGroup(w http.ResponseWriter, a *ask) error {
 		}
 		if err != nil {
 			m.Problem = c.problem(err)
+			c.again(a, m, err)
 			failed++
 			continue
 		}
@@ -115,7 +139,7 @@ func (c *Console) decideGroup(w http.ResponseWriter, a *ask) error {
 		differ = differ || m.Came != members[0].Came
 	}
 	in := orderOf(a.URL.Query())
-	body := map[string]any{"Members": members, "Failed": failed, "Kept": in.Kept()}
+	body := map[string]any{"Members": members, "Failed": failed, "Kept": in.Kept(), "Form": f, "Again": toDecide(members)}
 	switch {
 	case failed > 0:
 		c.show(w, a.Request, a, http.StatusConflict, "groupresults", "Not all of it worked", body)
@@ -133,4 +157,36 @@ func ofAll(members []member) string {
 		return "all-" + members[0].Came
 	}
 	return members[0].Came
+}
+
+// again notes who did what to a token meanwhile, and whether it can be decided on
+// as it stands now.
+func (c *Console) again(a *ask, m *member, err error) {
+	var conflict *inventory.Conflict
+	if errors.As(err, &conflict) {
+		if conflict.Token != nil {
+			m.Row = conflict.Token
+		}
+		m.Crossed = c.onToken(a, m.Row, conflict)
+		m.Crossed.Changed = different(conflict.Differences)
+	}
+	if id := openRequest(m.Row); id != "" && (err == nil || conflict != nil) {
+		m.Again = m.Row.ID + "/" + strconv.FormatInt(m.Row.Version, 10) + "/" + id
+	}
+}
+
+// toDecide are the tokens on which nothing was done and which can be decided on
+// together after all.
+func toDecide(members []member) []string {
+	var left []member
+	var out []string
+	for _, m := range members {
+		if m.Again != "" {
+			left, out = append(left, m), append(out, m.Again)
+		}
+	}
+	if len(left) == 0 || !same(left) {
+		return nil
+	}
+	return out
 }

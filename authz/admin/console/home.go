@@ -72,7 +72,7 @@ func (c *Console) overview(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Organization": o, "Waiting": waiting, "Oldest": oldest, "Recent": recent, "Policy": c.describe(o.TokenPolicy), "Next": c.describe(o.NextTokenPolicy)}
+	body := map[string]any{"Organization": o, "Waiting": waiting, "Oldest": oldest, "Recent": c.entries(recent), "Policy": c.describe(o.TokenPolicy), "Next": c.describe(o.NextTokenPolicy)}
 	if r := c.Policy.Ruleset(); r != nil {
 		body["Revision"] = r.Revision
 	}

@@ -104,11 +104,39 @@ func (c *Console) unjudged(err error) error {
 }
 
 // strange answers who is not logged in: a page to log in on, from which they
-// come back.
+// come back. What was sent is not done, and what was typed is shown.
 func (c *Console) strange(w http.ResponseWriter, r *http.Request) {
-	to := "/login"
 	if r.Method == http.MethodGet {
-		to += "?next=" + url.QueryEscape(r.URL.RequestURI())
+		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		return
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	c.show(w, r, nil, http.StatusForbidden, "login", "Log in", map[string]any{
+		"Provider": c.Provider != nil, "Next": from(r), "Lost": true, "Typed": lost(r),
+	})
+}
+
+// from is the page on which a form stood, of this console, or "/".
+func from(r *http.Request) string {
+	u, err := url.Parse(r.Referer())
+	if err != nil || u.Host != r.Host {
+		return "/"
+	}
+	return localPath(here(u))
+}
+
+// longest are the fields of forms into which people write more than a word.
+var longest = []string{"reason", "comment", "text", "purpose"}
+
+// lost are the texts of a form that nobody is logged in to send: they are shown
+// once more, to be sent again.
+func lost(r *http.Request) (texts []string) {
+	if r.ParseForm() != nil {
+		return nil
+	}
+	for _, field := range longest {
+		if text := typed(r.PostForm, field); text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return texts
 }

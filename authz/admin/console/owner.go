@@ -72,7 +72,11 @@ func (c *Console) owned(w http.ResponseWriter, a *ask) error {
 }
 
 // said is what somebody typed, and what is wrong with it.
-type said struct{ Purpose, PurposeProblem, Answer, AnswerProblem string }
+type said struct {
+	Purpose, PurposeProblem, Answer, AnswerProblem string
+
+	Conflict *crossed // what somebody else did meanwhile
+}
 
 // askAgain tells what a token is for, or asks for it anew.
 func (c *Console) askAgain(w http.ResponseWriter, a *ask) error {
@@ -109,7 +113,7 @@ func (c *Console) say(w http.ResponseWriter, a *ask, field string, command func(
 	case errors.As(err, &invalid):
 		return c.showOwned(w, a, http.StatusUnprocessableEntity, organization, again(text, "The "+field+" "+invalid.Problem+"."))
 	case errors.As(err, &conflict):
-		return c.showOwned(w, a, http.StatusConflict, organization, again(text, conflict.Problem))
+		return c.showOwned(w, a, http.StatusConflict, organization, again(text, sentence(conflict.Problem)))
 	case err != nil:
 		return err
 	}
@@ -133,7 +137,7 @@ func (c *Console) showOwned(w http.ResponseWriter, a *ask, status int, organizat
 			return err
 		}
 	}
-	body := map[string]any{"Token": t.TokenRow, "Said": words, "MayOwn": t.may, "Theirs": t.Owner != a.caller.Name}
+	body := map[string]any{"Token": t.TokenRow, "Said": words, "Conflict": words.Conflict, "MayOwn": t.may, "Theirs": t.Owner != a.caller.Name}
 	if t.whole {
 		body["Places"] = slices.DeleteFunc(places, func(s *standing) bool { return t.on != nil && s.Row.Organization == t.on.Organization })
 	}
@@ -224,6 +228,15 @@ func (c *Console) rotate(w http.ResponseWriter, a *ask) error {
 	r, err := c.Commands.Do(a.Context(), a.caller.actor(""), inventory.IfVersion{
 		Version: version, Command: inventory.RotateToken{Token: whole.ID, Digest: secret.Digest, Last4: secret.Last4, Overlap: overlap},
 	})
+	var stale *inventory.Stale
+	if errors.As(err, &stale) {
+		told := c.onToken(a, whole.TokenRow, nil)
+		told.Events = slices.DeleteFunc(told.Events, func(e event) bool { return !strings.HasPrefix(e.Event.What, "token.") })
+		for i := range told.Events { // what administrators said is not all for the owner
+			told.Events[i].Words = ""
+		}
+		return c.showOwned(w, a, http.StatusConflict, "", said{Conflict: told})
+	}
 	if err != nil {
 		return err
 	}

@@ -31,23 +31,23 @@ func (c *Console) policy(w http.ResponseWriter, a *ask) error {
 	q := a.URL.Query()
 	q.Del("seen")
 	if q.Get("preview") == "" {
-		return c.showPolicy(w, a, http.StatusOK, o, fresh(o), nil)
+		return c.showPolicy(w, a, http.StatusOK, o, fresh(o), nil, nil)
 	}
 	f := readPolicyForm(q)
 	cmd := f.command(o)
 	if len(f.Problem) > 0 {
-		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f, nil)
+		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f, nil, nil)
 	}
 	v, err := c.foretell(a, cmd, q)
 	var invalid *inventory.Invalid
 	if errors.As(err, &invalid) {
 		f.wrong(invalid)
-		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f, nil)
+		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f, nil, nil)
 	}
 	if err != nil {
 		return err
 	}
-	return c.showPolicy(w, a, http.StatusOK, o, f, v)
+	return c.showPolicy(w, a, http.StatusOK, o, f, v, nil)
 }
 
 func fresh(o *inventory.OrganizationRow) policyForm {
@@ -133,14 +133,14 @@ func (c *Console) foretell(a *ask, cmd inventory.SetPolicy, q url.Values) (*fore
 	return v, nil
 }
 
-func (c *Console) showPolicy(w http.ResponseWriter, a *ask, status int, o *inventory.OrganizationRow, f policyForm, v *foretold) error {
+func (c *Console) showPolicy(w http.ResponseWriter, a *ask, status int, o *inventory.OrganizationRow, f policyForm, v *foretold, conflict *crossed) error {
 	var policies []authz.TokenPolicy
 	if r := c.Policy.Ruleset(); r != nil {
 		policies = r.Policies
 	}
 	now := c.Clock().UTC()
 	c.show(w, a.Request, a, status, "policy", "Token policy of "+o.Name, map[string]any{
-		"Organization": o, "Policies": policies, "Form": f, "Next": c.describe(o.NextTokenPolicy), "Chosen": c.describe(f.TokenPolicy), "Foretold": v,
+		"Organization": o, "Policies": policies, "Form": f, "Next": c.describe(o.NextTokenPolicy), "Chosen": c.describe(f.TokenPolicy), "Foretold": v, "Conflict": conflict,
 		"Earliest": now.AddDate(0, 0, 1), "Latest": now.AddDate(0, 0, 90), "InAMonth": now.AddDate(0, 0, 30).Format(time.DateOnly),
 	})
 	return nil
@@ -162,17 +162,24 @@ func (c *Console) setPolicy(w http.ResponseWriter, a *ask) error {
 	f := readPolicyForm(a.PostForm)
 	cmd := f.command(o)
 	if len(f.Problem) > 0 {
-		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f, nil)
+		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f, nil, nil)
 	}
-	if a.PostForm.Get("seen") != f.Key() {
+	if a.PostForm.Get("seen") != f.Key() || f.Version <= 0 {
 		http.Redirect(w, a.Request, at(o.Name, "policy")+"?"+f.Key(), http.StatusSeeOther)
 		return nil
 	}
-	_, err = c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
+	_, err = c.Commands.Do(a.Context(), a.caller.actor(a.organization), inventory.IfVersion{Version: f.Version, Command: cmd})
+	var stale *inventory.Stale
+	if errors.As(err, &stale) { // it does something else now: it is previewed anew
+		if o, err = c.Queries.Organization(a.Context(), a.organization); err != nil {
+			return err
+		}
+		return c.showPolicy(w, a, http.StatusConflict, o, f, nil, c.onOrganization(a, "The organization "+o.Name+" has changed"))
+	}
 	var invalid *inventory.Invalid
 	if errors.As(err, &invalid) {
 		f.wrong(invalid)
-		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f, nil)
+		return c.showPolicy(w, a, http.StatusUnprocessableEntity, o, f, nil, nil)
 	}
 	if err != nil {
 		return err

@@ -16,7 +16,9 @@ type policyForm struct {
 	// Existing is what becomes of the tokens that are there: "" (each asks at its
 	// next use), ask, or approve_used_within; then with Days and Until.
 	Existing, Days, Until string
-	Problem               map[string]string
+	// Version is that of the organization for which it was previewed.
+	Version int64
+	Problem map[string]string
 }
 
 // fields of the form, by which it is told whether the change that is saved is
@@ -28,8 +30,9 @@ func readPolicyForm(v url.Values) policyForm {
 	if days == "" {
 		days = "30" // what the field shows at first
 	}
+	version, _ := strconv.ParseInt(v.Get("version"), 10, 64) // 0: nobody has seen what it does
 	return policyForm{
-		TokenPolicy: v.Get("token_policy"), When: v.Get("when"), Date: v.Get("date"), Enforcement: v.Get("enforcement"),
+		Version: version, TokenPolicy: v.Get("token_policy"), When: v.Get("when"), Date: v.Get("date"), Enforcement: v.Get("enforcement"),
 		Existing: v.Get("existing"), Days: days, Until: v.Get("until"), Problem: map[string]string{},
 	}
 }

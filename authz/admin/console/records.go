@@ -38,7 +38,7 @@ func (c *Console) audit(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Rows": rows, "Names": names}
+	body := map[string]any{"Rows": c.entries(rows), "Names": names}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}

@@ -61,7 +61,7 @@ var functions = template.FuncMap{
 	"word":     permissionWord,
 	"label":    func(status string) string { return strings.ReplaceAll(status, "_", " ") },
 	"list":     func(all ...string) []string { return all },
-	"value":    valueWords,
+	
 	"byPolicy": byPolicy, "present": presentWords,
 	"advises":  recommended,
 	"speaker":  speaker,
@@ -70,6 +70,9 @@ var functions = template.FuncMap{
 	"sub1":     func(n int) int { return n - 1 },
 	"came":     func(word string) string { return cameWords[word] },
 	"vote":     voteWords,
+	"tick":     tick,
+	"setting":  settingWords,
+	"precise":  func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 	"plural":   func(n int, one, many string) string { return number(n) + " " + plural(n, one, many) },
 	"plural64": func(n int64, one, many string) string { return number(n) + " " + plural(int(n), one, many) },
 	// What was typed is shown again, but for a secret that does not belong there.

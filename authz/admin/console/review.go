@@ -16,7 +16,7 @@ func (c *Console) reviewOne(w http.ResponseWriter, a *ask) error {
 	return c.showReview(w, a, http.StatusOK, row, begin(row, a.caller.actor(a.organization)), nil)
 }
 
-func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inventory.TokenRow, f form, conflict *conflictView) error {
+func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inventory.TokenRow, f form, conflict *crossed) error {
 	waiting, _, err := c.Queries.Waiting(a.Context(), a.organization)
 	if err != nil {
 		return err
@@ -26,12 +26,6 @@ func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inv
 		"Open": openRequest(row) != "", "Kept": orderOf(a.URL.Query()).Kept(), "Voted": votedOn(row, a.caller.actor(a.organization)), "Barred": c.barred(a, row.ID, row.Version),
 	})
 	return nil
-}
-
-// conflictView tells what has changed while somebody reviewed.
-type conflictView struct {
-	Problem string
-	Present *inventory.TokenRow
 }
 
 // decide approves or denies as it was reviewed, and opens the next request.
@@ -58,12 +52,7 @@ func (c *Console) decide(w http.ResponseWriter, a *ask) error {
 	case errors.As(err, &forbidden): // the page says why
 		return c.showReview(w, a, http.StatusForbidden, row, f, nil)
 	case errors.As(err, &conflict):
-		present := conflict.Token
-		if present == nil {
-			present = row
-		}
-		f.Version, f.Request = present.Version, openRequest(present)
-		return c.showReview(w, a, http.StatusConflict, present, f, &conflictView{conflict.Problem, present})
+		return c.reviewAgain(w, a, row, f, conflict)
 	case errors.As(err, &invalid):
 		f.wrong(invalid)
 		return c.showReview(w, a, http.StatusUnprocessableEntity, row, f, nil)
@@ -72,6 +61,18 @@ func (c *Console) decide(w http.ResponseWriter, a *ask) error {
 	}
 	http.Redirect(w, a.Request, c.after(a, row.ID, came(f.Decision, &r)), http.StatusSeeOther)
 	return nil
+}
+
+// reviewAgain shows what others did meanwhile, and the form with what was typed,
+// to go on with from how things stand now.
+func (c *Console) reviewAgain(w http.ResponseWriter, a *ask, row *inventory.TokenRow, f form, conflict *inventory.Conflict) error {
+	if conflict.Token != nil {
+		row = conflict.Token
+	}
+	f.Version, f.Request = row.Version, openRequest(row)
+	told := c.onToken(a, row, conflict)
+	told.Changed = different(conflict.Differences)
+	return c.showReview(w, a, http.StatusConflict, row, f, told)
 }
 
 // talk is what may be done on a request beside deciding.
@@ -97,10 +98,14 @@ func (c *Console) talk(w http.ResponseWriter, a *ask) error {
 		return &failure{http.StatusUnprocessableEntity, "That cannot be", "Choose what to do. Nothing was changed."}
 	}
 	_, err = c.Commands.Do(a.Context(), a.caller.actor(a.organization), cmd)
+	f := begin(row, a.caller.actor(a.organization))
+	f.Text, f.Assignee = text, assignee
+	var conflict *inventory.Conflict
+	if errors.As(err, &conflict) {
+		return c.reviewAgain(w, a, row, f, conflict)
+	}
 	var invalid *inventory.Invalid
 	if errors.As(err, &invalid) {
-		f := begin(row, a.caller.actor(a.organization))
-		f.Text, f.Assignee, f.Problem = text, assignee, map[string]string{}
 		if a.PostForm.Get("talk") == "comment" { // which the form calls a text
 			invalid = &inventory.Invalid{Field: "text", Problem: invalid.Problem}
 		}

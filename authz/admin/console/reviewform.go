@@ -17,7 +17,7 @@ type form struct {
 	Version                                                int64
 	// Request is the id of the request that was reviewed; "" where none was open.
 	Request string
-	// Chosen are the permissions ticked, "grant index/permission"; nil: all.
+	// Chosen are the permissions ticked (see tick); nil: all.
 	Chosen  map[string]bool
 	Problem map[string]string // by field
 }
@@ -140,10 +140,10 @@ func (c *Console) until(f *form) time.Time {
 // grants are the ticked permissions of what the token asks for.
 func (f *form) grants(row *inventory.TokenRow) []authz.Grant {
 	var out []authz.Grant
-	for i, g := range row.Grants {
+	for _, g := range row.Grants {
 		kept := authz.Grant{Entity: g.Entity}
 		for _, p := range g.Permissions {
-			if f.Chosen[tick(i, p)] {
+			if f.Chosen[tick(g.Entity, p)] {
 				kept.Permissions = append(kept.Permissions, p)
 			}
 		}
@@ -155,6 +155,6 @@ func (f *form) grants(row *inventory.TokenRow) []authz.Grant {
 }
 
 // Ticked says whether a permission is to be ticked: all are at first.
-func (f form) Ticked(grant int, permission string) bool {
-	return f.Chosen == nil || f.Chosen[tick(grant, permission)]
+func (f form) Ticked(e authz.Entity, permission string) bool {
+	return f.Chosen == nil || f.Chosen[tick(e, permission)]
 }

@@ -3,7 +3,9 @@ package console
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,13 +13,35 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
-// settingsForm are an organization's settings as they were typed.
+// setting is one that has a field. Its words are those of the audit log and of a
+// page that cannot be changed.
+type setting struct{ Name, Words string }
+
+// known are the settings that have a field, in the order of the page.
+var known = []setting{
+	{inventory.SettingFourEyes, "approvals need two people"},
+	{inventory.SettingCooldown, "hours between a denial and the next request"},
+	{inventory.SettingAct, "review rules that decide"},
+	{inventory.SettingGather, "new requests in one mail"},
+	{settingAge, "greatest age in days"},
+	{settingLifetime, "longest remaining life in days"},
+	{settingPublicRead, "a refused token on a public route"},
+}
+
+const (
+	settingAge        = "max_token_age_days"
+	settingLifetime   = "max_token_lifetime_days"
+	settingPublicRead = "public_read"
+)
+
+// settingsForm are an organization's settings as they were typed, by name.
 type settingsForm struct {
-	FourEyes                      bool
-	Cooldown, MaxAge, MaxLifetime string
-	PublicRead, Act               string
-	Version                       int64
-	Problem                       map[string]string
+	Typed   map[string]string
+	Was     map[string]string // as the page showed them first
+	Version int64
+	Problem map[string]string
+	// Others are what others chose meanwhile, where something else was typed.
+	Others map[string]string
 }
 
 // settings shows the settings that patrol knows, and what else is set.
@@ -26,28 +50,37 @@ func (c *Console) settings(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	f := settingsForm{
-		Cooldown: written(o.Settings[inventory.SettingCooldown]), MaxAge: written(o.Settings["max_token_age_days"]),
-		MaxLifetime: written(o.Settings["max_token_lifetime_days"]), PublicRead: written(o.Settings["public_read"]), Version: o.Version,
-	}
-	f.FourEyes, _ = o.Settings[inventory.SettingFourEyes].(bool)
-	if rules, ok := o.Settings[inventory.SettingAct].([]any); ok {
-		var names []string
-		for _, r := range rules {
-			names = append(names, written(r))
+	present := settingsOf(o)
+	return c.showSettings(w, a, http.StatusOK, o, settingsForm{Typed: present, Was: present, Version: o.Version}, nil)
+}
+
+// settingsOf are an organization's settings as the fields have them.
+func settingsOf(o *inventory.OrganizationRow) map[string]string {
+	out := map[string]string{}
+	for _, s := range known {
+		switch v := o.Settings[s.Name].(type) {
+		case nil:
+		case bool:
+			if v {
+				out[s.Name] = "on"
+			}
+		case []any:
+			names := make([]string, len(v))
+			for i := range v {
+				names[i] = written(v[i])
+			}
+			out[s.Name] = strings.Join(names, " ")
+		default:
+			out[s.Name] = written(v)
 		}
-		f.Act = strings.Join(names, " ")
 	}
-	return c.showSettings(w, a, http.StatusOK, o, f)
+	return out
 }
 
 // written is a setting as a field has it.
 func written(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return ""
-	case string:
-		return v
+	if text, ok := v.(string); ok {
+		return text
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -56,13 +89,10 @@ func written(v any) string {
 	return string(text)
 }
 
-// known are the settings that have a field.
-var known = []string{inventory.SettingFourEyes, inventory.SettingCooldown, inventory.SettingAct, "max_token_age_days", "max_token_lifetime_days", "public_read"}
-
-func (c *Console) showSettings(w http.ResponseWriter, a *ask, status int, o *inventory.OrganizationRow, f settingsForm) error {
+func (c *Console) showSettings(w http.ResponseWriter, a *ask, status int, o *inventory.OrganizationRow, f settingsForm, conflict *crossed) error {
 	others := map[string]string{}
 	for key, v := range o.Settings {
-		if !slices.Contains(known, key) {
+		if !slices.ContainsFunc(known, func(s setting) bool { return s.Name == key }) {
 			text, err := json.Marshal(v)
 			if err != nil {
 				return err
@@ -70,8 +100,47 @@ func (c *Console) showSettings(w http.ResponseWriter, a *ask, status int, o *inv
 			others[key] = string(text)
 		}
 	}
-	c.show(w, a.Request, a, status, "settings", "Settings of "+o.Name, map[string]any{"Organization": o, "Form": f, "Others": others})
+	c.show(w, a.Request, a, status, "settings", "Settings of "+o.Name, map[string]any{
+		"Organization": o, "Form": f, "Others": others, "Known": known, "Present": settingsOf(o), "Conflict": conflict,
+	})
 	return nil
+}
+
+func readSettings(p url.Values) settingsForm {
+	f := settingsForm{Typed: map[string]string{}, Was: map[string]string{}, Problem: map[string]string{}, Others: map[string]string{}}
+	for _, s := range known {
+		f.Typed[s.Name], f.Was[s.Name] = strings.TrimSpace(p.Get(s.Name)), p.Get("was."+s.Name)
+	}
+	f.Version, _ = strconv.ParseInt(p.Get("version"), 10, 64) // 0 is refused below
+	return f
+}
+
+// changes are the settings that differ from how they are, as the inventory has
+// them. What has no field stays.
+func (f *settingsForm) changes(present map[string]string) map[string]any {
+	out := map[string]any{}
+	for name, text := range f.Typed {
+		if text == present[name] {
+			continue
+		}
+		switch {
+		case name == inventory.SettingFourEyes:
+			out[name] = text == "on"
+		case text == "":
+			out[name] = nil
+		case name == inventory.SettingAct:
+			out[name] = strings.Fields(text)
+		case name == inventory.SettingCooldown, name == settingAge, name == settingLifetime:
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				f.Problem[name] = "Write a whole number."
+			}
+			out[name] = n
+		default:
+			out[name] = text
+		}
+	}
+	return out
 }
 
 // setSettings changes what has a field; what has none stays.
@@ -83,48 +152,75 @@ func (c *Console) setSettings(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	p := a.PostForm
-	f := settingsForm{
-		FourEyes: p.Get("four_eyes") == "on", Cooldown: strings.TrimSpace(p.Get(inventory.SettingCooldown)), MaxAge: strings.TrimSpace(p.Get("max_token_age_days")),
-		MaxLifetime: strings.TrimSpace(p.Get("max_token_lifetime_days")), PublicRead: p.Get("public_read"), Act: strings.TrimSpace(p.Get(inventory.SettingAct)),
-		Problem: map[string]string{},
+	if o.ManagedBy != "" {
+		return &failure{http.StatusConflict, "Managed elsewhere", "The settings of " + o.Name + " are managed by " + o.ManagedBy + ". Nothing was changed."}
 	}
-	f.Version, _ = strconv.ParseInt(p.Get("version"), 10, 64) // 0 is refused below
+	f := readSettings(a.PostForm)
 	if f.Version <= 0 {
 		return &failure{http.StatusUnprocessableEntity, "That cannot be", "The form says not what it changes: open the page again. Nothing was changed."}
 	}
-	settings := map[string]any{inventory.SettingFourEyes: f.FourEyes, "public_read": nil, inventory.SettingAct: nil}
-	if f.PublicRead != "" {
-		settings["public_read"] = f.PublicRead
+	if f.Version != o.Version {
+		return c.settingsAgain(w, a, o, f)
 	}
-	if names := strings.Fields(f.Act); len(names) > 0 {
-		settings[inventory.SettingAct] = names
-	}
-	for key, text := range map[string]string{inventory.SettingCooldown: f.Cooldown, "max_token_age_days": f.MaxAge, "max_token_lifetime_days": f.MaxLifetime} {
-		if text == "" {
-			settings[key] = nil
-			continue
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			f.Problem[key] = "Write a whole number."
-		}
-		settings[key] = n
-	}
+	settings := f.changes(settingsOf(o))
 	if len(f.Problem) > 0 {
-		return c.showSettings(w, a, http.StatusUnprocessableEntity, o, f)
+		return c.showSettings(w, a, http.StatusUnprocessableEntity, o, f, nil)
 	}
 	_, err = c.Commands.Do(a.Context(), a.caller.actor(a.organization), inventory.IfVersion{
 		Version: f.Version, Command: inventory.ChangeSettings{Organization: a.organization, Settings: settings},
 	})
-	var invalid *inventory.Invalid
-	if errors.As(err, &invalid) {
+	var (
+		invalid *inventory.Invalid
+		stale   *inventory.Stale
+	)
+	switch {
+	case errors.As(err, &invalid):
 		f.Problem[strings.TrimPrefix(invalid.Field, "settings.")] = "It " + invalid.Problem + "."
-		return c.showSettings(w, a, http.StatusUnprocessableEntity, o, f)
-	}
-	if err != nil {
+		return c.showSettings(w, a, http.StatusUnprocessableEntity, o, f, nil)
+	case errors.As(err, &stale): // it changed since it was read here
+		if o, err = c.Queries.Organization(a.Context(), a.organization); err != nil {
+			return err
+		}
+		return c.settingsAgain(w, a, o, f)
+	case err != nil:
 		return err
 	}
 	http.Redirect(w, a.Request, at(o.Name, "settings")+"?done=settings", http.StatusSeeOther)
 	return nil
+}
+
+// settingsAgain shows who changed the settings meanwhile. Fields that were not
+// touched become what they are now; what was typed stays, beside what others chose.
+func (c *Console) settingsAgain(w http.ResponseWriter, a *ask, o *inventory.OrganizationRow, f settingsForm) error {
+	present := settingsOf(o)
+	typed := maps.Clone(f.Typed)
+	for name := range typed {
+		switch {
+		case f.Typed[name] == f.Was[name]:
+			typed[name] = present[name]
+		case present[name] != f.Was[name] && present[name] != f.Typed[name]:
+			f.Others[name] = settingWords(name, present[name])
+		}
+	}
+	f.Typed, f.Was, f.Version = typed, present, o.Version
+	return c.showSettings(w, a, http.StatusConflict, o, f, c.onOrganization(a, "The organization "+o.Name+" has changed"))
+}
+
+// settingWords is a setting's value for people.
+func settingWords(name, value string) string {
+	switch {
+	case name == inventory.SettingFourEyes && value == "on":
+		return "yes"
+	case name == inventory.SettingFourEyes:
+		return "no"
+	case value == "" && name == settingPublicRead:
+		return "as the bundle has it"
+	case value == "":
+		return "not set"
+	case name == settingPublicRead && value == "anonymous":
+		return "reads without it"
+	case name == settingPublicRead && value == "refuse":
+		return "is refused"
+	}
+	return value
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -73,7 +72,7 @@ var presets = []preset{
 // begin is the form as it is shown first. Two people have to approve the same:
 // the second is offered what the first approved.
 func begin(row *inventory.TokenRow, who inventory.Actor) form {
-	f := form{Until: proposed(row), Version: row.Version, Request: openRequest(row), Assignee: assigned(row)}
+	f := form{Until: proposed(row), Version: row.Version, Request: openRequest(row), Assignee: assigned(row), Problem: map[string]string{}}
 	if row.Authorization == nil || row.Authorization.Request == nil || f.Request == "" {
 		return f
 	}
@@ -85,15 +84,17 @@ func begin(row *inventory.TokenRow, who inventory.Actor) form {
 		return f
 	}
 	f.Until, f.Chosen = ended(own.Until), map[string]bool{}
-	for i, g := range row.Grants {
+	for _, g := range row.Grants {
 		for _, p := range g.Permissions {
-			f.Chosen[tick(i, p)] = inventory.Covers(own.Grants, []authz.Grant{{Entity: g.Entity, Permissions: []string{p}}})
+			f.Chosen[tick(g.Entity, p)] = inventory.Covers(own.Grants, []authz.Grant{{Entity: g.Entity, Permissions: []string{p}}})
 		}
 	}
 	return f
 }
 
-func tick(grant int, permission string) string { return fmt.Sprintf("%d/%s", grant, permission) }
+// tick names a permission on an entity in a form: also when what the token asks
+// for has changed, what was ticked for one thing is not ticked for another.
+func tick(e authz.Entity, permission string) string { return e.Type + " " + e.Name + " " + permission }
 
 // ended is the choice of an end.
 func ended(until time.Time) string {

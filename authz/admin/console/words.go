@@ -31,7 +31,8 @@ func permissionWord(p string) string {
 	return p + " (unknown: grants nothing)"
 }
 
-// actionsDone say what was done, for a timeline; others are themselves.
+// actionsDone say what was done, for timelines and the audit log; others are
+// themselves.
 var actionsDone = map[string]string{
 	"token.issue": "issued", "token.import": "imported", "token.see": "first seen", "token.update": "changed", "token.rotate": "given another secret",
 	"token.reuse": "the old secret was used", "token.revoke": "revoked", "token.suspend": "suspended", "token.resume": "resumed",
@@ -39,6 +40,10 @@ var actionsDone = map[string]string{
 	"approval.request": "asked for at its first use", "approval.ask": "asked for again by the owner", "approval.withdraw": "request withdrawn",
 	"approval.comment": "noted", "approval.question": "owner asked", "approval.assign": "assigned", "approval.remind": "reminded",
 	"approval.escalate": "left to administrators", "approval.approve": "approved", "approval.deny": "denied",
+	"organization.create": "organization made", "organization.policy": "token policy changed", "organization.settings": "settings changed",
+	"organization.rename": "organization renamed", "organization.delete": "organization deleted", "member.add": "member added, or changed",
+	"member.remove": "member removed", "member.confirm": "address confirmed", "member.ask_confirmation": "link to confirm the address sent",
+	"notify.unreachable": "nobody could be mailed", "inventory.restore": "backup restored",
 }
 
 func actionWords(action string, details map[string]any) string {

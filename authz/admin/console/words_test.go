@@ -1,6 +1,9 @@
 package console
 
 import (
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +73,42 @@ func TestDetailsOfTheAuditLogAreForPeople(t *testing.T) {
 	} {
 		if got := valueWords(v); got != want {
 			t.Errorf("%v is %q, want %q", v, got, want)
+		}
+	}
+}
+
+// TestEveryActionOfTheAuditLogIsInWords: a new command needs words here.
+func TestEveryActionOfTheAuditLogIsInWords(t *testing.T) {
+	source, err := os.ReadFile("../../inventory/commands.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	actions := regexp.MustCompile(`Action\(\) string +\{ return "([a-z_.]+)" \}`).FindAllStringSubmatch(string(source), -1)
+	if len(actions) < 25 {
+		t.Fatalf("only %d actions were found", len(actions))
+	}
+	for _, a := range actions {
+		if words := actionWords(a[1], nil); strings.ContainsAny(words, "._") {
+			t.Errorf("%s is told as %q", a[1], words)
+		}
+	}
+}
+
+// TestAnEntryOfTheAuditLogIsInWords: token policies by their titles, settings as
+// their page has them.
+func TestAnEntryOfTheAuditLogIsInWords(t *testing.T) {
+	titles := map[string]string{"only_fine_grained_tokens": "Only fine-grained"}
+	for want, details := range map[string]map[string]any{
+		"before: allow; now: Only fine-grained": {"from": "allow", "to": "only_fine_grained_tokens"},
+		"approvals need two people: no; greatest age in days: 30; a refused token on a public route: as the bundle has it; own: taken back": {
+			"settings": map[string]any{"four_eyes": false, "max_token_age_days": 30.0, "public_read": nil, "own": nil},
+		},
+		"review rules that decide: read_only renewal": {"settings": map[string]any{"review_act": []any{"read_only", "renewal"}}},
+		"grants: 2; version: 3":                       {"vote": true, "version": 3.0, "grants": 2.0, "comment": ""},
+	} {
+		got := sentenceOf(detailsOf(details, titles))
+		if got != want {
+			t.Errorf("%v is %q, want %q", details, got, want)
 		}
 	}
 }
