@@ -75,7 +75,12 @@ type TokenRow struct {
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	// Findings are the names of what the hygiene rules found at the organization.
 	Findings []string `json:"findings,omitempty"`
+	// Found are the same with what each says of itself, for pages.
+	Found []Found `json:"-"`
 }
+
+// Found is a finding of a token, as it is shown in a row.
+type Found struct{ Name, Severity, Title string }
 
 // AuthorizationRow is what holds between a token and an organization.
 type AuthorizationRow struct {

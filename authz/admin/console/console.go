@@ -2,10 +2,8 @@ package console
 
 import (
 	"context"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -97,9 +95,6 @@ type Console struct {
 	counts keptCounts
 }
 
-//go:embed static
-var static embed.FS
-
 // New parses the templates and makes the routes.
 func New(o Options) (*Console, error) {
 	if o.SessionFor == 0 {
@@ -128,11 +123,7 @@ func New(o Options) (*Console, error) {
 }
 
 func (c *Console) routes() {
-	files, err := fs.Sub(static, "static")
-	if err != nil {
-		panic(err) // the folder is in the binary
-	}
-	c.mux.Handle("GET /static/", http.StripPrefix("/static/", cached(http.FileServerFS(files))))
+	c.mux.Handle("GET /static/", serveStatic())
 	c.mux.HandleFunc("GET /login", c.loginPage)
 	c.mux.HandleFunc("GET /login/link", c.linkPage)
 	c.mux.HandleFunc("POST /login/link", c.linkLogin)
@@ -207,13 +198,6 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.mux.ServeHTTP(w, r)
-}
-
-func cached(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=3600")
-		next.ServeHTTP(w, r)
-	})
 }
 
 // failure is a page that says what went wrong.

@@ -94,7 +94,7 @@ func beginAll(members []member, who inventory.Actor) form {
 }
 
 func (c *Console) showGroup(w http.ResponseWriter, a *ask, status int, members []member, f form) {
-	c.show(w, a.Request, a, status, "reviewgroup", "Review "+strconv.Itoa(len(members))+" tokens", map[string]any{
+	c.show(w, a.Request, a, status, "reviewgroup", "Review "+strconv.Itoa(len(members))+" "+plural(len(members), "token", "tokens"), map[string]any{
 		"Members": members, "First": members[0].Row, "Form": f, "Kept": orderOf(a.URL.Query()).Kept(),
 	})
 }

@@ -22,7 +22,7 @@ func (c *Console) showReview(w http.ResponseWriter, a *ask, status int, row *inv
 		return err
 	}
 	c.show(w, a.Request, a, status, "reviewone", "Review "+row.DisplayName, map[string]any{
-		"Token": row, "Form": f, "Asked": compare(row), "Conflict": conflict, "Found": c.badges([]inventory.TokenRow{*row}), "Waiting": waiting,
+		"Token": row, "Form": f, "Asked": compare(row), "Conflict": conflict, "Waiting": waiting,
 		"Open": openRequest(row) != "", "Kept": orderOf(a.URL.Query()).Kept(), "Voted": votedOn(row, a.caller.actor(a.organization)), "Barred": c.barred(a, row.ID, row.Version),
 	})
 	return nil
@@ -66,8 +66,9 @@ func (c *Console) decide(w http.ResponseWriter, a *ask) error {
 // reviewAgain shows what others did meanwhile, and the form with what was typed,
 // to go on with from how things stand now.
 func (c *Console) reviewAgain(w http.ResponseWriter, a *ask, row *inventory.TokenRow, f form, conflict *inventory.Conflict) error {
-	if conflict.Token != nil {
-		row = conflict.Token
+	row, err := c.Queries.Token(a.Context(), a.organization, row.ID)
+	if err != nil {
+		return err
 	}
 	f.Version, f.Request = row.Version, openRequest(row)
 	told := c.onToken(a, row, conflict)

@@ -38,8 +38,9 @@ func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
+	q.Del("done")
 	body := map[string]any{
-		"Policy": c.describe(o.TokenPolicy), "Found": c.badges(rows), "Organization": o, "Rows": rows, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Severities": severities, "Findings": c.findingChoices(counts, f.Finding),
+		"Policy": c.describe(o.TokenPolicy), "Organization": o, "Rows": rows, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Severities": severities, "Findings": c.findingChoices(counts, f.Finding),
 		"First": q.Get("cursor") == "", "Filtered": f != (inventory.TokenFilter{Sort: f.Sort}),
 	}
 	if next != "" {
@@ -47,6 +48,7 @@ func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	}
 	q.Del("cursor")
 	body["Start"] = "?" + q.Encode()
+	body["Kept"] = keptListing(a.URL.Query(), true)
 	body["Heads"] = heads(q, sorted(f, rows))
 	c.show(w, a.Request, a, http.StatusOK, "tokens", "Tokens of "+a.organization, body)
 	return nil
@@ -81,23 +83,10 @@ func sorted(f inventory.TokenFilter, rows []inventory.TokenRow) string {
 	return f.Sort
 }
 
-// badge is a finding of a row.
-type badge struct{ Title, Tone string }
-
-// badges are the findings of rows in words, by name.
-func (c *Console) badges(rows []inventory.TokenRow) map[string]badge {
-	out := map[string]badge{}
-	for i := range rows {
-		for _, name := range rows[i].Findings {
-			out[name] = badge{Title: strings.ReplaceAll(name, "_", " ")}
-		}
-	}
-	for _, k := range c.findingKinds() {
-		if _, ok := out[k.Name]; ok {
-			out[k.Name] = badge{k.Title, map[string]string{hygiene.SeverityHigh: "bad", hygiene.SeverityMedium: "waiting"}[k.Severity]}
-		}
-	}
-	return out
+// severityTone is the colour of a finding's badge: by the finding's own severity,
+// which may be another than that of its kind.
+func severityTone(severity string) string {
+	return map[string]string{hygiene.SeverityHigh: "bad", hygiene.SeverityMedium: "waiting"}[severity]
 }
 
 func (c *Console) findingKinds() []authz.FindingKind {
@@ -144,6 +133,41 @@ func heads(q url.Values, present string) map[string]head {
 		out[by] = h
 	}
 	return out
+}
+
+// keptListing is what the listing shows, as the end of an address: of its own, or
+// of the pages by which something is done from it, and which lead back.
+func keptListing(q url.Values, away bool) string {
+	kept := url.Values{}
+	for k, v := range q {
+		if k != "done" && k != "list" {
+			kept[k] = v
+		}
+	}
+	if away {
+		kept.Set("list", "1")
+	}
+	if len(kept) == 0 {
+		return ""
+	}
+	return "?" + kept.Encode()
+}
+
+// leads is where an action on tokens leads: back to the listing that it was done
+// from, or to the one token.
+func leads(a *ask, ids []string) string {
+	if !a.URL.Query().Has("list") && len(ids) == 1 {
+		return at(a.organization, "tokens", ids[0])
+	}
+	return at(a.organization, "tokens") + keptListing(a.URL.Query(), false)
+}
+
+// withDone is an address with a word on what was done.
+func withDone(address, word string) string {
+	if strings.Contains(address, "?") {
+		return address + "&done=" + word
+	}
+	return address + "?done=" + word
 }
 
 func with(q url.Values, key, value string) string {
@@ -268,7 +292,10 @@ func (c *Console) confirm(w http.ResponseWriter, a *ask) error {
 }
 
 func (c *Console) showConfirm(w http.ResponseWriter, a *ask, status int, what action, rows []*inventory.TokenRow, problem string) {
-	c.show(w, a.Request, a, status, "confirm", what.Verb, map[string]any{"Action": what, "Rows": rows, "Comment": typed(a.PostForm, "comment"), "Problem": problem})
+	c.show(w, a.Request, a, status, "confirm", what.Verb, map[string]any{
+		"Action": what, "Rows": rows, "Comment": typed(a.PostForm, "comment"), "Problem": problem,
+		"Kept": keptListing(a.URL.Query(), a.URL.Query().Has("list")), "Back": leads(a, a.PostForm["token"]),
+	})
 }
 
 func (c *Console) named(ctx context.Context, organization string, ids []string) ([]*inventory.TokenRow, error) {
@@ -315,14 +342,14 @@ func (c *Console) act(w http.ResponseWriter, a *ask) error {
 		}
 	}
 	if failed > 0 {
-		c.show(w, a.Request, a, http.StatusConflict, "results", what.Verb, map[string]any{"Action": what, "Results": results, "Failed": failed})
+		c.show(w, a.Request, a, http.StatusConflict, "results", what.Verb, map[string]any{"Action": what, "Results": results, "Failed": failed, "Back": leads(a, ids)})
 		return nil
 	}
-	to := at(a.organization, "tokens")
-	if len(ids) == 1 {
-		to = at(a.organization, "tokens", ids[0])
+	word := what.Done
+	if len(ids) > 1 {
+		word = "all-" + word
 	}
-	http.Redirect(w, a.Request, to+"?done="+what.Done, http.StatusSeeOther)
+	http.Redirect(w, a.Request, withDone(leads(a, ids), word), http.StatusSeeOther)
 	return nil
 }
 

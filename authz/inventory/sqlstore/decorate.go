@@ -7,7 +7,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 )
 
-type findingRow struct{ TokenID, Finding string }
+type findingRow struct{ TokenID, Finding, Severity, Title string }
 
 // decorate adds to rows when tokens were last used, and what was found of them.
 func (s *state) decorate(o *inventory.Organization, rows []inventory.TokenRow) error {
@@ -29,9 +29,10 @@ func (s *state) decorate(o *inventory.Organization, rows []inventory.TokenRow) e
 		})
 		if err == nil && o != nil {
 			// No index gives this order: SQLite would read all findings by one of the grade.
-			err = db.Each(s.ctx, s.session, "SELECT x.token_id, x.finding FROM findings x WHERE "+only+where+" ORDER BY 0 - x.grade, x.finding", args, func(r *findingRow) error {
+			err = db.Each(s.ctx, s.session, "SELECT x.token_id, x.finding, x.severity, x.title FROM findings x WHERE "+only+where+" ORDER BY 0 - x.grade, x.finding", args, func(r *findingRow) error {
 				row := &rows[at[r.TokenID]]
 				row.Findings = append(row.Findings, r.Finding)
+				row.Found = append(row.Found, inventory.Found{Name: r.Finding, Severity: r.Severity, Title: r.Title})
 				return nil
 			})
 		}
