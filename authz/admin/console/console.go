@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -92,8 +93,23 @@ type Console struct {
 	links  *loginLinks
 	hosts  map[string]bool
 	mux    *http.ServeMux
+	table  []Route
 	counts keptCounts
 }
+
+// Route is a page, or an action.
+type Route struct {
+	// Pattern is that of [http.ServeMux].
+	Pattern string
+	// Action is what data.patrol.console is asked for; "" for what it judges by
+	// itself, as a token's owner, or not at all, as logging in.
+	Action string
+	// Open says that nobody need be logged in.
+	Open bool
+}
+
+// Routes are all that the console serves.
+func (c *Console) Routes() []Route { return slices.Clone(c.table) }
 
 // New parses the templates and makes the routes.
 func New(o Options) (*Console, error) {
@@ -123,15 +139,15 @@ func New(o Options) (*Console, error) {
 }
 
 func (c *Console) routes() {
-	c.mux.Handle("GET /static/", serveStatic())
-	c.mux.HandleFunc("GET /login", c.loginPage)
-	c.mux.HandleFunc("GET /login/link", c.linkPage)
-	c.mux.HandleFunc("POST /login/link", c.linkLogin)
-	c.mux.HandleFunc("GET /login/start", c.startLogin)
-	c.mux.HandleFunc("GET /login/callback", c.finishLogin)
-	c.mux.HandleFunc("POST /logout", c.logout)
-	c.mux.HandleFunc("GET /confirm", c.addressPage)
-	c.mux.HandleFunc("POST /confirm", c.confirmAddress)
+	c.open("GET /static/", serveStatic().ServeHTTP)
+	c.open("GET /login", c.loginPage)
+	c.open("GET /login/link", c.linkPage)
+	c.open("POST /login/link", c.linkLogin)
+	c.open("GET /login/start", c.startLogin)
+	c.open("GET /login/callback", c.finishLogin)
+	c.open("POST /logout", c.logout)
+	c.open("GET /confirm", c.addressPage)
+	c.open("POST /confirm", c.confirmAddress)
 	c.get("/{$}", "", c.home)
 	c.get("/organizations/{organization}", seeTokens, c.overview)
 	c.get("/organizations/{organization}/tokens", seeTokens, c.tokens)

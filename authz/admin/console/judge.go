@@ -54,12 +54,19 @@ type handler func(w http.ResponseWriter, a *ask) error
 func (c *Console) get(path, action string, h handler)  { c.handle("GET "+path, action, h) }
 func (c *Console) post(path, action string, h handler) { c.handle("POST "+path, action, h) }
 
+// open serves what nobody need be logged in for.
+func (c *Console) open(pattern string, h http.HandlerFunc) {
+	c.table = append(c.table, Route{Pattern: pattern, Open: true})
+	c.mux.HandleFunc(pattern, h)
+}
+
 // maxForm bounds what a form may send.
 const maxForm = 256 << 10
 
 // handle judges before it answers. An organization that the caller may not see
 // looks like one that does not exist.
 func (c *Console) handle(pattern, action string, h handler) {
+	c.table = append(c.table, Route{Pattern: pattern, Action: action})
 	c.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		caller, err := c.caller(r)
