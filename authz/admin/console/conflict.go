@@ -97,7 +97,7 @@ func different(all []inventory.Difference) (out []string) {
 // end is when a token ends, for people.
 func end(text string) string {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return "on " + day(at)
+		return "on " + dayOf(at)
 	}
 	return text
 }

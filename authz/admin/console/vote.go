@@ -83,7 +83,7 @@ func begin(row *inventory.TokenRow, who inventory.Actor) form {
 	if own == nil {
 		return f
 	}
-	f.Until, f.Chosen = ended(own.Until), map[string]bool{}
+	f.Until, f.Chosen = untilOf(own.Until), map[string]bool{}
 	for _, g := range row.Grants {
 		for _, p := range g.Permissions {
 			f.Chosen[tick(g.Entity, p)] = inventory.Covers(own.Grants, []authz.Grant{{Entity: g.Entity, Permissions: []string{p}}})
@@ -96,8 +96,8 @@ func begin(row *inventory.TokenRow, who inventory.Actor) form {
 // for has changed, what was ticked for one thing is not ticked for another.
 func tick(e authz.Entity, permission string) string { return e.Type + " " + e.Name + " " + permission }
 
-// ended is the choice of an end.
-func ended(until time.Time) string {
+// untilOf is the choice of an end.
+func untilOf(until time.Time) string {
 	if until.IsZero() {
 		return "none"
 	}
@@ -107,13 +107,13 @@ func ended(until time.Time) string {
 // Presets are the choices of how long an approval lasts: also what was voted for.
 func (f form) Presets() []preset {
 	if at, err := time.Parse(time.RFC3339, f.Until); err == nil {
-		return append([]preset{{Value: f.Until, Words: "until " + day(at) + ", as it was approved"}}, presets...)
+		return append([]preset{{Value: f.Until, Words: "until " + dayOf(at) + ", as it was approved"}}, presets...)
 	}
 	return presets
 }
 
-// day is a time, as a date where it is the beginning of one.
-func day(at time.Time) string {
+// dayOf is a time, as a date where it is the beginning of one.
+func dayOf(at time.Time) string {
 	if at = at.UTC(); at.Equal(at.Truncate(24 * time.Hour)) {
 		return at.Format(time.DateOnly)
 	}
@@ -124,7 +124,7 @@ func day(at time.Time) string {
 func voteWords(v inventory.Vote, asked []authz.Grant) string {
 	words := v.Name + " without an end"
 	if !v.Until.IsZero() {
-		words = v.Name + " until " + day(v.Until)
+		words = v.Name + " until " + dayOf(v.Until)
 	}
 	if !inventory.Covers(v.Grants, asked) {
 		words += " for a part of it"
