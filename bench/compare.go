@@ -121,7 +121,14 @@ func spreadOf(values []float64) spread {
 	if len(v) == 0 {
 		return spread{}
 	}
-	at := func(share float64) float64 { return v[int(share*float64(len(v)-1)+0.5)] }
+	at := func(share float64) float64 { // between the two that are nearest
+		n := share * float64(len(v)-1)
+		i := int(n)
+		if i+1 == len(v) {
+			return v[i]
+		}
+		return v[i] + (n-float64(i))*(v[i+1]-v[i])
+	}
 	return spread{at(0.25), at(0.5), at(0.75)}
 }
 

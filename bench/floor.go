@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 )
 
 // noop allows everything, at once.
@@ -25,19 +26,56 @@ func (noop) Check(context.Context, *authv3.CheckRequest) (*authv3.CheckResponse,
 	}, nil
 }
 
-// serveFloor serves the no-op on a socket and an address: as grpc-go is, or with
-// the settings that patrol has (but for its codec, which is no setting).
+// allow answers as noop does, to messages that nobody decodes and through the
+// interface of streams: what is left is gRPC's and HTTP/2's own, the bound of
+// what any server on grpc-go can reach.
+func allow(_ any, stream grpc.ServerStream) error {
+	var asked []byte
+	if err := stream.RecvMsg(&asked); err != nil {
+		return err
+	}
+	return stream.SendMsg(&allowed)
+}
+
+// allowed is an answer of noop, encoded.
+var allowed = func() []byte {
+	r, _ := noop{}.Check(context.Background(), nil)
+	encoded, err := proto.Marshal(r)
+	if err != nil {
+		panic(err)
+	}
+	return encoded
+}()
+
+// floors are the servers that decide nothing, by what they are called.
+var floors = []struct{ role, name string }{
+	{"default", "floor"}, {"tuned", "floor, tuned"}, {"bytes", "floor, bytes only"},
+}
+
+// serveFloor serves the no-op on a socket and an address: as grpc-go is; with
+// the stream workers and windows that patrol has and GOGC=400; or that and
+// without a look at the message.
 func serveFloor(role string, addresses []string) {
 	var o []grpc.ServerOption
-	if role == "tuned" {
+	if role != "default" {
 		debug.SetGCPercent(400)
 		o = []grpc.ServerOption{
 			grpc.NumStreamWorkers(256), grpc.StaticStreamWindowSize(1 << 20), grpc.StaticConnWindowSize(1 << 24),
 			grpc.MaxConcurrentStreams(100_000),
 		}
 	}
+	if role == "bytes" {
+		o = append(o, grpc.ForceServerCodecV2(bytesCodec{}))
+	}
 	s := grpc.NewServer(o...)
-	authv3.RegisterAuthorizationServer(s, noop{})
+	if role == "bytes" {
+		s.RegisterService(&grpc.ServiceDesc{
+			ServiceName: authv3.Authorization_ServiceDesc.ServiceName, HandlerType: (*any)(nil),
+			Streams: []grpc.StreamDesc{{StreamName: "Check", Handler: allow}},
+		}, nil)
+	} else {
+		authv3.RegisterAuthorizationServer(s, noop{})
+	}
 	failed := make(chan error)
 	for i, address := range addresses[:2] {
 		l, err := net.Listen([]string{"unix", "tcp"}[i], address)

@@ -57,13 +57,13 @@ func startFleet(o *options, dir string, fo fleetOptions) (f *fleet, err error) {
 	if err != nil {
 		return f, err
 	}
-	for _, role := range []string{"default", "tuned"} {
-		s, err := newServer(dir, map[string]string{"default": "floor", "tuned": "floor, tuned"}[role])
+	for _, floor := range floors {
+		s, err := newServer(dir, floor.name)
 		if err != nil {
 			return f, err
 		}
 		f.servers = append(f.servers, s)
-		if err := s.start(self, "-floor", role, "-listen", strings.Join([]string{s.unix, s.tcp, s.http}, ",")); err != nil {
+		if err := s.start(self, "-floor", floor.role, "-listen", strings.Join([]string{s.unix, s.tcp, s.http}, ",")); err != nil {
 			return f, err
 		}
 	}
