@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -98,6 +99,54 @@ func TestMigrationsGoUpAndDown(t *testing.T) {
 		}
 		defer s.Close()
 		acme(t, s)
+	})
+}
+
+func TestTheSchemaIsToldAndBroughtUpToDate(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *database) {
+		ctx := context.Background()
+		if d.Postgres == "" {
+			if _, err := sqlstore.ReadSchema(ctx, d.Options); err == nil {
+				t.Error("a database that is not there has a schema")
+			}
+			if _, _, err := sqlstore.Migrate(ctx, d.Options); err == nil {
+				t.Error("a database that is not there was migrated")
+			}
+			if _, err := os.Stat(d.Path); err == nil {
+				t.Fatal("a database was made")
+			}
+		}
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		acme(t, s)
+		newest := int64(d.version(t))
+		if err := s.MigrateTo(ctx, 61); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		was, err := sqlstore.ReadSchema(ctx, d.Options)
+		if err != nil || was.Version != 61 || was.Knows != newest || len(was.Pending) < 2 || was.Pending[0].Version != 62 || was.Pending[0].Name != "00062_members.sql" {
+			t.Fatalf("%+v, %v", was, err)
+		}
+		if d.version(t) != 61 {
+			t.Error("reading changed it")
+		}
+		from, to, err := sqlstore.Migrate(ctx, d.Options)
+		if err != nil || from.Version != 61 || to.Version != newest || len(to.Pending) != 0 {
+			t.Fatalf("from %+v to %+v, %v", from, to, err)
+		}
+		if from, to, err = sqlstore.Migrate(ctx, d.Options); err != nil || from.Version != newest || to.Version != newest {
+			t.Errorf("again: from %+v to %+v, %v", from, to, err)
+		}
+		if s, err = d.open(); err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if o, err := s.Organization(ctx, "acme"); err != nil || o.Name != "acme" {
+			t.Errorf("%+v, %v", o, err)
+		}
 	})
 }
 
