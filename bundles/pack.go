@@ -56,6 +56,10 @@ func Pack(ctx context.Context, o Options, path string, p Packing, to io.Writer) 
 	b.Modules = slices.DeleteFunc(slices.Clone(b.Modules), func(m bundle.ModuleFile) bool {
 		return !p.Tests && strings.HasSuffix(m.Path, "_test.rego")
 	})
+	for i := range b.Modules { // of a folder, they have the place of that folder before them
+		name := "/" + within(&b.Modules[i])
+		b.Modules[i].Path, b.Modules[i].URL, b.Modules[i].RelativePath = name, name, name
+	}
 	b.Manifest.Roots = &[]string{l.root}
 	if p.Revision != "" {
 		b.Manifest.Revision = p.Revision
@@ -69,6 +73,15 @@ func Pack(ctx context.Context, o Options, path string, p Packing, to io.Writer) 
 		return nil, fmt.Errorf("write the bundle: %w", err)
 	}
 	return &Packed{Root: l.root, Revision: b.Manifest.Revision, Modules: len(b.Modules), Signed: p.Sign != nil}, nil
+}
+
+// within is the path of a module within its bundle.
+func within(m *bundle.ModuleFile) string {
+	name := m.RelativePath
+	if name == "" {
+		name = m.Path
+	}
+	return strings.TrimPrefix(name, "/")
 }
 
 // Verify reads a tarball, and holds it against the key that it is to be signed with.

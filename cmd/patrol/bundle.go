@@ -9,9 +9,11 @@ import (
 
 // BundleCmd holds the commands on bundles.
 type BundleCmd struct {
-	Status BundleStatusCmd `cmd:"" help:"Show what is active, and why what is not."`
-	Build  BundleBuildCmd  `cmd:"" help:"Pack a bundle as a tarball, signed or not."`
-	Verify BundleVerifyCmd `cmd:"" help:"Say whether a tarball is signed by a key."`
+	Status  BundleStatusCmd  `cmd:"" help:"Show what is active, and why what is not."`
+	Build   BundleBuildCmd   `cmd:"" help:"Pack a bundle as a tarball, signed or not."`
+	Inspect BundleInspectCmd `cmd:"" help:"Show what a bundle holds."`
+	Diff    BundleDiffCmd    `cmd:"" help:"Show what two bundles have otherwise."`
+	Verify  BundleVerifyCmd  `cmd:"" help:"Say whether a tarball is signed by a key."`
 }
 
 // BundleStatusCmd shows the status of bundles.
