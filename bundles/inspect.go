@@ -67,6 +67,10 @@ func Inspect(path string) (*Inspected, error) {
 	return out, nil
 }
 
+// signatures is where a bundle's signatures are
+// (https://www.openpolicyagent.org/docs/management-bundles#signature-format).
+const signatures = ".signatures.json"
+
 // signedBy says whether a bundle has a signature, whosesoever. Reading a bundle
 // without verifying it leaves them out.
 func signedBy(path string) (bool, error) {
@@ -75,7 +79,7 @@ func signedBy(path string) (bool, error) {
 		return false, fmt.Errorf("read the bundle: %w", err)
 	}
 	if info.IsDir() {
-		return exists(filepath.Join(path, bundle.SignaturesFile)), nil
+		return exists(filepath.Join(path, signatures)), nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -94,7 +98,7 @@ func signedBy(path string) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("read the bundle: %w", err)
 		}
-		if strings.TrimLeft(h.Name, "./") == strings.TrimLeft(bundle.SignaturesFile, "./") {
+		if strings.TrimLeft(h.Name, "./") == strings.TrimLeft(signatures, "./") {
 			return true, nil
 		}
 	}

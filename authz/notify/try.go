@@ -119,7 +119,7 @@ func fill(v reflect.Value, n int) {
 func (t *Templates) everyBranch(layoutHTML string) error {
 	html, err := texttemplate.New("layout.html").Funcs(functions).Parse(layoutHTML)
 	if err != nil {
-		return nil // html/template has read it, with functions of its own
+		return err
 	}
 	layouts := []*texttemplate.Template{unconditional(t.text), unconditional(html)}
 	return eachAudience(func(kind, audience string) error {

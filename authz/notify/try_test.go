@@ -18,7 +18,7 @@ func TestAMistakeInATemplateIsToldAtTheStart(t *testing.T) {
 	for _, c := range []struct{ name, file, text, at string }{
 		{"findings", "hygiene_digest.administrators.tmpl", message("{{range .Findings}}{{.Titel}}{{end}}"), "hygiene_digest.administrators.tmpl:3:"},
 		{"more", "hygiene_digest.administrators.tmpl", message("{{if .More}}{{.More.Count}}{{end}}"), "hygiene_digest.administrators.tmpl:3:"},
-		{"one more", "hygiene_digest.administrators.tmpl", message("{{if eq .More 3}}{{.Mroe}}{{end}}"), "hygiene_digest.administrators.tmpl:3:"},
+		{"one more", "hygiene_digest.administrators.tmpl", message("{{if eq .More 3}}{{.Moar}}{{end}}"), "hygiene_digest.administrators.tmpl:3:"},
 		{"the next policy", "policy_moved.owner.tmpl", message("{{if .Organization.NextTokenPolicy}}{{.Organization.NextTokenPolicy.Title}}{{end}}"), "policy_moved.owner.tmpl:3:"},
 		{"no next policy", "policy_moved.owner.tmpl", message("{{if .Organization.NextTokenPolicy}}{{else}}{{.Organization.Present}}{{end}}"), "policy_moved.owner.tmpl:3:"},
 		{"votes", "approval_voted.administrators.tmpl", message("{{range .Token.Votes}}{{.Name}}{{end}}"), "approval_voted.administrators.tmpl:3:"},
@@ -32,7 +32,7 @@ func TestAMistakeInATemplateIsToldAtTheStart(t *testing.T) {
 		{"what stops, in another kind", "token_denied.owner.tmpl", message("{{.Stops.Tokens}}"), "token_denied.owner.tmpl:3:"},
 		{"a block that is not there", "token_denied.owner.tmpl", message("{{if .Token.Comment}}{{template \"comment\" .}}{{end}}"), "token_denied.owner.tmpl:3:"},
 		{"the text's layout", "layout.txt", "{{.Subject}}\n{{range .View.Findings}}{{.Titel}}{{end}}\n", "layout.txt:2:"},
-		{"the HTML's layout", "layout.html", "<p>{{.Subject}}</p>\n{{if eq .View.Kind \"none\"}}{{.View.Mroe}}{{end}}\n", "layout.html:2:"},
+		{"the HTML's layout", "layout.html", "<p>{{.Subject}}</p>\n{{if eq .View.Kind \"none\"}}{{.View.Moar}}{{end}}\n", "layout.html:2:"},
 		{"an attribute of the HTML's layout", "layout.html", "<p>{{.Subject}}</p>\n<a href=\"{{.Link}}>x</a>\n", "layout.html"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -72,7 +72,9 @@ func (c *Console) reviewAgain(w http.ResponseWriter, a *ask, row *inventory.Toke
 	}
 	f.Version, f.Request = row.Version, openRequest(row)
 	told := c.onToken(a, row, conflict)
-	told.Changed = different(conflict.Differences)
+	if told.Changed = different(conflict.Differences); len(conflict.Differences) > 0 {
+		told.Problem = "" // what is different says it
+	}
 	return c.showReview(w, a, http.StatusConflict, row, f, told)
 }
 
