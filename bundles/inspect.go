@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/bundle"
 )
 
 // Inspected is what a bundle holds; nothing of it was verified.
