@@ -168,6 +168,7 @@ func (r *result) wrong() error {
 	return nil
 }
 
-func cpuOf(t turn) float64  { return t.cpu }
-func rateOf(t turn) float64 { return t.rate }
-func p99Of(t turn) float64  { return t.p99 }
+func cpuOf(t turn) float64   { return t.cpu }
+func callsOf(t turn) float64 { return t.calls }
+func rateOf(t turn) float64  { return t.rate }
+func p99Of(t turn) float64   { return t.p99 }

@@ -24,12 +24,13 @@ type turn struct {
 	problem        error   // one of them
 	allocations    float64 // an answer; 0 where the server does not tell
 	bytes          float64 // allocated, an answer
+	calls          float64 // read and write calls of the system, an answer
 }
 
 // measured runs a load on a server and takes its readings around it.
 func measured(s *server, load func() (*tally, error)) (turn, error) {
 	objects, bytes := s.allocated()
-	used, started := cpuTime(s.pid()), time.Now()
+	calls, used, started := systemCalls(s.pid()), cpuTime(s.pid()), time.Now()
 	all, err := load()
 	if err != nil {
 		return turn{}, err
@@ -42,6 +43,7 @@ func measured(s *server, load func() (*tally, error)) (turn, error) {
 	t := turn{rate: n / elapsed.Seconds(), cpu: spent.Seconds() / n * 1e6, allowed: float64(all.allowed) / float64(all.sampled)}
 	t.wrong, t.problem = float64(all.wrong)/float64(all.sampled), all.problem
 	t.p50, t.p99, t.p999, t.longest = all.at(0.5), all.at(0.99), all.at(0.999), all.at(1)
+	t.calls = (systemCalls(s.pid()) - calls) / n
 	if o, b := s.allocated(); o > 0 {
 		t.allocations, t.bytes = (o-objects)/n, (b-bytes)/n
 	}
@@ -94,6 +96,22 @@ func cpuTime(pid int) time.Duration {
 		return 0
 	}
 	return time.Duration(t.Nano())
+}
+
+// systemCalls are the read and write calls that a process has made, on sockets
+// too (proc_pid_io(5)): the more requests wait at once, the fewer for each.
+func systemCalls(pid int) (n float64) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, _ := strings.Cut(line, ":"); name == "syscr" || name == "syscw" {
+			v, _ := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			n += v
+		}
+	}
+	return n
 }
 
 // allocated asks a server's metrics for what it allocated so far.

@@ -38,13 +38,13 @@ func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.media
 // print shows one load.
 func (r *result) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w, "\n%s\tCPU / floor\treq/s / floor\tp99 / floor\tCPU-s/1M\treq/s\tp50 µs\tp99\tp99.9\tallocs\tbytes\tMB\tallowed\t\n", r.load.name)
+	fmt.Fprintf(w, "\n%s\tCPU / floor\treq/s / floor\tp99 / floor\tCPU-s/1M\treq/s\tp50 µs\tp99\tp99.9\tallocs\tbytes\tcalls\tMB\tallowed\t\n", r.load.name)
 	for _, name := range r.names {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t%.0f %%\t\n", name,
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%d\t%.0f %%\t\n", name,
 			r.ratio(name, cpuOf), r.ratio(name, rateOf), r.ratio(name, p99Of), r.of(name, cpuOf).median, r.of(name, rateOf).median,
 			r.of(name, func(t turn) float64 { return t.p50 }).median, r.of(name, p99Of).median, r.of(name, func(t turn) float64 { return t.p999 }).median,
 			r.of(name, func(t turn) float64 { return t.allocations }).median, r.of(name, func(t turn) float64 { return t.bytes }).median,
-			r.memory[name], 100*r.of(name, func(t turn) float64 { return t.allowed }).median)
+			r.of(name, callsOf).median, r.memory[name], 100*r.of(name, func(t turn) float64 { return t.allowed }).median)
 	}
 	w.Flush()
 }
@@ -131,12 +131,12 @@ func (r *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; %d rounds; medians of paired ratios with quartiles. %d organizations, %d tokens.%s\n", runtime.Version(), r.rounds, r.orgs, r.tokens, busy())
 	for _, x := range r.results {
-		fmt.Fprintf(&b, "\n| %s | CPU / floor | req/s / floor | p99 / floor | CPU-s per million | p50, p99, p99.9 µs | allocations, bytes | MB |\n|---|---|---|---|---|---|---|---|\n", x.load.name)
+		fmt.Fprintf(&b, "\n| %s | CPU / floor | req/s / floor | p99 / floor | CPU-s per million | p50, p99, p99.9 µs | allocations, bytes | system calls | MB |\n|---|---|---|---|---|---|---|---|---|\n", x.load.name)
 		for _, name := range x.names {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.1f | %.0f, %.0f, %.0f | %.0f, %.0f | %d |\n", name, x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of),
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.1f | %.0f, %.0f, %.0f | %.0f, %.0f | %.1f | %d |\n", name, x.ratio(name, cpuOf), x.ratio(name, rateOf), x.ratio(name, p99Of),
 				x.of(name, cpuOf).median, x.of(name, func(t turn) float64 { return t.p50 }).median, x.of(name, p99Of).median,
 				x.of(name, func(t turn) float64 { return t.p999 }).median, x.of(name, func(t turn) float64 { return t.allocations }).median,
-				x.of(name, func(t turn) float64 { return t.bytes }).median, x.memory[name])
+				x.of(name, func(t turn) float64 { return t.bytes }).median, x.of(name, callsOf).median, x.memory[name])
 		}
 	}
 	if len(r.results) > 0 {
