@@ -90,10 +90,14 @@ const (
 	end   = "<!-- bench: end -->\n"
 )
 
-// save writes what there is into the documentation, where that is asked for.
+// save writes what there is into the documentation, where that is asked for: of
+// curves alone, their plots.
 func (r *report) save() error {
-	if r.options.write == "" || len(r.results) == 0 {
+	switch {
+	case r.options.write == "":
 		return nil
+	case len(r.results) == 0:
+		return r.plot(r.options.write)
 	}
 	return r.write(r.options.write)
 }
