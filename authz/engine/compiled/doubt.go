@@ -53,6 +53,9 @@ func doubtful(o *Options) string {
 			return why != ""
 		})
 	}
+	if reachIntoOneAnother(o.Compiler) {
+		why = "one rule gives a part of what another gives whole"
+	}
 	for _, m := range o.Compiler.Modules {
 		visit(m)
 		if path := m.Package.Path; len(path) > 1 && path[1].Value.Compare(ast.SystemDocumentKey) == 0 {
@@ -66,6 +69,44 @@ func doubtful(o *Options) string {
 		why = hidden
 	}
 	return why
+}
+
+// reachIntoOneAnother says whether a rule may give a part of another's value, as
+// p.q.r beside p[x]. OPA's interpreter takes two that say the same for a
+// conflict there, a plan does not.
+func reachIntoOneAnother(c *ast.Compiler) bool {
+	all := map[string]ast.Ref{} // each once, however many rules give it
+	var open []ast.Ref
+	for _, m := range c.Modules {
+		for _, r := range m.Rules {
+			ref := m.Package.Path.Extend(r.Head.Ref())
+			name := ref.String()
+			if _, twice := all[name]; !twice && !ref.IsGround() {
+				open = append(open, ref)
+			}
+			all[name] = ref
+		}
+	}
+	// Of two that are known whole, the compiler itself refuses one.
+	for _, a := range open {
+		for _, b := range all {
+			if len(a) < len(b) && mayBegin(a, b) || len(b) < len(a) && mayBegin(b, a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mayBegin says whether the longer reference may lie below the shorter one: their
+// terms are the same, or not known.
+func mayBegin(a, b ast.Ref) bool {
+	for i := range a {
+		if i > 0 && a[i].IsGround() && b[i].IsGround() && a[i].Value.Compare(b[i].Value) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // unifiesWithItself says whether a variable stands on both sides of a

@@ -51,6 +51,34 @@ func TestProgramsThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestRulesThatReachIntoOneAnotherAreRefused, and those that lie beside one
+// another are not.
+func TestRulesThatReachIntoOneAnotherAreRefused(t *testing.T) {
+	for rules, refused := range map[string]bool{
+		"r[q].x := v if { q := \"q\"; v := {\"s\": 1} }\nr.q.x.s := 1":     true,
+		"r[q] := v if { q := input.q; v := {\"s\": 1} }\nr.q.s := 1":       true,
+		"r.q := {\"s\": {\"t\": 1}}\nr[q].s.t := 1 if { q := input.q }":    true,
+		"r[q].x := 1 if { q := input.q }\nr.q.y.z := 2":                    false,
+		"r[q].x := 1 if { q := input.q }\nr[q].y := 2 if { q := input.q }": false,
+		"r[q] := 1 if { q := input.q }\nr.z := 2":                          false,
+		"r[q][s] := 1 if { q := input.q; s := \"a\" }\nr.q.s := 2":         false,
+		"r contains x if { some x in input.xs }\nr contains \"y\"":         false,
+		"r := p.a.b\np.a contains x if { some x in input.xs }\np.b.c := 1": false,
+		"r := 1\nq[x] := 1 if { x := input.q }\nq.a := 2\ns.q.a.b := 3":    false,
+	} {
+		c, err := ast.CompileModules(map[string]string{"p.rego": "package p\n" + rules})
+		if err != nil {
+			t.Errorf("%s: %v", rules, err)
+			continue
+		}
+		_, err = compiled.New(t.Context(), compiled.Options{Compiler: c, Entrypoint: ast.MustParseRef("data.p.r")})
+		refusal := (*compiled.Refusal)(nil)
+		if got := errors.As(err, &refusal) && strings.Contains(refusal.Why, "gives whole"); got != refused {
+			t.Errorf("%s: %v", rules, err)
+		}
+	}
+}
+
 // TestNegationsThatOPAPlansWronglyAreRefused, and those that it plans well are
 // not.
 func TestNegationsThatOPAPlansWronglyAreRefused(t *testing.T) {
