@@ -171,7 +171,13 @@ func equal(a, b any) bool {
 	return err == nil && x.Compare(y) == 0
 }
 
-func (a *Asker) interpret(ctx context.Context, entry string, in ast.Value, now time.Time) (any, error) {
+// interpret asks OPA's interpreter. A built-in of OPA's that panics is an error.
+func (a *Asker) interpret(ctx context.Context, entry string, in ast.Value, now time.Time) (value any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			value, err = nil, fmt.Errorf("panic while evaluating: %v", r)
+		}
+	}()
 	query, err := a.prepare(ctx, entry)
 	if err != nil {
 		return nil, fmt.Errorf("prepare it: %w", err)

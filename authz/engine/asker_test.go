@@ -29,7 +29,9 @@ conflict := 2 if input.n > 1
 failing := x if {
 	walk(input, [_, x])
 	x == "never"
-}`
+}
+
+panicking := io.jwt.decode_verify(input.who, {input: 1})[0]`
 
 // askerOf is an asker that compiles all entries of its module but one, and what
 // its watch was told.
@@ -121,6 +123,25 @@ func TestWhatHasNoAnswerIsAnError(t *testing.T) {
 	end()
 	if err := a.Ask(ended, "a/double", asked{1, "b"}, &doubled{}); err == nil {
 		t.Error("an ended question was answered")
+	}
+}
+
+// TestAPanicInTheInterpreterEndsNothing: neither a question nor, beside one, the
+// process. OPA's own built-in does, over a constraint whose name is no string.
+func TestAPanicInTheInterpreterEndsNothing(t *testing.T) {
+	a, told := askerOf(t)
+	var got any
+	if err := a.Ask(t.Context(), "a/panicking", asked{1, "b"}, &got); err == nil {
+		t.Errorf("answered %v", got)
+	}
+	a.questions["a/panicking"] = a.questions["a/double"] // it answers, where the interpreter panics
+	a.questions["a/panicking"].turn.Store(firstAsks)
+	for range a.options.Watch.every() {
+		_ = a.Ask(t.Context(), "a/panicking", asked{1, "b"}, &got)
+		noneHeld(a)
+	}
+	if told["difference"] != 1 || !a.questions["a/panicking"].off.Load() {
+		t.Errorf("the watch was told %v", told)
 	}
 }
 
