@@ -24,7 +24,10 @@ func (w *world) browserOf(t *testing.T, user string) *browser.Tab {
 // administrators, and three tokens that wait; the riskiest, "far", is the newest.
 func fourEyesWorld(t *testing.T) (*world, map[string]string) {
 	t.Helper()
-	w := startApp(t, func(c *Config) { c.Admin.Listen = "127.0.0.1:0" })
+	w := startApp(t, func(c *Config) {
+		c.Admin.Listen = "127.0.0.1:0"
+		someProvider(c)
+	})
 	w.people(t)
 	w.do(t, inventory.AddMember{Organization: "acme", User: "carol", Role: "admin"})
 	w.do(t, inventory.AddMember{Organization: "acme", User: "rob", Role: "read"})

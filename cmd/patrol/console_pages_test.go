@@ -36,6 +36,9 @@ func someProvider(c *Config) {
 // configured.
 func (w *world) sessionOf(t *testing.T, user string) map[string]string {
 	t.Helper()
+	if w.Config.Login.Issuer == "" {
+		t.Fatal("without a provider there are no such sessions: start it with someProvider")
+	}
 	now := w.Clock()
 	secret := fmt.Sprintf("of-%s-in-a-test-at-%d", user, now.UnixNano())
 	err := sessions{w.Store}.Put(t.Context(), console.Session{Hash: hashOfSession(secret), Caller: console.Caller{Name: user, Issuer: w.Config.Login.Issuer}, Created: now, Expires: now.Add(time.Hour)}, now)
