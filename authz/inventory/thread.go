@@ -143,7 +143,7 @@ func (r *rules) comment(c CommentRequest) error {
 		return err
 	}
 	kind := "comment"
-	if owner && q.WaitsForOwner {
+	if owner { // also where nobody asked, or somebody else has answered: it stays theirs to read
 		kind, q.WaitsForOwner = "answer", false
 	}
 	r.noted(q, kind, c.Comment, "approval_changed")
@@ -178,6 +178,9 @@ func (r *rules) assign(c AssignRequest) error {
 			return err
 		}
 		if u == nil {
+			if HoldsSecret(c.Assignee) {
+				return &Invalid{"assignee", "is not the name of a user"}
+			}
 			return &Invalid{"assignee", fmt.Sprintf("the user %q does not exist", c.Assignee)}
 		}
 		periods, err := r.Periods(o.ID, u.ID)

@@ -36,8 +36,22 @@ func opened(v url.Values) time.Time {
 	return at
 }
 
-// onToken tells of a conflict on a token.
-func (c *Console) onToken(a *ask, row *inventory.TokenRow, err error) *crossed {
+// everywhere are the changes of a token as a whole, which are no organization's.
+var everywhere = []string{"token.rotate", "token.update", "token.disable", "token.enable", "token.import", "token.delete"}
+
+// onWhole tells its owner of a conflict on a token as a whole: what happened in
+// organizations, and what people wrote, is not for this page.
+func (c *Console) onWhole(a *ask, row *inventory.TokenRow) *crossed {
+	out := c.onToken(a, row, nil, everywhere...)
+	for i := range out.Events {
+		out.Events[i].Words = ""
+	}
+	return out
+}
+
+// onToken tells of a conflict on a token: of some actions alone, where they are
+// given.
+func (c *Console) onToken(a *ask, row *inventory.TokenRow, err error, actions ...string) *crossed {
 	out := &crossed{Thing: "The token " + row.DisplayName + " has changed"}
 	if err != nil {
 		out.Problem = sentence(err.Error())
@@ -46,7 +60,9 @@ func (c *Console) onToken(a *ask, row *inventory.TokenRow, err error) *crossed {
 	if failed != nil { // that a change was refused is told all the same
 		c.Log.Error("the console cannot tell who changed a token", "token", row.ID, "error", failed)
 	}
-	changes := slices.DeleteFunc(told(events, nil), func(e event) bool { return e.Kind != usage.EventAudit && e.Kind != usage.EventRequest })
+	changes := slices.DeleteFunc(told(events, nil), func(e event) bool {
+		return e.Kind != usage.EventAudit && e.Kind != usage.EventRequest || len(actions) > 0 && !slices.Contains(actions, e.Event.What)
+	})
 	out.Events = since(changes, opened(a.PostForm), func(e event) time.Time { return e.Time })
 	return out
 }

@@ -132,7 +132,7 @@ func from(r *http.Request) string {
 }
 
 // longest are the fields of forms into which people write more than a word.
-var longest = []string{"reason", "comment", "text", "purpose"}
+var longest = []string{"reason", "comment", "text", "purpose", "answer"}
 
 // lost are the texts of a form that nobody is logged in to send: they are shown
 // once more, to be sent again.

@@ -230,12 +230,7 @@ func (c *Console) rotate(w http.ResponseWriter, a *ask) error {
 	})
 	var stale *inventory.Stale
 	if errors.As(err, &stale) {
-		told := c.onToken(a, whole.TokenRow, nil)
-		told.Events = slices.DeleteFunc(told.Events, func(e event) bool { return !strings.HasPrefix(e.Event.What, "token.") })
-		for i := range told.Events { // what administrators said is not all for the owner
-			told.Events[i].Words = ""
-		}
-		return c.showOwned(w, a, http.StatusConflict, "", said{Conflict: told})
+		return c.showOwned(w, a, http.StatusConflict, "", said{Conflict: c.onWhole(a, whole.TokenRow)})
 	}
 	if err != nil {
 		return err
@@ -309,8 +304,8 @@ func (c *Console) account(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return c.unjudged(err)
 	}
-	if !may[seeOwn] {
-		return noToken
+	if !may[seeOwn] || account == a.caller.Name && len(responsible) == 0 {
+		return noToken // one's own tokens are at /me: here it would tell whether the organization exists
 	}
 	rows, next, err := c.Queries.Tokens(a.Context(), organization, inventory.TokenFilter{Owner: account, Status: "all"}, inventory.Page{Limit: pageSize, Cursor: a.URL.Query().Get("cursor")})
 	if err != nil {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,6 +73,9 @@ func stand(row *inventory.TokenRow, p *present) *standing {
 	if a.ChangedAt != nil {
 		on = " on " + moment(*a.ChangedAt)
 	}
+	if q := a.Request; q != nil && q.DecidedAt != nil && (a.Status == authz.StateApproved || a.Status == authz.StateDenied) {
+		on = " on " + moment(*q.DecidedAt) // and not when it was resumed since
+	}
 	switch {
 	case row.Disabled:
 		s.is("disabled everywhere", "bad", "It is disabled everywhere. Who operates patrol can enable it again.")
@@ -99,12 +103,18 @@ func (s *standing) byPolicy(a *inventory.AuthorizationRow, p *present, on string
 	case row.Kind != authz.KindFineGrained:
 		s.authorized(p, func(t *authz.TokenPolicy) string { return t.Unscoped })
 		s.Reason = ""
+		if p.policy != nil && p.policy.Unscoped == "Authorized" {
+			s.outlives(p)
+		}
 		return
 	case len(row.Grants) == 0:
-		s.is("refused: no grant", "bad", "It has no grant on "+in+": it is refused there. A token with grants on "+in+" is needed.")
+		s.refused(p, "no grant", "It has no grant on "+in+".", "A token with grants on "+in+" is needed.")
+		return
+	case s.outlives(p):
 		return
 	case !p.asks() || p.exempt(a) && a.Status == "none":
 		s.authorized(p, func(t *authz.TokenPolicy) string { return t.FineGrained })
+		s.Reason = "" // a decision that no policy asks for sleeps
 		if a.AdminCreated && p.asks() {
 			s.is("works: made by an administrator", "good", "It needs no approval: "+row.Owner+" is an administrator of "+in+", and was when it was made.")
 		}
@@ -161,6 +171,40 @@ func (s *standing) byPolicy(a *inventory.AuthorizationRow, p *present, on string
 		s.Ask = askFirst
 		s.is("needs an approval", "waiting", "An administrator of "+in+" has to approve it, and nobody was asked yet. "+refused)
 	}
+}
+
+// refused says why a token is refused, or would be if the organization did not
+// only observe, and what helps.
+func (s *standing) refused(p *present, short, why, help string) {
+	s.Reason = ""
+	if p.organization.Enforcement == authz.Observe {
+		s.is("works while "+s.Row.Organization+" observes", "waiting", why+" It works as long as "+s.Row.Organization+" only observes. "+help)
+		return
+	}
+	s.is("refused: "+short, "bad", why+" It is refused there. "+help)
+}
+
+// outlives says whether a token goes beyond how old the organization lets tokens
+// become, or how long they may still live, as data.patrol.checks.lifetime judges.
+func (s *standing) outlives(p *present) bool {
+	in, settings := s.Row.Organization, settingsOf(p.organization)
+	limit := func(name string) int {
+		n, _ := strconv.Atoi(settings[name])
+		return n
+	}
+	days := func(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
+	age, left := limit(settingAge), limit(settingLifetime)
+	switch {
+	case age > 0 && p.now.Sub(s.Row.CreatedAt) > days(age):
+		s.refused(p, "too old", in+" lets in tokens of at most "+number(age)+" "+plural(age, "day", "days")+", and this one is older.", "A new token takes its place.")
+	case left > 0 && s.Row.ExpiresAt == nil:
+		s.refused(p, "no end", in+" lets in tokens that end within "+number(left)+" "+plural(left, "day", "days")+", and this one has no end.", "A token that ends takes its place.")
+	case left > 0 && s.Row.ExpiresAt.Sub(p.now) > days(left):
+		s.refused(p, "ends too late", in+" lets in tokens that end within "+number(left)+" "+plural(left, "day", "days")+", and this one goes on until "+moment(*s.Row.ExpiresAt)+".", "A token that ends sooner takes its place.")
+	default:
+		return false
+	}
+	return true
 }
 
 // authorized is how a token stands by a cell of the policies' table alone.
