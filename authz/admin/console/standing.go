@@ -73,8 +73,8 @@ func stand(row *inventory.TokenRow, p *present) *standing {
 	if a.ChangedAt != nil {
 		on = " on " + moment(*a.ChangedAt)
 	}
-	if q := a.Request; q != nil && q.DecidedAt != nil && (a.Status == authz.StateApproved || a.Status == authz.StateDenied) {
-		on = " on " + moment(*q.DecidedAt) // and not when it was resumed since
+	if q := a.Request; q != nil && q.Decision == a.Status && q.DecidedAt != nil {
+		on, s.Reason = " on "+moment(*q.DecidedAt), q.Comment // and not of when it was resumed since
 	}
 	switch {
 	case row.Disabled:

@@ -51,7 +51,7 @@ func TestAnOwnerReadsHowATokenStands(t *testing.T) {
 	}
 	week := now.AddDate(0, 0, -7)
 	decided := asked(authz.RequestDecided)
-	decided.DecidedAt = &week
+	decided.DecidedAt, decided.Decision, decided.Comment = &week, authz.StateApproved, "For the release"
 	for _, c := range []struct {
 		name                   string
 		changes                []change
@@ -109,6 +109,9 @@ func TestAnOwnerReadsHowATokenStands(t *testing.T) {
 				t.Errorf("it stands %q (%s), %q, and may be asked %q", s.Words, s.Tone, s.Says, s.Ask)
 			}
 			reason := row.Authorization.Comment
+			if c.name == "approved, suspended and resumed since" {
+				reason = decided.Comment
+			}
 			if c.name == "denied, under a policy that does not ask" {
 				reason = "" // it sleeps
 			}
