@@ -33,7 +33,8 @@ var blocks = []string{"subject", "lead", "action", "link", "why"}
 
 // LoadTemplates reads the built-in templates, each replaced by the file of the
 // same name in folder where there is one ("": none), and tries every one, with
-// all that a message may tell and with the least, and each branch. An error names the file and its line; a file that replaces nothing is an error.
+// all that a message may tell and with the least, and each branch. An error names
+// the file and its line; a file that replaces nothing is an error.
 func LoadTemplates(folder string) (*Templates, error) {
 	built, err := fs.Sub(embedded, "templates")
 	if err != nil {
@@ -127,19 +128,29 @@ func policyWords(title, name string) string {
 	return "“" + title + "”"
 }
 
-// refused says what becomes of tokens that wait for an approval.
+// refused says what becomes of tokens that wait for an approval, or whose approval
+// ends or has ended.
 func (v View) refused() string {
-	o, they, are, work := v.Organization, "it", "is", "works"
+	o, they, are, work, goOn := v.Organization, "it", "is", "works", "it goes on"
 	if v.Many {
-		they, are, work = "they", "are", "work"
+		they, are, work, goOn = "they", "are", "work", "they go on"
 	}
+	ends, ended := v.Kind == ApprovalEnds, v.Kind == ApprovalEnded
 	switch {
-	case !v.Many && v.Token.Status == "approved": // it asks for more than was approved
+	case !ends && !ended && !v.Many && v.Token.Status == "approved": // it asks for more than was approved
 		return "Until then it goes on within what was approved before; what it asks for beyond that is refused there."
 	case o.Observes:
 		return o.Name + " only observes for now: " + they + " " + work + " there all the same."
+	case ends && !o.AsksFrom.IsZero(): // which may be before or after it
+		return "From then on, but not before " + o.AsksFrom.UTC().Format(minute) + ", " + they + " " + are + " refused there until " + they + " " + are + " approved again."
 	case !o.AsksFrom.IsZero():
 		return capital(they) + " " + work + " there until " + o.AsksFrom.UTC().Format(minute) + ", and " + are + " refused from then on without an approval."
+	}
+	switch {
+	case ends:
+		return "From then on " + they + " " + are + " refused there until " + they + " " + are + " approved again."
+	case ended:
+		return capital(they) + " " + are + " refused there until " + they + " " + are + " approved again; elsewhere " + goOn + "."
 	}
 	return "Until then " + they + " " + are + " refused there."
 }

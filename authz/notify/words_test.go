@@ -18,6 +18,7 @@ func TestAMailSaysWhatStopsWhenAndWhomToAsk(t *testing.T) {
 	moment := later.Format("2006-01-02 15:04 UTC")
 	observes := func(v *notify.View) { v.Organization.Observes = true }
 	dated := func(v *notify.View) { v.Organization.AsksFrom = later }
+	approved := func(v *notify.View) { v.Token.Status = "approved" }
 	for _, c := range []struct {
 		name, kind, audience string
 		many                 bool
@@ -36,6 +37,13 @@ func TestAMailSaysWhatStopsWhenAndWhomToAsk(t *testing.T) {
 		{"more is asked", notify.ApprovalRequested, notify.Owner, false, func(v *notify.View) { v.Token.Status = "approved" }, "Until then it goes on within what was approved before", "it is refused there"},
 		{"not yet", notify.OwnerAsked, notify.Owner, false, dated, "It works there until " + moment + ", and is refused from then on without an approval.", "Until then"},
 		{"an approval that ended, observed", notify.ApprovalEnded, notify.Owner, false, observes, "it works there all the same", "It is refused"},
+		{"an approval that ended", notify.ApprovalEnded, notify.Owner, false, nil, "It is refused there until it is approved again; elsewhere it goes on.", "works there"},
+		{"an approval that ended, not asked for yet", notify.ApprovalEnded, notify.Owner, false, dated, "It works there until " + moment + ", and is refused from then on without an approval.", "is refused there until"},
+		{"an approval that ends", notify.ApprovalEnds, notify.Owner, false, approved, "From then on it is refused there until it is approved again.", "goes on within"},
+		{"several that end", notify.ApprovalEnds, notify.Owner, true, nil, "From then on they are refused there until they are approved again.", ""},
+		{"an approval that ends, observed", notify.ApprovalEnds, notify.Owner, false, observes, "acme only observes for now: it works there all the same.", "refused"},
+		{"several that end, observed", notify.ApprovalEnds, notify.Owner, true, observes, "they work there all the same.", "refused"},
+		{"an approval that ends, not asked for yet", notify.ApprovalEnds, notify.Owner, false, dated, "From then on, but not before " + moment + ", it is refused there until it is approved again.", ""},
 		{"may ask again at once", notify.TokenDenied, notify.Owner, false, func(v *notify.View) { v.Token.AgainFrom = v.Now.Add(-time.Minute) }, "You may ask again, and say", ""},
 		{"may ask again later", notify.TokenDenied, notify.Owner, false, func(v *notify.View) { v.Token.AgainFrom = later }, "You may ask again from " + moment + " on, and say", ""},
 		{"the old secret has ended", notify.TokenRotated, notify.Owner, false, nil, "The old one is refused from now on", ""},
