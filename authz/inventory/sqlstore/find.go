@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
@@ -94,7 +95,9 @@ func narrowAudit(q *question, f inventory.AuditFilter) {
 		q.where("a.actor_name = ?", f.Actor)
 	}
 	if f.Action != "" { // the action, or all of a kind: token for token.revoke
-		q.where(`a.action || '.' LIKE ? ESCAPE '\'`, likeEscaper.Replace(f.Action)+".%")
+		// LIKE would fold ASCII case on SQLite, and not on PostgreSQL.
+		kind := f.Action + "."
+		q.where("substr(a.action || '.', 1, "+strconv.Itoa(utf8.RuneCountInString(kind))+") = ?", kind)
 	}
 	if f.Token != "" {
 		q.where("a.token_id = ?", f.Token)

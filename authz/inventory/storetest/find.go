@@ -88,6 +88,8 @@ func theAuditIsSearched(t *testing.T, o Open) {
 		{"", inventory.AuditFilter{Action: "token"}, "[12 6 5 4]"},
 		{"", inventory.AuditFilter{Action: "token.suspend"}, "[5]"},
 		{"", inventory.AuditFilter{Action: "tok"}, "[]"},
+		{"", inventory.AuditFilter{Action: "Token"}, "[]"},
+		{"", inventory.AuditFilter{Action: "token.Suspend"}, "[]"},
 		{"", inventory.AuditFilter{Action: "token_suspend"}, "[]"},
 		{"", inventory.AuditFilter{Action: "%"}, "[]"},
 		{"", inventory.AuditFilter{Token: token.ID}, "[12 6 5 4]"},
