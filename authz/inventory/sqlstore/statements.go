@@ -92,21 +92,23 @@ func (k *keeper) PrepareContext(ctx context.Context, text string) (driver.Stmt, 
 	}
 	s := &statement{prepared: p, by: k, text: text, used: true}
 	k.kept[text] = k.latest.PushFront(s)
-	return s, k.drop()
+	k.drop()
+	return s, nil
 }
 
-// drop closes the statements that were not used for the longest time.
-func (k *keeper) drop() (err error) {
+// drop closes the statements that were not used for the longest time. That one
+// of them cannot be closed is no fault of who prepares another one: it would fail
+// him, and keep his statement in use for ever.
+func (k *keeper) drop() {
 	for e := k.latest.Back(); e != nil && k.latest.Len() > keptStatements; {
 		s, before := e.Value.(*statement), e.Prev()
 		if !s.used {
 			k.latest.Remove(e)
 			delete(k.kept, s.text)
-			err = errors.Join(err, s.prepared.Close())
+			_ = s.prepared.Close()
 		}
 		e = before
 	}
-	return err
 }
 
 // Prepare implements [driver.Conn].
