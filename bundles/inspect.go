@@ -97,7 +97,7 @@ func signedBy(path string) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("read the bundle: %w", err)
 		}
-		if strings.TrimLeft(h.Name, "./") == strings.TrimLeft(signatures, "./") {
+		if filepath.Base(h.Name) == signatures {
 			return true, nil
 		}
 	}
