@@ -21,7 +21,7 @@ type MigrateStatusCmd struct {
 
 // Help gives an example.
 func (*MigrateStatusCmd) Help() string {
-	return "It reads the database itself, also while a server uses it, and changes nothing. Exit 0: it is up to date; 1: it is not, it was made by a newer patrol, or it cannot be read.\n\n" +
+	return "It reads the database itself, also while a server uses it, and changes nothing that is in it. A SQLite file is opened as the server opens it: it must be writable, and while it is read, -wal and -shm stand beside it. Exit 0: it is up to date; 1: it is not, it was made by a newer patrol, or it cannot be read.\n\n" +
 		example("patrol migrate status --config patrol.yaml")
 }
 
@@ -60,7 +60,7 @@ type MigrateUpCmd struct {
 
 // Help gives an example.
 func (*MigrateUpCmd) Help() string {
-	return "The server does it by itself when it starts; by hand it is for those who want to see it done before. Make a backup first: an older patrol refuses a newer schema.\n\n" +
+	return "The server does it by itself when it starts; by hand it is for those who want to see it done before. The server must be stopped where the database is SQLite; where it is PostgreSQL, stop the older servers yourself. Make a backup first: an older patrol refuses a newer schema.\n\n" +
 		example("patrol migrate up --config patrol.yaml")
 }
 
@@ -70,7 +70,11 @@ func (c *MigrateUpCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	lock, err := lockData(config.DataDir, syscall.LOCK_SH) // not while it is being restored
+	how := syscall.LOCK_SH
+	if config.Inventory.postgres() == "" {
+		how = syscall.LOCK_EX // an older server would go on writing as its own schema was
+	}
+	lock, err := lockData(config.DataDir, how)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,8 @@ func (c *Config) auditKeyFile() string {
 }
 
 // lockData says that the data directory is in use: servers share it (one may
-// follow another), a restore has it alone.
+// follow another); a restore, and who changes SQLite's schema by hand, have it
+// alone.
 func lockData(dir string, how int) (*os.File, error) {
 	f, err := os.Open(dir) // the folder itself is locked: no file is left behind
 	if err != nil {
@@ -74,7 +75,7 @@ func lockData(dir string, how int) (*os.File, error) {
 			return nil, fmt.Errorf("use the data directory %s: %w", dir, err)
 		}
 		if how == syscall.LOCK_SH {
-			return nil, fmt.Errorf("the data directory %s is being restored", dir)
+			return nil, fmt.Errorf("the data directory %s is being restored, or its schema brought up to date: try again once that is done", dir)
 		}
 		return nil, fmt.Errorf("a patrol server uses the data directory %s: stop it first", dir)
 	}

@@ -95,7 +95,10 @@ func TestBackupAndRestore(t *testing.T) {
 	c.expect(t, 1, "there already", "backup", file)
 	c.expect(t, 0, "", "org", "create", "later")
 	c.expect(t, 1, "stop it first", "restore", file)
+	c.expect(t, 1, "stop it first", "migrate", "up")
+	c.expect(t, 0, "this patrol knows", "migrate", "status")
 	s.kill()
+	c.expect(t, 0, "is up to date", "migrate", "up")
 
 	whole, err := os.ReadFile(file)
 	if err != nil {
