@@ -45,6 +45,13 @@ func Listen(address string, o ListenOptions) (net.Listener, error) {
 	return l, nil
 }
 
+// Beyond says that an address reaches beyond this machine.
+type Beyond struct{ Address string }
+
+func (e *Beyond) Error() string {
+	return fmt.Sprintf("the address %s reaches beyond this machine, where anybody could ask: use a loopback address or a Unix socket, mutual TLS (ext_authz.tls), or set insecure: true", e.Address)
+}
+
 // CheckAddress says whether "host:port" or "unix:PATH" is one that may be
 // listened on; only where insecure is true beyond this machine.
 func CheckAddress(address string, insecure bool) error {
@@ -59,7 +66,7 @@ func CheckAddress(address string, insecure bool) error {
 		return fmt.Errorf("the address %q has no port from 0 to 65535", address)
 	}
 	if ip := net.ParseIP(host); !insecure && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("the address %s reaches beyond this machine, where anybody could ask: use a loopback address or a Unix socket, mutual TLS (ext_authz.tls), or set insecure: true", address)
+		return &Beyond{address}
 	}
 	return nil
 }

@@ -36,6 +36,10 @@ type wireAnswer struct {
 func askWire(ctx context.Context, address string, in *admin.CheckRequest) (*wireAnswer, error) {
 	// A token would go over the network in the clear.
 	if err := extauthz.CheckAddress(address, false); err != nil {
+		var beyond *extauthz.Beyond
+		if errors.As(err, &beyond) {
+			return nil, usagef("--wire asks in the clear: give a loopback address (127.0.0.1:9191) or unix:PATH, not %s", address)
+		}
 		return nil, usagef("--wire: %w", err)
 	}
 	target := "passthrough:///" + address
