@@ -92,8 +92,10 @@ func TestAStatementWhoseRowsAreReadIsNotUsedTwice(t *testing.T) {
 			must(t, inner.Scan(&b))
 			pairs += fmt.Sprint(a, b, " ")
 		}
+		must(t, inner.Err())
 		must(t, inner.Close())
 	}
+	must(t, outer.Err())
 	must(t, outer.Close())
 	must(t, tx.Commit())
 	if want := "1 1 1 2 1 3 2 2 2 3 3 3 "; pairs != want {
@@ -165,6 +167,7 @@ func TestAnEndedQueryFreesItsStatement(t *testing.T) {
 	rows.Next()
 	end()
 	rows.Close()
+	_ = rows.Err() // it was ended
 	if n := kept().inUse(); n != 0 {
 		t.Errorf("%d statements are in use", n)
 	}
