@@ -133,6 +133,9 @@ func TestTheThreadOfARequest(t *testing.T) {
 		{"the owner gives a purpose", func() {
 			l.Must(person("bob"), inventory.AskAgain{Organization: "acme", Token: token.ID, Purpose: "nightly"})
 		}, func() bool { return q().Purpose == "nightly" && q().Round == 0 }},
+		{"the owner says more, unasked", func() {
+			l.Must(person("bob"), inventory.CommentRequest{Organization: "acme", Token: token.ID, Comment: "and at noon"})
+		}, func() bool { return q().Notes[len(q().Notes)-1].Kind == "answer" }},
 		{"assigned", about(inventory.AssignRequest{Organization: "acme", Token: token.ID, Assignee: "Rita"}), func() bool { return q().Assignee == "rita" }},
 		{"reminded", about(inventory.RemindRequest{Organization: "acme", Token: token.ID}), func() bool { return events(l, "approval_reminder") == 1 }},
 		{"escalated", about(inventory.EscalateRequest{Organization: "acme", Token: token.ID, Comment: "too hot"}), func() bool { return q().Escalated && q().Assignee == "" }},

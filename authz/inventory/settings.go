@@ -52,6 +52,8 @@ func checkSettings(settings map[string]any) error {
 	}
 	if text, err := json.Marshal(settings); err != nil || len(text) > maxSettingsJSON {
 		return &Invalid{"settings", fmt.Sprintf("are no JSON, or more than %d bytes of it", maxSettingsJSON)}
+	} else if HoldsSecret(string(text)) {
+		return &Invalid{"settings", "hold the secret of a token: leave it out, and rotate that token"}
 	}
 	for key, bound := range wholeNumbers {
 		v, ok := settings[key]

@@ -143,7 +143,7 @@ func (r *rules) comment(c CommentRequest) error {
 		return err
 	}
 	kind := "comment"
-	if owner { // also where nobody asked, or somebody else has answered: it stays theirs to read
+	if owner { // also where no question waits: the owner goes on seeing it
 		kind, q.WaitsForOwner = "answer", false
 	}
 	r.noted(q, kind, c.Comment, "approval_changed")
@@ -164,6 +164,9 @@ func (r *rules) askOwner(c AskOwner) error {
 }
 
 func (r *rules) assign(c AssignRequest) error {
+	if err := checkText("assignee", c.Assignee, maxText); err != nil { // a problem quotes it
+		return err
+	}
 	o, t, q, err := r.onOpen(c.Organization, c.Token)
 	if err != nil {
 		return err
@@ -178,9 +181,6 @@ func (r *rules) assign(c AssignRequest) error {
 			return err
 		}
 		if u == nil {
-			if HoldsSecret(c.Assignee) {
-				return &Invalid{"assignee", "is not the name of a user"}
-			}
 			return &Invalid{"assignee", fmt.Sprintf("the user %q does not exist", c.Assignee)}
 		}
 		periods, err := r.Periods(o.ID, u.ID)

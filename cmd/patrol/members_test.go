@@ -254,7 +254,7 @@ func TestAnAddressIsConfirmedInTheConsole(t *testing.T) {
 	if status, _, body := ask(t, "GET", base+"/me", nil, carol); status != 200 || !strings.Contains(body, "Send me a link") {
 		t.Errorf("her own page: %d\n%s", status, body)
 	}
-	if status, _, body := ask(t, "POST", base+"/me/address", url.Values{}, carol); status != http.StatusConflict || !strings.Contains(body, "a link was sent at") {
+	if status, _, body := ask(t, "POST", base+"/me/address", url.Values{}, carol); status != http.StatusConflict || !strings.Contains(body, "A link was sent at") {
 		t.Errorf("a third link within the hour: %d\n%s", status, body)
 	}
 	w.offset.Store(int64(4 * time.Hour))

@@ -36,22 +36,9 @@ func opened(v url.Values) time.Time {
 	return at
 }
 
-// everywhere are the changes of a token as a whole, which are no organization's.
-var everywhere = []string{"token.rotate", "token.update", "token.disable", "token.enable", "token.import", "token.delete"}
-
-// onWhole tells its owner of a conflict on a token as a whole: what happened in
-// organizations, and what people wrote, is not for this page.
-func (c *Console) onWhole(a *ask, row *inventory.TokenRow) *crossed {
-	out := c.onToken(a, row, nil, everywhere...)
-	for i := range out.Events {
-		out.Events[i].Words = ""
-	}
-	return out
-}
-
-// onToken tells of a conflict on a token: of some actions alone, where they are
-// given.
-func (c *Console) onToken(a *ask, row *inventory.TokenRow, err error, actions ...string) *crossed {
+// onToken tells of a conflict on a token, by those changes that are kept; nil
+// keeps all.
+func (c *Console) onToken(a *ask, row *inventory.TokenRow, err error, keep func(usage.Event) bool) *crossed {
 	out := &crossed{Thing: "The token " + row.DisplayName + " has changed"}
 	if err != nil {
 		out.Problem = sentence(err.Error())
@@ -61,7 +48,7 @@ func (c *Console) onToken(a *ask, row *inventory.TokenRow, err error, actions ..
 		c.Log.Error("the console cannot tell who changed a token", "token", row.ID, "error", failed)
 	}
 	changes := slices.DeleteFunc(told(events, nil), func(e event) bool {
-		return e.Kind != usage.EventAudit && e.Kind != usage.EventRequest || len(actions) > 0 && !slices.Contains(actions, e.Event.What)
+		return e.Kind != usage.EventAudit && e.Kind != usage.EventRequest || keep != nil && !keep(e.Event)
 	})
 	out.Events = since(changes, opened(a.PostForm), func(e event) time.Time { return e.Time })
 	return out

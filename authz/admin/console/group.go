@@ -167,7 +167,7 @@ func (c *Console) again(a *ask, m *member, err error) {
 		if conflict.Token != nil {
 			m.Row = conflict.Token
 		}
-		m.Crossed = c.onToken(a, m.Row, conflict)
+		m.Crossed = c.onToken(a, m.Row, conflict, nil)
 		m.Crossed.Changed = different(conflict.Differences)
 	}
 	if id := openRequest(m.Row); id != "" && (err == nil || conflict != nil) {

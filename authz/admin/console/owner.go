@@ -11,6 +11,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/usage"
 )
 
 // noToken is the one answer to whom a token is no business of: whether it
@@ -161,12 +162,48 @@ func (c *Console) ownedIn(a *ask, t *ownToken, body map[string]any) error {
 		return err
 	}
 	s := stand(t.on, p)
-	body["Row"], body["Asked"], body["Standing"], body["Thread"] = t.on, compare(t.on), s, thread(s)
-	if p.member { // who is none is told no names
-		body["Helpers"], err = c.helpers(a, t.on.Organization)
+	body["Row"], body["Asked"], body["Standing"], body["Member"] = t.on, compare(t.on), s, p.member
+	named, err := c.tellsNames(a, t, p)
+	if err != nil {
+		return err
 	}
-	body["Member"] = p.member
+	if named {
+		body["Helpers"], err = c.helpers(a, t.on.Organization)
+	} else {
+		unnamed(s, a.caller.Name)
+	}
+	body["Thread"] = thread(s)
 	return err
+}
+
+// tellsNames says whether the reader is told names of people in the organization of
+// the page: who is no member is not.
+func (c *Console) tellsNames(a *ask, t *ownToken, p *present) (bool, error) {
+	if a.may[operate] {
+		return true, nil
+	}
+	if a.caller.Name == t.Owner {
+		return p.member, nil
+	}
+	roles, err := c.Queries.Roles(a.Context(), a.caller.Name)
+	return roles[t.on.Organization] != "", err
+}
+
+// unnamed takes the names of others than the reader from what was asked and said.
+func unnamed(s *standing, reader string) {
+	if s.Row.Authorization == nil || s.Row.Authorization.Request == nil {
+		return
+	}
+	notes := s.Row.Authorization.Request.Notes
+	for i := range notes {
+		switch {
+		case notes[i].By == reader:
+		case notes[i].Kind == "question":
+			notes[i].By = "an administrator"
+		default:
+			notes[i].By = "who answers for it"
+		}
+	}
 }
 
 // thread is what the owner was asked and has said, but for the question that
@@ -185,11 +222,14 @@ func thread(s *standing) (out []inventory.Note) {
 	return out
 }
 
+// anOperator is who is on the machine, for an owner.
+const anOperator = "an operator"
+
 // speaker is who said something, for an owner: who is on the machine has no name
 // that says anything to them.
 func speaker(name string) string {
 	if strings.HasPrefix(name, "uid:") {
-		return "an operator"
+		return anOperator
 	}
 	return name
 }
@@ -204,6 +244,9 @@ type NewSecret struct {
 
 // overlaps are how long an old secret may go on.
 var overlaps = map[string]time.Duration{"none": 0, "1h": time.Hour, "24h": 24 * time.Hour, "7d": 7 * 24 * time.Hour}
+
+// ofTheWhole are the changes of a token that are of no organization.
+var ofTheWhole = []string{"token.rotate", "token.update", "token.disable", "token.enable"}
 
 // rotate gives the caller's own token another secret, and shows it: once, and
 // to its owner alone.
@@ -230,7 +273,15 @@ func (c *Console) rotate(w http.ResponseWriter, a *ask) error {
 	})
 	var stale *inventory.Stale
 	if errors.As(err, &stale) {
-		return c.showOwned(w, a, http.StatusConflict, "", said{Conflict: c.onWhole(a, whole.TokenRow)})
+		told := c.onToken(a, whole.TokenRow, nil, func(e usage.Event) bool { return slices.Contains(ofTheWhole, e.What) })
+		for i := range told.Events { // what others said is not all for the owner, nor are names: they may have left
+			e := &told.Events[i]
+			e.Words = ""
+			if e.By = speaker(e.By); e.By != a.caller.Name && e.By != anOperator {
+				e.By = ""
+			}
+		}
+		return c.showOwned(w, a, http.StatusConflict, "", said{Conflict: told})
 	}
 	if err != nil {
 		return err
@@ -297,17 +348,24 @@ func (c *Console) account(w http.ResponseWriter, a *ask) error {
 		return err
 	}
 	var responsible []string
-	if slices.Contains(accounts, inventory.Account{Organization: organization, User: account}) {
+	switch {
+	case slices.Contains(accounts, inventory.Account{Organization: organization, User: account}):
 		responsible = []string{a.caller.Name}
+	case !a.may[operate]: // whether there is such an organization is not told
+		return noToken
 	}
 	may, err := c.Judge.MayOwn(a.Context(), a.caller, account, responsible)
 	if err != nil {
 		return c.unjudged(err)
 	}
-	if !may[seeOwn] || account == a.caller.Name && len(responsible) == 0 {
-		return noToken // one's own tokens are at /me: here it would tell whether the organization exists
+	if !may[seeOwn] {
+		return noToken
 	}
 	rows, next, err := c.Queries.Tokens(a.Context(), organization, inventory.TokenFilter{Owner: account, Status: "all"}, inventory.Page{Limit: pageSize, Cursor: a.URL.Query().Get("cursor")})
+	var missing *inventory.NotFound
+	if errors.As(err, &missing) {
+		return noToken
+	}
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (c *Console) reviewAgain(w http.ResponseWriter, a *ask, row *inventory.Toke
 		return err
 	}
 	f.Version, f.Request = row.Version, openRequest(row)
-	told := c.onToken(a, row, conflict)
+	told := c.onToken(a, row, conflict, nil)
 	if told.Changed = different(conflict.Differences); len(conflict.Differences) > 0 {
 		told.Problem = "" // what is different says it
 	}

@@ -175,7 +175,11 @@ func (c *Console) setSettings(w http.ResponseWriter, a *ask) error {
 	)
 	switch {
 	case errors.As(err, &invalid):
-		f.Problem[strings.TrimPrefix(invalid.Field, "settings.")] = "It " + invalid.Problem + "."
+		if invalid.Field == "settings" { // of all together
+			f.Problem["settings"] = "The settings " + invalid.Problem + "."
+		} else {
+			f.Problem[strings.TrimPrefix(invalid.Field, "settings.")] = "It " + invalid.Problem + "."
+		}
 		return c.showSettings(w, a, http.StatusUnprocessableEntity, o, f, nil)
 	case errors.As(err, &stale): // it changed since it was read here
 		if o, err = c.Queries.Organization(a.Context(), a.organization); err != nil {
