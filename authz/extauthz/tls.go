@@ -143,6 +143,7 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.files.open(c)
 	return tlsConn{tls.Server(c, l.config), l.files}, nil
 }
 
@@ -170,8 +171,8 @@ type reloaded struct {
 	failed [3]mark // told once
 	ended  chan struct{}
 
-	// shown are the certificates that the other ends of connections have shown, the
-	// connection below TLS being the key.
+	// shown are the certificates that the other ends of open connections have shown,
+	// the connection below TLS being the key; nil until they have.
 	showing sync.Mutex
 	shown   map[net.Conn][]*x509.Certificate
 }
@@ -201,9 +202,7 @@ func (r *reloaded) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if err := r.verify(s); err != nil {
 			return err
 		}
-		r.showing.Lock()
-		r.shown[hello.Conn] = s.PeerCertificates
-		r.showing.Unlock()
+		r.note(hello.Conn, s.PeerCertificates)
 		// What changed while hands were shaken has closed those that were noted then.
 		if now := r.present().ClientCAs; !now.Equal(authorities) && !vouched(now, s.PeerCertificates) {
 			r.forget(hello.Conn)
@@ -212,6 +211,22 @@ func (r *reloaded) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return nil
 	}
 	return c, nil
+}
+
+func (r *reloaded) open(c net.Conn) {
+	r.showing.Lock()
+	defer r.showing.Unlock()
+	r.shown[c] = nil
+}
+
+// note takes note of who is at the other end of a connection, unless it was closed
+// while hands were shaken: nobody would forget it.
+func (r *reloaded) note(c net.Conn, certificates []*x509.Certificate) {
+	r.showing.Lock()
+	defer r.showing.Unlock()
+	if _, open := r.shown[c]; open {
+		r.shown[c] = certificates
+	}
 }
 
 func (r *reloaded) forget(c net.Conn) {
@@ -225,8 +240,8 @@ func (r *reloaded) closeOthers(authorities *x509.CertPool) {
 	r.showing.Lock()
 	defer r.showing.Unlock()
 	for c, certificates := range r.shown {
-		if vouched(authorities, certificates) {
-			continue
+		if certificates == nil || vouched(authorities, certificates) {
+			continue // hands are being shaken, or it may stay
 		}
 		delete(r.shown, c)
 		_ = c.Close() // it may be closed already

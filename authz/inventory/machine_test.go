@@ -23,7 +23,7 @@ import (
 // checks in machine.do.
 func TestLifeCycleHolds(t *testing.T) {
 	met := map[string]int{}
-	for name, value := range map[string]string{"rapid.checks": "400", "rapid.steps": "60"} {
+	for name, value := range map[string]string{"rapid.checks": "800", "rapid.steps": "60"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() == f.DefValue {
 			_ = f.Value.Set(value) // the flag's own default is too few to meet all that is wanted below
 		}
@@ -43,6 +43,7 @@ func TestLifeCycleHolds(t *testing.T) {
 			"decide":   m.decide,
 			"decide 2": m.decide, // twice as often
 			"stop":     m.stop,
+			"go on":    m.goOn,
 			"member":   m.member,
 			"policy":   m.policy,
 			"together": m.together,
@@ -261,6 +262,29 @@ func (m *machine) stop(rt *rapid.T) {
 		inventory.EnableToken{Token: id},
 		inventory.DeleteToken{Token: id},
 	}).Draw(rt, "command"))
+}
+
+// goOn lets somebody start again what was stopped.
+func (m *machine) goOn(rt *rapid.T) {
+	var again []inventory.Command
+	for _, id := range slices.Sorted(maps.Keys(m.Tokens)) {
+		if m.Tokens[id].Disabled {
+			again = append(again, inventory.EnableToken{Token: id})
+		}
+		for _, name := range []string{"acme", "umbrella"} {
+			o, err := m.OrganizationByName(name)
+			if err != nil || o == nil {
+				continue
+			}
+			if a := m.Decisions[[2]string{id, o.ID}]; a != nil && a.Suspended {
+				again = append(again, inventory.ResumeToken{Organization: name, Token: id})
+			}
+		}
+	}
+	if len(again) == 0 {
+		rt.Skip("nothing is stopped")
+	}
+	m.do(rt, m.actor(rt), rapid.SampledFrom(again).Draw(rt, "again"))
 }
 
 func (m *machine) member(rt *rapid.T) {
