@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
@@ -108,6 +110,18 @@ type AuditFilter struct {
 	User   string    `query:"user" maxLength:"96" doc:"The member whom it is about"`
 	Since  time.Time `query:"since" doc:"Only what was done at this time or later"`
 	Until  time.Time `query:"until" doc:"Only what was done before this time"`
+}
+
+// Resolve refuses a time that is there and empty: it would narrow nothing.
+func (*AuditFilter) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	given := u.Query()
+	for _, name := range []string{"since", "until"} {
+		if given.Has(name) && given.Get(name) == "" {
+			return []error{problem(&inventory.Invalid{Field: name, Problem: "is empty: leave it out, or give a time such as 2026-12-31T12:00:00Z"})}
+		}
+	}
+	return nil
 }
 
 func (f AuditFilter) audit() inventory.AuditFilter { return inventory.AuditFilter(f) }
