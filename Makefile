@@ -63,9 +63,9 @@ generate: ## Make the code of the database queries again
 	cd authz/inventory/sqlstore && CGO_ENABLED=0 $(GO) tool -modfile=../../../tools/sqlc/go.mod sqlc generate
 
 .PHONY: test
-test: build parts lint ## Everything, with short counts (at most 20 minutes on two cores)
+test: build parts lint ## Everything, with short counts (at most 25 minutes on two cores)
 	@rm -rf .cache/counts && mkdir -p .cache/counts
-	PATROL_COUNTS=$(CURDIR)/.cache/counts $(GO) test -timeout 20m ./...
+	PATROL_COUNTS=$(CURDIR)/.cache/counts $(GO) test -timeout 25m ./...
 	@cat .cache/counts/* # what the tests counted: cases by tier, kills, swaps
 
 .PHONY: soak
