@@ -15,7 +15,8 @@ import (
 const queryTimeout = time.Minute
 
 // Query evaluates a Rego query against the base and the bundles at the paths, by
-// OPA's interpreter. Nothing is activated, and rules reach no network that
+// OPA's interpreter, without its rule index, which loses rules at times (the server
+// goes without it then, too). Nothing is activated, and rules reach no network that
 // AllowNet does not name. Without an input, input is undefined.
 func Query(ctx context.Context, o Options, query string, input *any, paths ...string) (rego.ResultSet, error) {
 	o.defaults()
@@ -38,13 +39,17 @@ func Query(ctx context.Context, o Options, query string, input *any, paths ...st
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, compiler.Errors
 	}
-	with := []func(*rego.Rego){rego.Query(query), rego.Compiler(compiler), rego.Store(inmem.NewFromObject(data)), rego.SetRegoVersion(ast.RegoV1)}
+	evaluation := []rego.EvalOption{rego.EvalRuleIndexing(false)}
 	if input != nil {
-		with = append(with, rego.Input(*input))
+		evaluation = append(evaluation, rego.EvalInput(*input))
 	}
 	within, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	found, err := rego.New(with...).Eval(within)
+	prepared, err := rego.New(rego.Query(query), rego.Compiler(compiler), rego.Store(inmem.NewFromObject(data)), rego.SetRegoVersion(ast.RegoV1)).PrepareForEval(within)
+	var found rego.ResultSet
+	if err == nil {
+		found, err = prepared.Eval(within, evaluation...)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("evaluate the query: %w", err)
 	}
