@@ -60,21 +60,12 @@ func (c *CLI) onTokens(ctx context.Context, t *chosenTokens, action, done string
 		if err != nil {
 			return err
 		}
+		all := choice[admin.Listed]{rows, organizationTokens, func(r admin.Listed) [3]string { return [3]string{r.ID, r.DisplayName, r.Owner} }}
 		if t.DryRun || len(rows) == 0 {
-			return list(c, rows, nil, "No token is chosen.", func(tb *table, rows []admin.Listed) {
-				organizationTokens(tb, rows)
-				tb.row(fmt.Sprintf("%d would be %s.", len(rows), done))
-			})
+			return all.show(c, done)
 		}
-		ids = make([]string, len(rows))
-		lines := make([]string, len(rows))
-		for i, r := range rows {
-			ids[i], lines[i] = r.ID, r.ID+"  "+r.DisplayName+"  "+r.Owner
-		}
-		if !t.Yes {
-			if err := agree(lines, action, "in "+t.Organization); err != nil {
-				return err
-			}
+		if ids, err = all.settle(t.Yes, action, "in "+t.Organization); err != nil {
+			return err
 		}
 	}
 	return c.bulk(ids, done, func(part []string) (*admin.BulkResults, error) {
@@ -148,6 +139,35 @@ func idleSince(r *admin.Listed) time.Time {
 		}
 	}
 	return since
+}
+
+// choice are tokens that were chosen, however they are listed.
+type choice[T any] struct {
+	rows  []T
+	table func(*table, []T)
+	// named is a token's id, its name and its owner's.
+	named func(T) [3]string
+}
+
+// show shows what would be done, which is nothing where none is chosen.
+func (a choice[T]) show(c *CLI, done string) error {
+	return list(c, a.rows, nil, "No token is chosen.", func(tb *table, rows []T) {
+		a.table(tb, rows)
+		tb.row(fmt.Sprintf("%d would be %s.", len(rows), done))
+	})
+}
+
+// settle gives their ids, once somebody has agreed, or with yes did before.
+func (a choice[T]) settle(yes bool, action, where string) ([]string, error) {
+	ids, lines := make([]string, len(a.rows)), make([]string, len(a.rows))
+	for i, r := range a.rows {
+		one := a.named(r)
+		ids[i], lines[i] = one[0], strings.Join(one[:], "  ")
+	}
+	if yes {
+		return ids, nil
+	}
+	return ids, agree(lines, action, where)
 }
 
 // agree asks whether these are the right tokens, each a line.

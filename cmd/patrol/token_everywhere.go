@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -56,21 +55,12 @@ func (c *CLI) everywhere(ctx context.Context, t *anyTokens, action, done string,
 		if err != nil {
 			return err
 		}
+		all := choice[inventory.TokenRow]{rows, allTokens, func(r inventory.TokenRow) [3]string { return [3]string{r.ID, r.DisplayName, r.Owner} }}
 		if t.DryRun || len(rows) == 0 {
-			return list(c, rows, nil, "No token is chosen.", func(tb *table, rows []inventory.TokenRow) {
-				allTokens(tb, rows)
-				tb.row(fmt.Sprintf("%d would be %s everywhere.", len(rows), done))
-			})
+			return all.show(c, done+" everywhere")
 		}
-		ids = make([]string, len(rows))
-		lines := make([]string, len(rows))
-		for i, r := range rows {
-			ids[i], lines[i] = r.ID, r.ID+"  "+r.DisplayName+"  "+r.Owner
-		}
-		if !t.Yes {
-			if err := agree(lines, action, "everywhere"); err != nil {
-				return err
-			}
+		if ids, err = all.settle(t.Yes, action, "everywhere"); err != nil {
+			return err
 		}
 	}
 	return c.bulk(ids, done, func(part []string) (*admin.BulkResults, error) {
@@ -144,7 +134,7 @@ func (*TokenDisableCmd) Help() string {
 		example(
 			"patrol token disable 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --comment leaked",
 			"patrol token disable --owner bob --dry-run",
-			"patrol token disable --organization acme --finding never_rotated --unused-for 90d --dry-run",
+			"patrol token disable --organization acme --finding not_rotated --unused-for 90d --dry-run",
 		)
 }
 
