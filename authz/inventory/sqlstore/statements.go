@@ -63,7 +63,6 @@ type prepared interface {
 // statement is a prepared one. Closed, it waits for who prepares its text again.
 type statement struct {
 	prepared
-	by   *keeper
 	text string
 	used bool
 }
@@ -90,7 +89,7 @@ func (k *keeper) PrepareContext(ctx context.Context, text string) (driver.Stmt, 
 	if !ok {
 		return made, nil
 	}
-	s := &statement{prepared: p, by: k, text: text, used: true}
+	s := &statement{prepared: p, text: text, used: true}
 	k.kept[text] = k.latest.PushFront(s)
 	k.drop()
 	return s, nil
