@@ -74,11 +74,29 @@ func (c *ApplyCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	p := &planner{prune: c.Prune}
 	out := applied{Changes: append([]planned{}, p.plan(d, have)...), DryRun: c.DryRun}
+	if err := out.carryOut(ctx, cli, cl, name, since); err != nil {
+		return err
+	}
+	return cli.print(out, func(t *table) {
+		switch {
+		case len(out.Changes) == 0:
+			t.row("Nothing to change.")
+		case c.DryRun:
+			t.row(fmt.Sprintf("%d changes would be made.", len(out.Changes)))
+		default:
+			t.row(fmt.Sprintf("%d changes were made.", out.Applied))
+		}
+	})
+}
+
+// carryOut makes the changes, one after the other, and shows them; since is the last
+// entry of the audit log before they were planned.
+func (out *applied) carryOut(ctx context.Context, cli *CLI, cl *client.Client, name string, since int64) error {
 	for _, step := range out.Changes {
 		if cli.Output == "table" {
 			fmt.Println(plain(step.String()))
 		}
-		if c.DryRun {
+		if out.DryRun {
 			continue
 		}
 		if err := step.do(ctx, cl); err != nil {
@@ -92,16 +110,7 @@ func (c *ApplyCmd) Run(ctx context.Context, cli *CLI) error {
 		}
 		out.Applied++
 	}
-	return cli.print(out, func(t *table) {
-		switch {
-		case len(out.Changes) == 0:
-			t.row("Nothing to change.")
-		case c.DryRun:
-			t.row(fmt.Sprintf("%d changes would be made.", len(out.Changes)))
-		default:
-			t.row(fmt.Sprintf("%d changes were made.", out.Applied))
-		}
-	})
+	return nil
 }
 
 // lastEntry is the number of the audit log's last entry, 0 where there is none.

@@ -120,8 +120,13 @@ func (s *standing) byPolicy(a *inventory.AuthorizationRow, p *present, on string
 		}
 		return
 	}
-	// What an approval is needed for: at present, or from the day of the next policy on.
-	refused := "Until it is approved it is refused there."
+	s.byApproval(a, p, on)
+}
+
+// byApproval is how a token stands of which the token policy asks for an approval:
+// at present, or from the day of the next one on.
+func (s *standing) byApproval(a *inventory.AuthorizationRow, p *present, on string) {
+	in, refused := s.Row.Organization, "Until it is approved it is refused there."
 	switch {
 	case p.policy == nil || !p.policy.RequiresApproval:
 		refused = "From " + day(p.organization.EnforceAt) + " on it is refused there without an approval; until that day it works."
