@@ -14,10 +14,13 @@ type MigrateCmd struct {
 	Up     MigrateUpCmd     `cmd:"" help:"Bring the database up to this patrol's schema, as a start does."`
 }
 
-// MigrateStatusCmd says how far a database is.
-type MigrateStatusCmd struct {
+// schemaOf says which database.
+type schemaOf struct {
 	Config string `help:"The server's configuration file, for where its database is." type:"path" env:"PATROL_CONFIG"`
 }
+
+// MigrateStatusCmd says how far a database is.
+type MigrateStatusCmd struct{ schemaOf }
 
 // Help gives an example.
 func (*MigrateStatusCmd) Help() string {
@@ -54,9 +57,7 @@ func (c *MigrateStatusCmd) Run(ctx context.Context, cli *CLI) error {
 }
 
 // MigrateUpCmd brings a database up to date.
-type MigrateUpCmd struct {
-	Config string `help:"The server's configuration file, for where its database is." type:"path" env:"PATROL_CONFIG"`
-}
+type MigrateUpCmd struct{ schemaOf }
 
 // Help gives an example.
 func (*MigrateUpCmd) Help() string {

@@ -3,7 +3,6 @@ package console
 import (
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -112,7 +111,7 @@ func (f *policyForm) wrong(e *inventory.Invalid) {
 	if field == "existing_tokens.mode" {
 		field = "existing_tokens"
 	}
-	f.Problem[field] = strings.ToUpper(e.Problem[:1]) + e.Problem[1:] + "."
+	f.Problem[field] = sentence(e.Problem)
 }
 
 // Gentler says whether the change would be enforced at once, so that there is a

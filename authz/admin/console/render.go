@@ -50,8 +50,8 @@ func parsePages() (map[string]page, error) {
 }
 
 var functions = template.FuncMap{
-	"date":   func(t any) string { return shown(t, time.DateOnly) },
-	"moment": func(t any) string { return shown(t, "2006-01-02 15:04 UTC") },
+	"date":   day,
+	"moment": moment,
 	"iso":    func(t any) string { return shown(t, time.RFC3339) },
 	"words":  statusWords,
 	"tone":   statusTone,
@@ -101,20 +101,6 @@ func numbered(n any) string {
 		return number(n)
 	}
 	return fmt.Sprint(n)
-}
-
-func shown(v any, layout string) string {
-	switch t := v.(type) {
-	case time.Time:
-		if !t.IsZero() {
-			return t.UTC().Format(layout)
-		}
-	case *time.Time:
-		if t != nil && !t.IsZero() {
-			return t.UTC().Format(layout)
-		}
-	}
-	return ""
 }
 
 // frame is what the layout needs.

@@ -245,10 +245,6 @@ func ended(a *inventory.AuthorizationRow) string {
 	return " on " + moment(*a.ExpiresAt)
 }
 
-func moment(t time.Time) string { return shown(t, "2006-01-02 15:04 UTC") }
-
-func day(t *time.Time) string { return shown(t, time.DateOnly) }
-
 func lowerFirst(s string) string {
 	if s == "" {
 		return s

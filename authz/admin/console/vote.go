@@ -112,14 +112,6 @@ func (f form) Presets() []preset {
 	return presets
 }
 
-// dayOf is a time, as a date where it is the beginning of one.
-func dayOf(at time.Time) string {
-	if at = at.UTC(); at.Equal(at.Truncate(24 * time.Hour)) {
-		return at.Format(time.DateOnly)
-	}
-	return shown(at, "2006-01-02 15:04 UTC")
-}
-
 // voteWords is what somebody approved, in words.
 func voteWords(v inventory.Vote, asked []authz.Grant) string {
 	words := v.Name + " without an end"

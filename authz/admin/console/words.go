@@ -115,7 +115,7 @@ func valueWords(v any) string {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	case string:
 		if at, err := time.Parse(time.RFC3339, v); err == nil {
-			return shown(at, "2006-01-02 15:04 UTC")
+			return moment(at)
 		}
 		return v
 	}
