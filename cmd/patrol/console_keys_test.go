@@ -40,7 +40,8 @@ func TestAReviewByKeyboardAlone(t *testing.T) {
 	tab := browser.Start(t)
 	base := "http://" + w.Config.Admin.Listen
 	tab.Open(w.loginLink(t))
-	tab.PressTo(kb.Enter) // the button has the focus
+	tab.Until(`document.activeElement.matches("button")`)
+	tab.PressTo(kb.Enter)
 	tab.Open(base + "/organizations/acme")
 	tab.Press(kb.Tab)
 	if at := focused(tab); at != "Skip to the content" {

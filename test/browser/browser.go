@@ -122,6 +122,14 @@ func (b *Tab) PressTo(key string) {
 	follow(b, fmt.Sprintf("press %q", key), chromedp.KeyEvent(key))
 }
 
+// Until waits until a script says true. A page that is there may still have to
+// give the focus where its markup says, as it does when it is first drawn.
+func (b *Tab) Until(script string) {
+	b.t.Helper()
+	run(b, "wait until "+script, chromedp.Evaluate[bool](
+		`new Promise(done => { const look = () => (`+script+`) ? done(true) : setTimeout(look, 20); look() })`, chromedp.EvalAwaitPromise))
+}
+
 // Text is what is read in what a selector finds.
 func (b *Tab) Text(selector string) string {
 	b.t.Helper()
