@@ -56,10 +56,10 @@ type recorded struct {
 	now   time.Time
 }
 
-// repetition is an evaluation to be repeated.
+// repetition is an evaluation to be repeated, or only to be kept.
 type repetition struct {
 	recorded
-	evaluator *Evaluator
+	evaluator *Evaluator // nil: only kept
 	decision  authz.Decision
 	err       error
 }
@@ -102,12 +102,24 @@ func (w *Watch) submit(e *Evaluator, f *authz.Facts, d authz.Decision, err error
 	if len(w.queue) == cap(w.queue) || compiled.Stopped(err) {
 		return
 	}
-	in, buildErr := e.oracle.builder.Value(f)
-	if buildErr != nil {
+	w.enqueue(e, f, &repetition{evaluator: e, decision: d, err: err})
+}
+
+// keep hands an input over that the interpreter evaluates anyway.
+func (w *Watch) keep(e *Evaluator, f *authz.Facts) {
+	if len(w.queue) < cap(w.queue) {
+		w.enqueue(e, f, &repetition{})
+	}
+}
+
+func (w *Watch) enqueue(e *Evaluator, f *authz.Facts, r *repetition) {
+	in, err := e.oracle.builder.Value(f)
+	if err != nil {
 		return // both fail before they evaluate
 	}
+	r.recorded = recorded{clone(in), f.Now}
 	select {
-	case w.queue <- &repetition{recorded{clone(in), f.Now}, e, d, err}:
+	case w.queue <- r:
 	default:
 	}
 }
@@ -120,7 +132,9 @@ func (w *Watch) repeatAll(ctx context.Context) {
 			return
 		case r := <-w.queue:
 			w.record(r.recorded)
-			w.repeat(ctx, r)
+			if r.evaluator != nil {
+				w.repeat(ctx, r)
+			}
 		}
 	}
 }
@@ -186,6 +200,13 @@ func (w *Watch) difference(what, why string) {
 	}
 }
 
+// givenUp tells that a compiled policy serves no longer, since it only fails.
+func (w *Watch) givenUp(times int, cause string) {
+	if w != nil {
+		w.o.Log.Warn("the compiled policy is switched off: OPA's interpreter, which serves from now on, had to be asked each time", "times", times, "cause", cause)
+	}
+}
+
 func (w *Watch) record(r recorded) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -197,7 +218,7 @@ func (w *Watch) record(r recorded) {
 	w.next = (w.next + 1) % mostRecorded
 }
 
-// inputs are the last inputs that were repeated.
+// inputs are the last inputs that were kept.
 func (w *Watch) inputs() []recorded {
 	if w == nil {
 		return nil
