@@ -27,6 +27,9 @@ func (o *Options) gate(ctx context.Context, base *loaded, overlays []*loaded) (*
 	revisions := []string{}
 	roots := map[string]string{}
 	for i, b := range append([]*loaded{base}, overlays...) {
+		if err := b.wake(); err != nil {
+			return nil, err
+		}
 		for _, m := range b.Modules {
 			if strings.HasSuffix(m.Path, "_test.rego") {
 				continue

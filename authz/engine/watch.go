@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -46,7 +48,7 @@ type Watch struct {
 	stop  context.CancelFunc
 
 	mu       sync.Mutex
-	recorded []recorded // the last inputs, for the next activation
+	recorded []keptInput // the last inputs, for the next activation
 	next     int
 }
 
@@ -54,6 +56,13 @@ type Watch struct {
 type recorded struct {
 	input ast.Value
 	now   time.Time
+}
+
+// keptInput is a recorded input as JSON: as terms it would be some hundred times as
+// many pieces of memory to look through for the collector.
+type keptInput struct {
+	text []byte
+	now  time.Time
 }
 
 // repetition is an evaluation to be repeated, or only to be kept.
@@ -208,13 +217,21 @@ func (w *Watch) givenUp(times int, cause string) {
 }
 
 func (w *Watch) record(r recorded) {
+	v, err := ast.JSON(r.input)
+	if err != nil {
+		return
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.recorded) < mostRecorded {
-		w.recorded = append(w.recorded, r)
+		w.recorded = append(w.recorded, keptInput{text, r.now})
 		return
 	}
-	w.recorded[w.next] = r
+	w.recorded[w.next] = keptInput{text, r.now}
 	w.next = (w.next + 1) % mostRecorded
 }
 
@@ -224,6 +241,13 @@ func (w *Watch) inputs() []recorded {
 		return nil
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.recorded)
+	kept := slices.Clone(w.recorded)
+	w.mu.Unlock()
+	out := make([]recorded, 0, len(kept))
+	for _, k := range kept {
+		if v, err := ast.ValueFromReader(bytes.NewReader(k.text)); err == nil {
+			out = append(out, recorded{v, k.now})
+		}
+	}
+	return out
 }

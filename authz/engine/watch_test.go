@@ -105,8 +105,14 @@ func TestWhatIsTheSameIsNoAlarm(t *testing.T) {
 				<-compared
 			}
 			w.Close()
-			if len(w.inputs()) != 3 {
-				t.Errorf("%d inputs are kept", len(w.inputs()))
+			want, err := e.oracle.builder.Value(inputtest.Facts())
+			if err != nil || len(w.inputs()) != 3 {
+				t.Fatalf("%d inputs are kept, %v", len(w.inputs()), err)
+			}
+			for _, got := range w.inputs() {
+				if ast.Compare(got.input, want) != 0 {
+					t.Errorf("kept is %s, and it was %s", got.input, want)
+				}
 			}
 		})
 	}
