@@ -10,7 +10,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -138,7 +137,10 @@ func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast
 		return err
 	}
 	rules.Catalogue = catalogue
-	store := inmem.NewFromObjectWithOpts(data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
+	store, err := storeOf(data)
+	if err != nil {
+		return err
+	}
 	var errs []error
 	errs = append(errs, checkReasons(modules, catalogue)...)
 	policies, problems := policiesOf(modules)
