@@ -56,32 +56,6 @@ func actionWords(action string, details map[string]any) string {
 	return action
 }
 
-// saidIn are the details that are somebody's words, or a name or time: those are
-// told. Counts and ids are in the audit log.
-var saidIn = []string{"purpose", "question", "comment", "reason", "answer", "escalated", "assigned", "people", "until"}
-
-func detailWords(details map[string]any, text string) string {
-	said := []string{}
-	if text != "" {
-		said = append(said, text)
-	}
-	for _, key := range saidIn {
-		word, _ := details[key].(string)
-		switch {
-		case word == "" || word == text:
-		case key == "until":
-			said = append(said, "until "+valueWords(word))
-		case key == "assigned":
-			said = append(said, "to "+word)
-		case key == "people":
-			said = append(said, "with "+word)
-		default:
-			said = append(said, word)
-		}
-	}
-	return strings.Join(said, "; ")
-}
-
 // openedWords say when a request opened.
 var openedWords = map[string]string{
 	"issue": "when it was issued", "import": "when it was imported", "update": "when it was changed", "hit": "at its first use",
