@@ -262,6 +262,10 @@ func (f *files) read(l *line) (*Refusal, error) {
 // be seen.
 const mostRead = 200
 
+// UnknownOrganization stands for the organizations that there are not, or that were
+// not noted.
+const UnknownOrganization = "unknown"
+
 // last returns the latest records of a token, of organizations that may be seen.
 func (f *files) last(token string, most int, see func(organization string) bool) (out []Refusal, err error) {
 	f.mu.Lock()
@@ -277,15 +281,17 @@ func (f *files) last(token string, most int, see func(organization string) bool)
 		if len(out) == most || read == mostRead || l.at.Before(oldest) {
 			break
 		}
-		if !see(l.of.organization.Value()) {
+		organization := l.of.organization.Value()
+		if organization != "" && !see(organization) {
 			continue
 		}
 		read++
 		r, err := f.read(l)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if r != nil && (r.OrganizationID != "" || r.aboutNone()) {
+		case r == nil:
+		case organization != "", r.aboutNone() && see(""), !r.aboutNone() && see(UnknownOrganization):
 			out = append(out, *r)
 		}
 	}

@@ -368,7 +368,7 @@ func TestTheLastRefusalsOfATokenAreFound(t *testing.T) {
 		return fmt.Appendf(out, `{"route":{"permission":%q,"organizations":[%q],"resource":{"type":"model","name":"acme/m"}}}`, f.Route.Permission, f.Route.Organizations[0]), nil
 	}
 	start := func() *record.Recorder {
-		r, err := record.Open(record.Options{Dir: dir, Clock: c.now, Facts: facts, PerSource: 1000, PerSecond: 10000, MaxBytes: 128 << 10, Sentence: func(*authz.Outcome) string { return "No (https://p/tokens/t1)" }})
+		r, err := record.Open(record.Options{Dir: dir, Clock: c.now, Facts: facts, PerSource: 10000, PerSecond: 10000, MaxBytes: 128 << 10, Sentence: func(*authz.Outcome) string { return "No (https://p/tokens/t1)" }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -414,6 +414,7 @@ func TestTheLastRefusalsOfATokenAreFound(t *testing.T) {
 			{"of an organization", "t1", 9, []string{"o1"}, "q6 q1"},
 			{"of two, and of none", "t1", 9, []string{"o1", "o2", ""}, "q6 q5 q3 q1"},
 			{"of none alone", "t1", 9, []string{""}, "q5"},
+			{"of one that there is not", "t1", 9, []string{record.UnknownOrganization}, "q4"},
 			{"not more than asked for", "t1", 1, []string{"o1", "o2"}, "q6"},
 			{"of another token", "t2", 9, []string{"o1", "o2", ""}, "q2"},
 			{"where nothing may be seen", "t1", 9, nil, ""},

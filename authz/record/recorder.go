@@ -348,8 +348,9 @@ func (r *Recorder) Find(ctx context.Context, id string) (*Refusal, error) {
 }
 
 // Last returns the latest refusals of a token, by its id, at most so many, the
-// latest first. Of an organization, by its id, are those that see says yes to; ""
-// is for requests that were about none.
+// latest first: of the organizations, by their ids, that see says yes to. "" is asked
+// for requests that were about none, and [UnknownOrganization] for those about one
+// that there is not.
 func (r *Recorder) Last(ctx context.Context, token string, most int, see func(organization string) bool) ([]Refusal, error) {
 	if err := r.caughtUp(ctx); err != nil {
 		return nil, err

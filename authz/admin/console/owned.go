@@ -17,7 +17,7 @@ import (
 // Refusals finds the requests that were refused.
 type Refusals interface {
 	// Last returns the latest refusals of a token, at most so many: of the
-	// organizations, by their ids, that see says yes to, and of none ("").
+	// organizations, by their ids, that see says yes to; "" is for those about none.
 	Last(ctx context.Context, token string, most int, see func(organization string) bool) ([]record.Refusal, error)
 }
 

@@ -25,8 +25,6 @@ type standing struct {
 	Row *inventory.TokenRow
 	// Words are short, for a list; Says is what they mean, in sentences.
 	Words, Tone, Says string
-	// Told is what its requests are told that are refused.
-	Told string
 	// Reason is what an administrator wrote about it.
 	Reason string
 	// Asked is the question of an administrator that waits for an answer.
@@ -112,8 +110,6 @@ func stand(row *inventory.TokenRow, j *preview.Standing, p *present) *standing {
 	}
 	if j.Allowed {
 		s.parts(j.Others, p)
-	} else if !strings.Contains(s.Says, j.Message) {
-		s.Told = j.Message
 	}
 	return s
 }
@@ -213,22 +209,22 @@ func (s *standing) byRule(reason string, how circumstance, j *preview.Judged, p 
 	short, why, help := "", "", ""
 	switch reason {
 	case authz.ReasonOwnerNotMember:
-		short, why, help = row.Owner+" is no member", row.Owner+" is no member of "+in+".", "An administrator of "+in+" makes somebody a member."
+		short, why, help = "refused: "+row.Owner+" is no member", row.Owner+" is no member of "+in+".", "An administrator of "+in+" makes somebody a member."
 	case reasonTypeNotAllowed:
 		policy := p.policy
 		if how == dated {
 			policy = p.next
 		}
-		short, why = "by the token policy", "The token policy of "+in+", “"+policy.Title+"”, does not authorize "+kindWords(row.Kind)+" tokens."
+		short, why = "refused by the token policy", "The token policy of "+in+", “"+policy.Title+"”, does not authorize "+kindWords(row.Kind)+" tokens."
 		if row.Kind != authz.KindFineGrained {
 			help = "A fine-grained token with grants on " + in + " takes its place."
 		}
 	case reasonNoGrant:
-		short, why, help = "no grant", "It has no grant on "+in+".", "A token with grants on "+in+" is needed."
+		short, why, help = "refused: no grant", "It has no grant on "+in+".", "A token with grants on "+in+" is needed."
 	case reasonLifetime:
-		short, why, help = "lives too long", p.lifetimes(j), "A new token that ends in time takes its place."
+		short, why, help = "refused: lives too long", p.lifetimes(j), "A new token that ends in time takes its place."
 	default:
-		short, why = lowerFirst(p.title(reason)), p.title(reason)+"."
+		short, why = "refused: "+lowerFirst(p.title(reason)), p.title(reason)+"."
 		if j.Message != "" {
 			why = j.Message + "."
 		}
@@ -244,7 +240,7 @@ func (s *standing) byRule(reason string, how circumstance, j *preview.Judged, p 
 	case dated:
 		s.is("works until "+day(p.organization.EnforceAt), "waiting", "It is refused from "+day(p.organization.EnforceAt)+" on. "+why)
 	default:
-		s.is("refused: "+short, "bad", why+" It is refused there.")
+		s.is(short, "bad", why+" It is refused there.")
 	}
 	if help != "" {
 		s.Says += " " + help
