@@ -89,6 +89,7 @@ var accesses = map[string]access{
 	"get-token":                   {Scope: scopeOwn},
 	"get-token-usage":             {Scope: scopeOwn},
 	"get-token-timeline":          {Scope: scopeOwn},
+	"list-token-refusals":         {Scope: scopeOwn},
 
 	"get-organization-token-usage":    {Scope: scopeOrganization, Permission: tokensRead},
 	"get-organization-token-timeline": {Scope: scopeOrganization, Permission: tokensRead},

@@ -70,9 +70,10 @@ type TokenRow struct {
 	Version        int64             `json:"version"`
 	Organization   string            `json:"organization,omitempty"`
 	Authorization  *AuthorizationRow `json:"authorization,omitempty"`
-	// LastUsedAt is the last request that was allowed: at the organization, or
-	// anywhere.
-	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	// LastUsedAt is the last request that was allowed, LastRefusedAt the last one
+	// that was refused: at the organization, or anywhere.
+	LastUsedAt    *time.Time `json:"last_used_at,omitempty"`
+	LastRefusedAt *time.Time `json:"last_refused_at,omitempty"`
 	// Findings are the names of what the hygiene rules found at the organization.
 	Findings []string `json:"findings,omitempty"`
 	// Found are the same with what each says of itself, for pages.

@@ -83,7 +83,8 @@ var matrix = map[string]row{
 	"get-organization-token-usage": {let: ofReaders}, "get-organization-token-timeline": {let: ofReaders}, "get-organization-refusal": {let: ofReaders},
 	"get-organization-usage": {let: ofReaders}, "list-replicas": {let: both(operators)},
 	"list-findings": {let: ofReaders}, "list-discovered-tokens": {let: ofReaders},
-	"get-token-usage": {let: both([]string{"operator", "member", "pending", "observed"})}, "get-token-timeline": {let: both([]string{"operator", "member", "pending", "observed"})},
+	"list-token-refusals": {let: both([]string{"operator", "member", "pending", "observed"})},
+	"get-token-usage":     {let: both([]string{"operator", "member", "pending", "observed"})}, "get-token-timeline": {let: both([]string{"operator", "member", "pending", "observed"})},
 	"check": {let: ofReaders, body: func(_ *bureau, o string) any {
 		return map[string]any{"method": "GET", "path": "/api/models/" + o + "/m"}
 	}},

@@ -97,12 +97,12 @@ func TestMailsOnTokensGoToConfirmedAddresses(t *testing.T) {
 	}
 	tab := browser.Start(t)
 	tab.Open(base + link)
-	barriers(t, tab, "confirming an address")
-	tab.Picture(pictures, "address")
+	inBothThemes(t, tab, "address")
 	tab.Click("main button")
 	if text := tab.Text("main"); !strings.Contains(text, "Confirmed") || !strings.Contains(text, "carol@example.com") {
 		t.Errorf("after confirming:\n%s", text)
 	}
+	inBothThemes(t, tab, "address-confirmed")
 	if status, _, _ := ask(t, "POST", base+"/confirm", code, nil); status != http.StatusGone {
 		t.Errorf("the link is good twice: %d", status)
 	}

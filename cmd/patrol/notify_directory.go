@@ -80,12 +80,10 @@ func (d directory) shown(o *inventory.Organization) notify.Organization {
 		ID: o.ID, Name: o.Name, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy, EnforceAt: o.EnforceAt,
 		Observes: o.Enforcement == authz.Observe, Gather: gather,
 	}
-	present, next := o.Policies(d.Clock())
-	asks := map[string]bool{}
+	out.AsksFrom, _ = o.AsksForApproval(d.Bundles, d.Clock())
 	if r := d.Bundles.Ruleset(); r != nil {
 		for i := range r.Policies {
 			p := &r.Policies[i]
-			asks[p.Name] = p.RequiresApproval
 			if p.Name == o.TokenPolicy {
 				out.Title = p.Title
 			}
@@ -93,9 +91,6 @@ func (d directory) shown(o *inventory.Organization) notify.Organization {
 				out.NextTitle = p.Title
 			}
 		}
-	}
-	if next != "" && !asks[present] && asks[next] {
-		out.AsksFrom = o.EnforceAt
 	}
 	return out
 }

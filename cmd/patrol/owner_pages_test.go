@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,6 +26,7 @@ func ownersWorld(t *testing.T) (w *world, base, denied, asked string) {
 	}
 	issue := func(name string, organizations ...string) string {
 		secret := credential.Generate()
+		w.secrets[name] = secret
 		c := inventory.IssueToken{Owner: "dora", DisplayName: name, Kind: authz.KindFineGrained, Digest: w.digester.Secret(secret), Last4: secret.Last4()}
 		for _, o := range organizations {
 			c.Grants = append(c.Grants, authz.Grant{Entity: authz.Entity{Type: "organization", Name: o}, Permissions: []string{"repo.write"}})
@@ -78,7 +80,7 @@ func TestAnOwnerFindsOutAndAsksAgainFromMyTokens(t *testing.T) {
 	says(t, tab, "an empty answer", "is missing", "Which pipeline")
 	tab.Type("textarea[name=answer]", "The one of the website")
 	tab.Click("form[action$='/answer'] button")
-	says(t, tab, "after the answer", "The administrators see it.", "In acme: waits for an approval", "dora,", "answered: The one of the website")
+	says(t, tab, "after the answer", "The administrators see it.", "In acme: waits for an approval", "What happened", "answered by dora answer The one of the website", "owner asked by an operator question Which pipeline releases with it?")
 	row, err = w.Store.Token(t.Context(), "acme", asked)
 	if q := row.Authorization.Request; err != nil || q.WaitsForOwner || q.Notes[len(q.Notes)-1].Kind != "answer" || q.Notes[len(q.Notes)-1].By != "dora" {
 		t.Errorf("the request is %+v, %v", q, err)
@@ -113,6 +115,10 @@ func TestOwnersPagesAreShown(t *testing.T) {
 	account := w.issueTo(t, "deployer", "deploy the site")
 	w.do(t, inventory.SuspendToken{Organization: "acme", Token: w.issueTo(t, "deployer", longName), Comment: "Is it still in use?"})
 	w.do(t, inventory.IssueToken{Owner: "dora", DisplayName: "laptop", Kind: authz.KindWrite, Digest: inventorytest.Digest(9000), Last4: "x0y1"})
+	for i, path := range []string{"/api/models/acme/llm/tree/main?recursive=true", "/api/models/acme/llm/tree/main?recursive=true", "/models/of/acme", "/api/models/acme/llm"} {
+		w.ask(t, "GET", path, w.secrets["nightly builds"].Reveal(), fmt.Sprintf("4f1c7a52-5c8e-4a9e-8d0c-3b7a7b1f9f1%d", i))
+	}
+	w.written(t)
 	tab := browser.Start(t)
 	loginAs(tab, base, "dora", "/me")
 	pages := []struct{ name, path string }{

@@ -94,6 +94,15 @@ func (c *Console) findingKinds() []authz.FindingKind {
 	return nil
 }
 
+// findingTitles are the findings in words.
+func (c *Console) findingTitles() map[string]string {
+	titles := map[string]string{}
+	for _, k := range c.findingKinds() {
+		titles[k.Name] = k.Title
+	}
+	return titles
+}
+
 func (c *Console) findingChoices(counts []hygiene.Count, chosen string) []choice {
 	return findingChoices(c.findingKinds(), counts, chosen)
 }
@@ -213,11 +222,7 @@ func (c *Console) report(a *ask, id string, body map[string]any) error {
 	for i := range rows {
 		findings[i] = found{rows[i], narrower(&rows[i])}
 	}
-	titles := map[string]string{}
-	for _, k := range c.findingKinds() {
-		titles[k.Name] = k.Title
-	}
-	timeline := told(events, titles)
+	timeline := told(events, c.findingTitles())
 	more := max(0, len(timeline)-mostEvents)
 	body["Usage"], body["Chart"], body["Findings"], body["Reasons"] = used, draw(used.Days), findings, c.reasons(used.Reasons)
 	body["Timeline"], body["More"] = timeline[:len(timeline)-more], more

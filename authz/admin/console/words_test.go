@@ -29,6 +29,15 @@ func TestNumbersAndSpansAreForPeople(t *testing.T) {
 	}
 }
 
+// sentenceOf are details in a row.
+func sentenceOf(said []detail) string {
+	parts := make([]string, len(said))
+	for i, d := range said {
+		parts[i] = d.Label + ": " + d.Value
+	}
+	return strings.Join(parts, "; ")
+}
+
 // TestATimelineIsInWords: what was said and until when, no counts and no ids;
 // usage is left to the chart.
 func TestATimelineIsInWords(t *testing.T) {
@@ -37,6 +46,7 @@ func TestATimelineIsInWords(t *testing.T) {
 		{Kind: usage.EventAudit, What: "approval.approve", Details: map[string]any{"vote": true}},
 		{Kind: usage.EventAudit, What: "approval.assign", Details: map[string]any{"request": "1-2", "assigned": "rita"}},
 		{Kind: usage.EventAudit, What: "approval.escalate", Details: map[string]any{"escalated": "too broad for me"}},
+		{Kind: usage.EventAudit, What: "approval.deny", Text: "said with it", Details: map[string]any{"version": 3.0, "reason": "no"}},
 		{Kind: usage.EventAudit, What: "local.unheard_of"},
 		{Kind: usage.EventRequest, What: "opened", Text: "by hit"},
 		{Kind: usage.EventRequest, What: "withdrawn"},
@@ -45,10 +55,11 @@ func TestATimelineIsInWords(t *testing.T) {
 		{Kind: usage.EventUsage, What: "allowed"},
 	}
 	want := [][2]string{
-		{"approved", "fine; until 2026-09-01 00:00 UTC"},
+		{"approved", "comment: fine; until: 2026-09-01 00:00 UTC"},
 		{"voted to approve", ""},
-		{"assigned", "to rita"},
-		{"left to administrators", "too broad for me"},
+		{"assigned", "to: rita"},
+		{"left to administrators", "why: too broad for me"},
+		{"denied", "comment: said with it; reason: no"},
 		{"local.unheard_of", ""},
 		{"asked for", "at its first use"},
 		{"withdrawn", ""},
@@ -60,8 +71,8 @@ func TestATimelineIsInWords(t *testing.T) {
 		t.Fatalf("%d entries, want %d: %+v", len(got), len(want), got)
 	}
 	for i := range want {
-		if got[i].What != want[i][0] || got[i].Words != want[i][1] {
-			t.Errorf("%q, %q; want %q", got[i].What, got[i].Words, want[i])
+		if words := got[i].Words + sentenceOf(got[i].Said); got[i].What != want[i][0] || words != want[i][1] {
+			t.Errorf("%q, %q; want %q", got[i].What, words, want[i])
 		}
 	}
 }

@@ -150,8 +150,8 @@ func (s *Store) rotations(row *inventory.TokenRow, t *inventory.Token) {
 
 // asks says whether the present or the next policy asks for an approval.
 func (s *Store) asks(o *inventory.Organization) bool {
-	present, next := o.Policies(s.Clock())
-	return s.Policies.RequiresApproval(present) || next != "" && s.Policies.RequiresApproval(next)
+	_, asks := o.AsksForApproval(s.Policies, s.Clock())
+	return asks
 }
 
 func (s *Store) status(o *inventory.Organization, a *inventory.Authorization, q *inventory.Request) string {
