@@ -113,7 +113,7 @@ func liven(b *testing.B, s *sqlstore.Store) {
 				found = append(found, hygiene.Result{Pair: hygiene.Pair{Organization: acme.ID, Token: r.Token}, Findings: []hygiene.Finding{{Name: "f", Severity: []string{"low", "medium", "high"}[i/10%3]}}})
 			}
 		}
-		if err = s.WriteUsage(ctx, batch); err == nil {
+		if _, err = s.WriteUsage(ctx, batch); err == nil {
 			err = s.SaveFindings(ctx, found)
 		}
 		after = list[len(list)-1].Token
