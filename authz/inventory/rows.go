@@ -37,6 +37,8 @@ type MemberRow struct {
 	EmailConfirmedAt *time.Time `json:"email_confirmed_at,omitempty"`
 	// Responsible are the members who answer for a service account here, by name.
 	Responsible []string `json:"responsible,omitempty"`
+	// Version is another one after each change of the member; see [MemberVersion].
+	Version int64 `json:"version"`
 }
 
 // Account is a service account in an organization, by their names.

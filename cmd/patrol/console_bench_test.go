@@ -110,7 +110,7 @@ func (w *world) history(b *testing.B) {
 		}
 		after = list[len(list)-1].Token
 	}
-	if err := w.Store.WriteUsage(b.Context(), &batch); err != nil {
+	if _, err := w.Store.WriteUsage(b.Context(), &batch); err != nil {
 		b.Fatal(err)
 	}
 	if err := w.Store.SaveFindings(b.Context(), results); err != nil {

@@ -69,7 +69,7 @@ func (w *world) used(t *testing.T, id string) {
 		}
 	}
 	b.Uses = []uses.Use{{Token: id, Organization: o.ID, Allowed: now, Refused: now}}
-	if err := w.Store.WriteUsage(t.Context(), b); err != nil {
+	if _, err := w.Store.WriteUsage(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	w.Hygiene.Close() // it would judge by the real rules

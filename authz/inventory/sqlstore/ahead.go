@@ -58,8 +58,8 @@ func (a *ahead) request(s *state, tokenID, organizationID string) (*inventory.Re
 // most is how many values one question names.
 const most = 256
 
-// former is a row of former_digests.
-type former struct{ Digest []byte }
+// digestRow is a row of which only the digest is asked for.
+type digestRow struct{ Digest []byte }
 
 // readDigests reads the tokens of some digests, and what was decided on them.
 func (s *state) readDigests(digests []authz.Digest) error {
@@ -80,7 +80,7 @@ func (s *state) readDigests(digests []authz.Digest) error {
 		}
 		tokens = append(tokens, found...)
 		where, args = in("f.digest", values, nil)
-		err = db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *former) error {
+		err = db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *digestRow) error {
 			a.former[authz.Digest(f.Digest)] = true
 			return nil
 		})

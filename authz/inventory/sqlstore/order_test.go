@@ -43,7 +43,7 @@ func orderly(t *testing.T, c *counted) (ids []string) {
 			if i%9 == 0 { // refused, never used
 				u = usage.Use{Token: r.ID, Organization: c.acme, Refused: began}
 			}
-			if err := c.WriteUsage(t.Context(), &usage.Batch{Uses: []usage.Use{u}}); err != nil {
+			if _, err := c.WriteUsage(t.Context(), &usage.Batch{Uses: []usage.Use{u}}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -193,6 +193,7 @@ func hear(ctx context.Context, c *pgx.ConnConfig, password func(*pgx.ConnConfig)
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
+	heard() // of what was told while nobody listened
 	for {
 		if _, err := conn.WaitForNotification(ctx); err != nil {
 			return err
