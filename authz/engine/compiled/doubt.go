@@ -26,9 +26,6 @@ func doubtful(o *Options) string {
 			if takesItsOwnResult(e) {
 				why = "a built-in's result is one of its arguments"
 			}
-			if givesTheResult(o.Compiler, e) {
-				why = "a function is called with its result as an argument"
-			}
 			if e.Negated && unlike(e) {
 				why = "it negates a unification of two collections"
 			}
@@ -55,6 +52,9 @@ func doubtful(o *Options) string {
 			}
 			return why != ""
 		})
+	}
+	if givesResults(o) {
+		why = "a function is called with its result, which may be known, as an argument"
 	}
 	if reachIntoOneAnother(o.Compiler) {
 		why = "one rule gives a part of what another gives whole"
@@ -159,24 +159,6 @@ func takesItsOwnResult(e *ast.Expr) bool {
 		}
 	}
 	return false
-}
-
-// givesTheResult says whether a function of the policy is called with one more
-// argument, its result, as in f(1, "small"), and not as f(1) == "small". Where
-// that is known, OPA's interpreter takes a rule that gives another value for one
-// that does not hold, and goes on to its else, or to the default: f(1) may be
-// "large" then. So does a built-in that a with replaces.
-func givesTheResult(c *ast.Compiler, e *ast.Expr) bool {
-	if !e.IsCall() || e.IsEquality() || e.Generated {
-		return false
-	}
-	for _, r := range c.GetRulesExact(e.Operator()) {
-		if args := len(r.Head.Args); args > 0 && len(e.Operands()) > args {
-			return true
-		}
-	}
-	b := ast.BuiltinMap[e.Operator().String()]
-	return b != nil && len(e.With) > 0 && len(e.Operands()) > b.Decl.Arity()
 }
 
 // unlike says whether an expression unifies two collections as they are
