@@ -76,6 +76,8 @@ type Token struct {
 	Until    time.Time
 	// Comment is the administrators' word to the owner; By is who acted.
 	Comment, By string
+	// Excepted: an exception of the policy lets it in at present.
+	Excepted bool
 	// Request is the state of the approval request: open, decided, withdrawn.
 	Request string
 	AskedAt time.Time

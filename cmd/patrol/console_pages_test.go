@@ -34,7 +34,7 @@ func someProvider(c *Config) {
 
 // sessionOf is the cookie of a user who has logged in by the provider that is
 // configured.
-func (w *world) sessionOf(t *testing.T, user string) map[string]string {
+func (w *world) sessionOf(t testing.TB, user string) map[string]string {
 	t.Helper()
 	if w.Config.Login.Issuer == "" {
 		t.Fatal("without a provider there are no such sessions: start it with someProvider")

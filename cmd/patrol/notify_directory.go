@@ -9,6 +9,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/authz/notify"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
 // directory is the store as the sender reads it.
@@ -38,6 +39,7 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 	}
 	if c.Token != nil {
 		s.Token = told(c.Token)
+		s.Token.Excepted = d.excepted(ctx, o.Name, c.Token.ID)
 		if a := c.Token.Authorization; a != nil && a.State == authz.StateDenied && a.ChangedAt != nil {
 			s.Token.AgainFrom = a.ChangedAt.Add(o.Cooldown())
 		}
@@ -51,6 +53,13 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 		s.Token.Comment, s.Token.By = question(c.Token)
 	}
 	return s, nil
+}
+
+// excepted says whether an exception lets a token in at present. Where that cannot
+// be judged it is not said.
+func (d directory) excepted(ctx context.Context, organization, token string) bool {
+	all, err := d.Preview.Stand(ctx, organization, []string{token}, preview.FewTries)
+	return err == nil && all[token] != nil && all[token].Allowed && all[token].Reason == "exception"
 }
 
 // mostHelpers is how many administrators a mail names.

@@ -80,7 +80,7 @@ func TestAnOwnerFindsOutAndAsksAgainFromMyTokens(t *testing.T) {
 	says(t, tab, "an empty answer", "is missing", "Which pipeline")
 	tab.Type("textarea[name=answer]", "The one of the website")
 	tab.Click("form[action$='/answer'] button")
-	says(t, tab, "after the answer", "The administrators see it.", "In acme: waits for an approval", "What happened", "answered by dora answer The one of the website", "owner asked by an operator question Which pipeline releases with it?")
+	says(t, tab, "after the answer", "The administrators see it.", "In acme: waits for an approval", "What happened", "answered by dora answer: The one of the website", "owner asked by an operator question: Which pipeline releases with it?")
 	row, err = w.Store.Token(t.Context(), "acme", asked)
 	if q := row.Authorization.Request; err != nil || q.WaitsForOwner || q.Notes[len(q.Notes)-1].Kind != "answer" || q.Notes[len(q.Notes)-1].By != "dora" {
 		t.Errorf("the request is %+v, %v", q, err)

@@ -96,7 +96,7 @@ var functions = template.FuncMap{
 	"label":  func(status string) string { return strings.ReplaceAll(status, "_", " ") },
 	"list":   func(all ...string) []string { return all },
 
-	"byPolicy": byPolicy, "present": presentWords,
+	"present":  presentWords,
 	"advises":  recommended,
 	"speaker":  speaker,
 	"number":   func(n any) string { return numbered(n) },

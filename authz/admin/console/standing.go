@@ -322,20 +322,25 @@ func (s *standing) parts(others []preview.Judged, p *present) {
 			s.More = len(others) - mostParts
 			return
 		}
-		one := part{permissionWord(j.Permission) + " on everything of " + s.Row.Organization, "refused (" + lowerFirst(p.title(j.Reason)) + ")"}
+		one := part{permissionWord(j.Permission) + " on everything of " + s.Row.Organization, p.verdict(j)}
 		if j.Resource != nil {
 			one.What = permissionWord(j.Permission) + " on " + j.On
 		}
-		switch {
-		case j.Allowed && len(j.Reasons) > 0:
-			one.Says = "works, though something is against it (" + lowerFirst(p.title(j.Reasons[0])) + ")"
-		case j.Allowed && len(j.Next) > 0:
-			one.Says = "works until " + day(p.organization.EnforceAt) + " (" + lowerFirst(p.title(j.Next[0])) + ")"
-		case j.Allowed:
-			one.Says = "works (" + lowerFirst(p.title(j.Reason)) + ")"
-		}
 		s.Parts = append(s.Parts, one)
 	}
+}
+
+// verdict is a decision in a few words.
+func (p *present) verdict(j *preview.Judged) string {
+	switch {
+	case !j.Allowed:
+		return "refused (" + lowerFirst(p.title(j.Reason)) + ")"
+	case len(j.Reasons) > 0:
+		return "works, though something is against it (" + lowerFirst(p.title(j.Reasons[0])) + ")"
+	case len(j.Next) > 0:
+		return "works until " + day(p.organization.EnforceAt) + " (" + lowerFirst(p.title(j.Next[0])) + ")"
+	}
+	return "works (" + lowerFirst(p.title(j.Reason)) + ")"
 }
 
 func ended(a *inventory.AuthorizationRow) string {
@@ -383,26 +388,36 @@ func (c *Console) standings(ctx context.Context, rows []inventory.TokenRow) (map
 
 // standingsIn say how tokens stand in an organization, as it sees them.
 func (c *Console) standingsIn(ctx context.Context, organization string, rows []inventory.TokenRow, most int) ([]*standing, error) {
-	o, err := c.Queries.Organization(ctx, organization)
+	judged, p, err := c.judged(ctx, organization, rows, most)
 	if err != nil {
 		return nil, err
+	}
+	out := make([]*standing, len(rows))
+	for i := range rows {
+		out[i] = stand(&rows[i], judged[rows[i].ID], p)
+	}
+	return out, nil
+}
+
+// judged is what the policy decides on tokens in an organization, by their ids, and
+// what else is told with it.
+func (c *Console) judged(ctx context.Context, organization string, rows []inventory.TokenRow, most int) (map[string]*preview.Standing, *present, error) {
+	o, err := c.Queries.Organization(ctx, organization)
+	if err != nil {
+		return nil, nil, err
 	}
 	ids := make([]string, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].ID
 	}
-	judged, err := c.Standings.Stand(ctx, o.Name, ids, most)
+	all, err := c.Standings.Stand(ctx, o.Name, ids, most)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p := &present{now: c.Clock(), organization: o, catalogue: c.catalogue(), policy: c.describe(o.TokenPolicy), next: c.describe(o.NextTokenPolicy)}
-	out := make([]*standing, len(rows))
-	for i := range rows {
-		j := judged[rows[i].ID]
-		if j != nil && j.Error != "" {
-			c.Log.Error("how a token stands cannot be judged", "token", rows[i].ID, "organization", o.Name, "error", j.Error)
+	for id, j := range all {
+		if j.Error != "" {
+			c.Log.Error("how a token stands cannot be judged", "token", id, "organization", o.Name, "error", j.Error)
 		}
-		out[i] = stand(&rows[i], j, p)
 	}
-	return out, nil
+	return all, &present{now: c.Clock(), organization: o, catalogue: c.catalogue(), policy: c.describe(o.TokenPolicy), next: c.describe(o.NextTokenPolicy)}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
 // permissionWords say what a permission allows, where its name does not.
@@ -176,23 +177,27 @@ func statusWords(t *inventory.TokenRow) string {
 	return strings.ReplaceAll(a.Status, "_", " ")
 }
 
-// byPolicy is a status as the listing says it, where nobody decided by what the
-// token policy says of the kind.
-func byPolicy(t *inventory.TokenRow, p *authz.TokenPolicy) string {
-	if a := t.Authorization; p == nil || a == nil || a.Status != "none" || a.AdminCreated {
+// byPolicy is a status as the listing says it: where nobody decided, by what the
+// policy decides at present.
+func byPolicy(t *inventory.TokenRow, j *preview.Standing, p *present) string {
+	if a := t.Authorization; j == nil || a == nil || a.Status != "none" {
 		return statusWords(t)
 	}
-	cell := p.FineGrained
-	if t.Kind != authz.KindFineGrained {
-		cell = p.Unscoped
-	}
-	switch cell {
-	case "Authorized":
+	switch {
+	case t.Disabled: // which is told beside it
+		return statusWords(t)
+	case j.Allowed && j.Reason == reasonAdminCreated:
+		return "made by an administrator"
+	case j.Allowed && len(j.Reasons) == 0 && len(j.Next) == 0:
 		return "authorized by policy"
-	case "Unauthorized":
+	case j.Allowed:
+		return lowerFirst(p.title(j.Reason))
+	case j.Reason == reasonTypeNotAllowed:
 		return "unauthorized by policy"
+	case j.Reason == authz.ReasonApprovalPending:
+		return "needs an approval"
 	}
-	return statusWords(t)
+	return "refused: " + lowerFirst(p.title(j.Reason))
 }
 
 // presentWords is a status by itself.
