@@ -19,7 +19,7 @@ import (
 )
 
 // MaxImport is how many tokens one import takes. More come in several, which
-// leaves other changes their turn; ImportCheck finds out before what is wrong.
+// leaves other changes their turn; a dry run of each finds out before what is wrong.
 const MaxImport = 10_000
 
 // ImportedToken is one token to import.
@@ -111,6 +111,9 @@ func (s *service) importTokens(ctx context.Context, in *importing) (*body[Import
 // readImport reads the body strictly, token by token, and says of which one is
 // wrong what.
 func readImport(text []byte) (tokens []ImportedToken, err error) {
+	if tokens, ok := (&plainTokens{text: text}).body(MaxImport); ok {
+		return tokens, nil
+	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	syntax := func(err error) error {

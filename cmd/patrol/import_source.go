@@ -55,7 +55,7 @@ func newImportSource(r io.Reader) (*importSource, error) {
 
 // check says what is wrong with a token's text, or nil.
 func (s *importSource) check(text []byte, line int) *badLine {
-	t, err := readToken(text)
+	t, err := admin.ReadImportedToken(text)
 	if err != nil {
 		return &badLine{Line: line, Message: err.Error()}
 	}
@@ -126,19 +126,6 @@ func firstByte(in *bufio.Reader) (byte, error) {
 			return head[n-1], nil
 		}
 	}
-}
-
-func readToken(text []byte) (*admin.ImportedToken, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	var t admin.ImportedToken
-	if err := dec.Decode(&t); err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("holds more than one object")
-	}
-	return &t, nil
 }
 
 // lineBreaks remembers where lines end.

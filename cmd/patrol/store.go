@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/patrol-authz/patrol/authz/credential"
+	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 )
 
@@ -30,6 +31,11 @@ func (a *App) openStore(ctx context.Context, dir string) (err error) {
 	o.Changed = func() {
 		if f := a.hinted.Load(); f != nil {
 			f.Hint()
+		}
+	}
+	o.Imported = func(change int64, r *inventory.Records) {
+		if f := a.hinted.Load(); f != nil {
+			f.Take(change, r)
 		}
 	}
 	if a.Store, err = sqlstore.Open(ctx, o); err != nil {

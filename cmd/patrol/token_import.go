@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -208,7 +207,7 @@ func (i *importer) next(source *importSource, check bool) ([]byte, int, error) {
 
 // part is what is sent at once.
 type part struct {
-	tokens []json.RawMessage
+	tokens [][]byte
 	lines  []int
 }
 

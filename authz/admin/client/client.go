@@ -105,12 +105,17 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	return err
 }
 
+// jsonText is what is sent as it stands.
+type jsonText []byte
+
 func (c *Client) do(ctx context.Context, method, path string, header http.Header, in, out any) (next string, err error) {
 	var body io.Reader
 	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
-			return "", err
+		b, written := in.(jsonText)
+		if !written {
+			if b, err = json.Marshal(in); err != nil {
+				return "", err
+			}
 		}
 		body = bytes.NewReader(b)
 	}

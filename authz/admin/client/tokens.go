@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,21 +27,33 @@ func (c *Client) IssueToken(ctx context.Context, t admin.NewToken) (*admin.Issue
 // ImportTokens brings tokens in, at most [admin.MaxImport], all or none; it
 // returns how many. A dry one only finds out what is wrong.
 func (c *Client) ImportTokens(ctx context.Context, tokens []admin.ImportedToken, dry bool) (int, error) {
-	return importTokens(ctx, c, tokens, dry)
+	return c.importTokens(ctx, admin.Import{Tokens: tokens}, dry)
 }
 
-// ImportTexts does what ImportTokens does with tokens that are JSON already, as
-// a file has them.
-func (c *Client) ImportTexts(ctx context.Context, tokens []json.RawMessage, dry bool) (int, error) {
-	return importTokens(ctx, c, tokens, dry)
+// ImportTexts does what ImportTokens does with tokens that are JSON already, each
+// a value: they are sent as they are.
+func (c *Client) ImportTexts(ctx context.Context, tokens [][]byte, dry bool) (int, error) {
+	const begin, end = `{"tokens":[`, `]}`
+	size := len(begin) + len(end) + len(tokens)
+	for _, t := range tokens {
+		size += len(t)
+	}
+	text := append(make(jsonText, 0, size), begin...)
+	for i, t := range tokens {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, t...)
+	}
+	return c.importTokens(ctx, append(text, end...), dry)
 }
 
-func importTokens[T admin.ImportedToken | json.RawMessage](ctx context.Context, c *Client, tokens []T, dry bool) (int, error) {
+func (c *Client) importTokens(ctx context.Context, in any, dry bool) (int, error) {
 	path := "/api/tokens/import"
 	if dry {
 		path += "?dry_run=true"
 	}
-	out, err := send[admin.Imported](ctx, c, http.MethodPost, path, map[string][]T{"tokens": tokens})
+	out, err := send[admin.Imported](ctx, c, http.MethodPost, path, in)
 	if err != nil {
 		return 0, err
 	}

@@ -32,7 +32,7 @@ type builder struct {
 	globals rowEdit[[]string]
 
 	count   int
-	recent  map[loaded]uint32
+	recent  map[loaded]uint32   // sets by their lists, held until the end; nil: lists are not known again
 	periods []*inventory.Period // of the membership that is being read
 	formers map[authz.Digest]former
 	// formersOwn: the map is this change's own.

@@ -107,15 +107,32 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 		f.current.Store(&fresh)
 		return nil
 	}
-	return f.change(from, r, last, now)
+	return f.change(from, r, last, now, nil)
+}
+
+// Take takes in what a change wrote, so that it need not be read from the change
+// log. Where the snapshot holds not all that was before it, nothing is taken in:
+// the next look finds it.
+func (f *Follower) Take(number int64, r *inventory.Records) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from := f.current.Load()
+	if f.in == nil || from.change != number-1 {
+		return
+	}
+	// Nothing was read: the snapshot is as old as it was.
+	if err := f.change(from, r, number, from.asOf, map[loaded]uint32{}); err != nil {
+		f.Log.Error("what was imported is read anew", "error", err)
+	}
 }
 
 // change publishes a snapshot with what changed. Readers go on meanwhile with
-// the one before it.
-func (f *Follower) change(from *Snapshot, r *inventory.Records, last int64, now time.Time) error {
+// the one before it. recent is given where many rows may have one list of grants.
+func (f *Follower) change(from *Snapshot, r *inventory.Records, last int64, now time.Time, recent map[loaded]uint32) error {
 	in := f.in
 	f.in = nil // until all is well: half a change leaves wrong counts of uses behind
 	b := f.builder(from, in, false)
+	b.recent = recent
 	if err := b.take(r); err != nil {
 		return fmt.Errorf("take in what changed: %w", err)
 	}

@@ -45,15 +45,15 @@ func (b *builder) set(grants []authz.Grant) uint32 {
 	if len(grants) == 0 {
 		return 0
 	}
-	// While loading, a store hands out one list for all tokens that have it:
-	// that is seen without reading it.
+	// A store that loads, and an import, hand out one list for all tokens that have
+	// it: that is seen without reading it.
 	list := loaded{unsafe.SliceData(grants), len(grants)}
 	if n := b.recent[list]; n != 0 {
 		b.in.grants.again(n)
 		return n
 	}
 	n := b.number(grants)
-	if b.fresh && len(b.recent) < maxRecent {
+	if b.recent != nil && len(b.recent) < maxRecent {
 		b.in.grants.again(n)
 		b.recent[list] = n
 	}

@@ -14,7 +14,8 @@ import (
 func opener(where sqlstore.Options) storetest.Open {
 	return func(o storetest.Options) (storetest.Store, error) {
 		with := where
-		with.KeyCheck, with.Policies, with.Retention, with.Clock, with.Changed = o.KeyCheck, o.Policies, o.Retention, o.Clock, o.Changed
+		with.KeyCheck, with.Policies, with.Retention, with.Clock = o.KeyCheck, o.Policies, o.Retention, o.Clock
+		with.Changed, with.Imported = o.Changed, o.Imported
 		s, err := sqlstore.Open(context.Background(), with)
 		if err != nil {
 			return nil, err

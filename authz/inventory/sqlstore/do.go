@@ -67,8 +67,8 @@ func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Comm
 	if err := s.present(); err != nil { // or it would be acknowledged, and lost
 		return inventory.Result{}, fmt.Errorf("commit %s: %w", c.Action(), err)
 	}
-	if s.Committed != nil {
-		s.Committed()
+	if _, many := c.(inventory.ImportTokens); many && s.Imported != nil {
+		s.Imported(st.number.Change+1, &change.Records)
 	}
 	return result, nil
 }

@@ -28,9 +28,10 @@ type Options struct {
 	// with: a value derived from the key that says nothing about it.
 	KeyCheck string
 	Policies inventory.Policies
-	// Committed is called after each change that was written here. It must not
-	// block.
-	Committed func()
+	// Imported is called after an import that was written here, with its change
+	// number and what [Store.Changes] would read of it. The records must not be
+	// changed.
+	Imported func(change int64, r *inventory.Records)
 	// Changed is called when another process may have written; a hint that may
 	// come late, twice or never. It must not block. PostgreSQL only.
 	Changed func()

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -100,5 +101,63 @@ func same[T any](t *testing.T, loaded, followed []*T, key func(*T) string) {
 		if k := key(row); !reflect.DeepEqual(by[k], row) {
 			t.Errorf("%s:\nloaded   %+v\nfollowed %+v", k, by[k], row)
 		}
+	}
+}
+
+// anImportHandsOverWhatItWrote: the same that the change log gives, of tokens
+// that are new, described anew, come back, or wait for an approval.
+func anImportHandsOverWhatItWrote(t *testing.T, o Open) {
+	var last int64
+	var handed *inventory.Records
+	s := openWith(t, o, Options{Imported: func(change int64, r *inventory.Records) { last, handed = change, r }})
+	acme(t, s)
+	list := inventory.ImportTokens{}
+	for i := range 20 {
+		in := inventory.ImportToken{Digest: authz.Digest{9, byte(i)}, Owner: "bob", DisplayName: "Imported \u00e9", Kind: authz.KindRead, CreatedAt: time.Now().Add(-time.Hour), Global: []string{"discussion.write"}}
+		if i%2 == 0 {
+			in.Kind, in.Grants, in.Global, in.CreatedAt, in.ExpiresAt = authz.KindFineGrained, acmeGrant, nil, time.Time{}, time.Now().Add(time.Hour)
+		}
+		list.Tokens = append(list.Tokens, in)
+	}
+	compare := func() {
+		t.Helper()
+		read, number, gap, err := s.Changes(context.Background(), last-1)
+		if err != nil || gap || number != last {
+			t.Fatalf("the changes up to %d, %d were handed over: gap %t, %v", number, last, gap, err)
+		}
+		same(t, read.Tokens, handed.Tokens, func(t *inventory.Token) string { return t.ID })
+		same(t, read.Authorizations, handed.Authorizations, func(a *inventory.Authorization) string { return a.TokenID + a.OrganizationID })
+		latest := map[string]*inventory.Request{} // the last one of a pair counts
+		for _, q := range handed.Requests {
+			latest[q.TokenID+q.OrganizationID] = q
+		}
+		same(t, read.Requests, slices.Collect(maps.Values(latest)), func(q *inventory.Request) string { return q.TokenID + q.OrganizationID })
+		if len(handed.Organizations)+len(handed.Users)+len(handed.Periods) > 0 {
+			t.Errorf("more than tokens was handed over: %+v", handed)
+		}
+	}
+	do(t, s, list)
+	compare()
+	if len(handed.Tokens) != 20 || len(handed.Requests) != 10 {
+		t.Errorf("%d tokens and %d requests were handed over", len(handed.Tokens), len(handed.Requests))
+	}
+	do(t, s, inventory.DeleteToken{Token: handed.Tokens[0].ID})
+	do(t, s, inventory.Deny{Organization: "acme", Token: handed.Tokens[2].ID, Reason: "no"})
+	do(t, s, inventory.Approve{Organization: "acme", Token: handed.Tokens[4].ID})
+	for i := range list.Tokens {
+		in := &list.Tokens[i]
+		switch {
+		case i%3 == 0:
+			in.DisplayName = "described anew"
+		case i%2 == 0:
+			in.Grants = []authz.Grant{{Entity: acmeGrant[0].Entity, Permissions: []string{"repo.write", "discussion.write"}}}
+		}
+	}
+	do(t, s, list)
+	compare()
+	before := last
+	do(t, s, list) // nothing is new: it is written that it was imported
+	if compare(); last != before+1 || len(handed.Tokens) != 0 {
+		t.Errorf("importing the same once more handed over change %d after %d, with %d tokens", last, before, len(handed.Tokens))
 	}
 }

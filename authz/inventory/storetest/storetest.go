@@ -50,6 +50,7 @@ type Options struct {
 	Retention time.Duration // 0: the default
 	Clock     func() time.Time
 	Changed   func() // another store may have written
+	Imported  func(change int64, r *inventory.Records)
 }
 
 // Open opens another store on the database of the test.
@@ -66,6 +67,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"text that is no text":                   textThatIsNoText,
 		"many writers lose nothing":              manyWritersLoseNothing,
 		"loading gives what the changes give":    loadingGivesWhatTheChangesGive,
+		"an import hands over what it wrote":     anImportHandsOverWhatItWrote,
 		"a follower misses nothing":              aFollowerMissesNothing,
 		"a cancelled write leaves no part":       aCancelledWriteLeavesNoPart,
 		"other writers are told of":              otherWritersAreToldOf,
