@@ -177,6 +177,6 @@ type Queue interface {
 // States in which a job ends.
 const (
 	Sent    = "sent"
-	Skipped = "skipped" // settled before it was told
+	Skipped = "skipped" // settled before it was told, or no longer the recipient's to know
 	Dead    = "dead"    // given up; notify retry tries it again
 )
