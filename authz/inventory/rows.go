@@ -82,6 +82,15 @@ type TokenRow struct {
 	Found []Found `json:"-"`
 }
 
+// SaidPurpose is what the token is for: as its owner said it last, with a request,
+// or when it was made.
+func (t *TokenRow) SaidPurpose() string {
+	if a := t.Authorization; a != nil && a.Request != nil && a.Request.Purpose != "" {
+		return a.Request.Purpose
+	}
+	return t.Purpose
+}
+
 // Found is a finding of a token, as it is shown in a row.
 type Found struct{ Name, Severity, Title string }
 

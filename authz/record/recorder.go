@@ -385,7 +385,7 @@ func (r *Recorder) Close() error {
 
 var (
 	droppedDesc = prometheus.NewDesc("patrol_records_dropped_total", "Refusals of which no record was kept.", []string{"cause"}, nil)
-	writtenDesc = prometheus.NewDesc("patrol_records_caughtUptotal", "Refusals of which a record was kept.", nil, nil)
+	writtenDesc = prometheus.NewDesc("patrol_records_written_total", "Refusals of which a record was kept.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

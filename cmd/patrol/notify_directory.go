@@ -120,7 +120,7 @@ func persons(rows []sqlstore.Address) []notify.Person {
 // told is a token as messages show it.
 func told(t *inventory.TokenRow) *notify.Token {
 	out := &notify.Token{
-		ID: t.ID, Name: t.DisplayName, Last4: t.Last4, Kind: t.Kind, Owner: t.Owner, Purpose: t.Purpose, Grants: granted(t.Grants), CreatedAt: t.CreatedAt,
+		ID: t.ID, Name: t.DisplayName, Last4: t.Last4, Kind: t.Kind, Owner: t.Owner, Purpose: t.SaidPurpose(), Grants: granted(t.Grants), CreatedAt: t.CreatedAt,
 	}
 	if t.ExpiresAt != nil {
 		out.Expires = *t.ExpiresAt
@@ -140,9 +140,6 @@ func told(t *inventory.TokenRow) *notify.Token {
 			out.Request, out.AskedAt, out.Assignee = q.State, q.OpenedAt, q.Assignee
 			for _, v := range q.Votes {
 				out.Votes = append(out.Votes, v.Name)
-			}
-			if q.Purpose != "" {
-				out.Purpose = q.Purpose
 			}
 			out.Recommendation, out.Escalated = recommended(q.Recommendation), q.Escalated
 		}

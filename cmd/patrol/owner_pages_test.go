@@ -70,6 +70,13 @@ func TestAnOwnerFindsOutAndAsksAgainFromMyTokens(t *testing.T) {
 	if err != nil || row.Authorization.Request.State != authz.RequestOpen || row.Authorization.Request.Purpose != "Pushes the checkpoints of the nightly builds" {
 		t.Errorf("the token is %+v, %v", row.Authorization, err)
 	}
+	// Whoever is to decide reads what it is for, and so does the owner.
+	says(t, tab, "after saying what it is for", "Purpose\nPushes the checkpoints of the nightly builds")
+	for _, page := range []string{"review", "tokens"} {
+		if _, _, body := ask(t, "GET", base+"/organizations/acme/"+page+"/"+denied, nil, w.sessionOf(t, "bob")); !strings.Contains(body, "<dt>Purpose</dt><dd>Pushes the checkpoints of the nightly builds</dd>") {
+			t.Errorf("the page of %s does not say what it is for:\n%s", page, body)
+		}
+	}
 
 	// A question stands above the form that answers it.
 	tab.Open(base + "/me")

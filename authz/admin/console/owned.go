@@ -57,7 +57,8 @@ func (c *Console) showOwned(w http.ResponseWriter, a *ask, status int, organizat
 		}
 	}
 	if body["Refused"], err = c.refusedOf(a, t); err != nil {
-		return err
+		c.Log.Error("the last refusals of a token cannot be read", "token", t.ID, "error", err)
+		body["Unread"] = true
 	}
 	if err := c.happened(a, t, body); err != nil {
 		return err

@@ -68,6 +68,7 @@ const (
 	refused  circumstance = iota
 	observed              // it is let in, while the organization only observes
 	excepted              // it is let in by an exception
+	waived                // it is let in by another rule of the bundle
 	dated                 // it is let in until the next policy is in force
 )
 
@@ -79,13 +80,14 @@ const (
 	reasonTypeNotAllowed = "token_type_not_allowed"
 	reasonNoGrant        = "no_grant"
 	reasonLifetime       = "lifetime_exceeded"
+	reasonException      = "exception"
 )
 
 // stand puts a decision on a token into words.
 func stand(row *inventory.TokenRow, j *preview.Standing, p *present) *standing {
 	s := &standing{Row: row}
-	if j == nil { // it was deleted while the page was made
-		s.is("gone", "bad", "It is not there any more.")
+	if j == nil { // not read by this server yet, or read no more
+		s.is("cannot be judged at present", "waiting", "This server cannot say at present whether it is let in. Look again in a moment.")
 		return s
 	}
 	a := authorizationOf(row)
@@ -97,14 +99,16 @@ func stand(row *inventory.TokenRow, j *preview.Standing, p *present) *standing {
 		}
 	}
 	switch {
-	case j.Allowed && len(j.Reasons) == 0 && len(j.Next) == 0:
+	case j.Allowed && len(j.Reasons) == 0 && (len(j.Next) == 0 || p.organization.EnforceAt == nil): // the dated change was taken back just now
 		s.works(&j.Judged, p)
 	case j.Allowed && len(j.Reasons) == 0:
 		s.against(j.Next[0], dated, &j.Judged, p)
 	case j.Allowed && j.Reason == authz.ReasonObserved:
 		s.against(j.Reasons[0], observed, &j.Judged, p)
-	case j.Allowed:
+	case j.Allowed && j.Reason == reasonException:
 		s.against(j.Reasons[0], excepted, &j.Judged, p)
+	case j.Allowed:
+		s.against(j.Reasons[0], waived, &j.Judged, p)
 	default:
 		s.against(j.Reason, refused, &j.Judged, p)
 	}
@@ -191,7 +195,7 @@ func (s *standing) against(reason string, how circumstance, j *preview.Judged, p
 		s.is("suspended", "stopped", "An administrator of "+in+" suspended it"+s.on(a)+": it is refused there until they resume it.")
 	case authz.ReasonApprovalPending:
 		s.Reason = a.Comment
-		s.waits(a, how, p)
+		s.waits(a, how, j, p)
 	case authz.ReasonApprovalDenied:
 		s.Reason = a.Comment
 		s.denied(a, p)
@@ -215,7 +219,7 @@ func (s *standing) byRule(reason string, how circumstance, j *preview.Judged, p 
 		if how == dated {
 			policy = p.next
 		}
-		short, why = "refused by the token policy", "The token policy of "+in+", “"+policy.Title+"”, does not authorize "+kindWords(row.Kind)+" tokens."
+		short, why = "refused by the token policy", "The token policy of "+in+titled(policy)+" does not authorize "+kindWords(row.Kind)+" tokens."
 		if row.Kind != authz.KindFineGrained {
 			help = "A fine-grained token with grants on " + in + " takes its place."
 		}
@@ -237,6 +241,8 @@ func (s *standing) byRule(reason string, how circumstance, j *preview.Judged, p 
 		s.is("works while "+in+" observes", "waiting", why+" It works as long as "+in+" only observes.")
 	case excepted:
 		s.is("works by an exception", "waiting", why+" An exception in the policy lets it in.")
+	case waived:
+		s.is("works all the same", "waiting", why+" It is let in all the same: "+lowerFirst(p.title(j.Reason))+".")
 	case dated:
 		s.is("works until "+day(p.organization.EnforceAt), "waiting", "It is refused from "+day(p.organization.EnforceAt)+" on. "+why)
 	default:
@@ -245,6 +251,14 @@ func (s *standing) byRule(reason string, how circumstance, j *preview.Judged, p 
 	if help != "" {
 		s.Says += " " + help
 	}
+}
+
+// titled adds a policy's title, where it has one here.
+func titled(policy *authz.TokenPolicy) string {
+	if policy == nil {
+		return ""
+	}
+	return ", “" + policy.Title + "”,"
 }
 
 // title is a reason in the words of the bundle's catalogue.
@@ -267,13 +281,15 @@ func (p *present) lifetimes(j *preview.Judged) string {
 
 // waits is how a token stands of which the token policy asks for an approval that
 // it has not: at present, or from the day of the next policy on.
-func (s *standing) waits(a *inventory.AuthorizationRow, how circumstance, p *present) {
+func (s *standing) waits(a *inventory.AuthorizationRow, how circumstance, j *preview.Judged, p *present) {
 	in, then := s.Row.Organization, "Until it is approved it is refused there."
 	switch how {
 	case observed:
 		then = "It works all the same as long as " + in + " only observes."
 	case excepted:
 		then = "It works all the same by an exception in the policy."
+	case waived:
+		then = "It works all the same: " + lowerFirst(p.title(j.Reason)) + "."
 	case dated:
 		then = "From " + day(p.organization.EnforceAt) + " on it is refused there without an approval; until that day it works."
 	}
@@ -337,7 +353,7 @@ func (p *present) verdict(j *preview.Judged) string {
 		return "refused (" + lowerFirst(p.title(j.Reason)) + ")"
 	case len(j.Reasons) > 0:
 		return "works, though something is against it (" + lowerFirst(p.title(j.Reasons[0])) + ")"
-	case len(j.Next) > 0:
+	case len(j.Next) > 0 && p.organization.EnforceAt != nil:
 		return "works until " + day(p.organization.EnforceAt) + " (" + lowerFirst(p.title(j.Next[0])) + ")"
 	}
 	return "works (" + lowerFirst(p.title(j.Reason)) + ")"
@@ -411,8 +427,11 @@ func (c *Console) judged(ctx context.Context, organization string, rows []invent
 		ids[i] = rows[i].ID
 	}
 	all, err := c.Standings.Stand(ctx, o.Name, ids, most)
-	if err != nil {
-		return nil, nil, err
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	if err != nil { // an organization that this server has not read yet, perhaps: the rest of a page is good
+		c.Log.Warn("how tokens stand cannot be judged at present", "organization", o.Name, "error", err)
 	}
 	for id, j := range all {
 		if j.Error != "" {

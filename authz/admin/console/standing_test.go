@@ -68,6 +68,10 @@ func TestAnOwnerReadsHowATokenStands(t *testing.T) {
 		{"unscoped", no("token_type_not_allowed"), []change{write}, "refused by the token policy", "bad", "“Approval”, does not authorize write, unscoped tokens. It is refused there. A fine-grained token with grants on acme", askNothing, ""},
 		{"unscoped, observed", though("observed", "token_type_not_allowed"), []change{write}, "works while acme observes", "waiting", "as long as acme only observes", askNothing, ""},
 		{"unscoped, excepted", though("exception", "token_type_not_allowed"), []change{write}, "works by an exception", "waiting", "An exception in the policy lets it in", askNothing, ""},
+		{"unscoped, let in by a rule of the bundle", though("night_shift", "token_type_not_allowed"), []change{write}, "works all the same", "waiting", "does not authorize write, unscoped tokens. It is let in all the same: night shift.", askNothing, ""},
+		{"unscoped, where no policy is known any more", no("token_type_not_allowed"), []change{write, func(_ *inventory.TokenRow, p *present) { p.policy = nil }}, "refused by the token policy", "bad", "The token policy of acme does not authorize write", askNothing, ""},
+		{"unscoped, until a day that was taken back", until7("token_type_not_allowed"), []change{write, func(_ *inventory.TokenRow, p *present) { p.next, p.organization.EnforceAt = nil, nil }}, "works", "good", "let in at present", askNothing, ""},
+		{"pending, let in by a rule of the bundle", though("night_shift", "approval_pending"), []change{of("pending"), request(asked("open"))}, "waits for an approval", "waiting", "works all the same: night shift", askPurpose, ""},
 		{"unscoped, allowed", yes("allowed"), []change{write}, "works", "good", "let in at present", askNothing, ""},
 		{"unscoped, until a day", until7("token_type_not_allowed"), []change{write}, "works until 2026-07-10", "waiting", "refused from 2026-07-10 on. The token policy of acme, “Only fine-grained”, does not", askNothing, ""},
 		{"without a grant", no("no_grant"), nil, "refused: no grant", "bad", "no grant on acme", askNothing, ""},
@@ -152,7 +156,7 @@ func TestAnOwnerReadsWhatOfATokenComesOutOtherwise(t *testing.T) {
 	if s = stand(row, j, p); s.Words != "suspended" || len(s.Parts) > 0 {
 		t.Errorf("it stands %q, with %q", s.Words, s.Parts)
 	}
-	if s = stand(row, nil, p); s.Words != "gone" {
-		t.Errorf("of one that is gone: %q", s.Words)
+	if s = stand(row, nil, p); s.Words != "cannot be judged at present" {
+		t.Errorf("of one that was not read yet: %q", s.Words)
 	}
 }
