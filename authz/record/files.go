@@ -247,6 +247,10 @@ func (f *files) read(l *line) (*Refusal, error) {
 		return nil, fmt.Errorf("read a refusal: %w", err)
 	}
 	defer in.Close()
+	return readAt(in, l)
+}
+
+func readAt(in io.ReaderAt, l *line) (*Refusal, error) {
 	text := make([]byte, l.length)
 	if _, err := in.ReadAt(text, l.offset); err != nil {
 		return nil, fmt.Errorf("read a refusal: %w", err)
@@ -260,7 +264,7 @@ func (f *files) read(l *line) (*Refusal, error) {
 
 // mostRead is how many records are read, to find the latest of a token that may
 // be seen.
-const mostRead = 200
+const mostRead = 2000
 
 // UnknownOrganization stands for the organizations that there are not, or that were
 // not noted.
@@ -268,13 +272,14 @@ const UnknownOrganization = "unknown"
 
 // last returns the latest records of a token, of organizations that may be seen.
 func (f *files) last(token string, most int, see func(organization string) bool) (out []Refusal, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.refresh(); err != nil {
+	all, err := f.linesOf(token)
+	if err != nil {
 		return nil, err
 	}
-	all := slices.Clone(f.of[unique.Make(token)])
-	slices.Reverse(all) // of those of one moment the last one comes first too
+	var in *os.File // of the line before, mostly that of the next, too
+	var of *file
+	defer func() { _ = in.Close() }() // a nil file says so
+	slices.Reverse(all)               // of those of one moment the last one comes first too
 	slices.SortStableFunc(all, func(a, b *line) int { return b.at.Compare(a.at) })
 	oldest, read := f.clock().Add(-f.maxAge), 0
 	for _, l := range all {
@@ -286,16 +291,36 @@ func (f *files) last(token string, most int, see func(organization string) bool)
 			continue
 		}
 		read++
-		r, err := f.read(l)
+		if l.file != of {
+			_ = in.Close()
+			of = l.file
+			in, err = os.Open(filepath.Join(f.dir, of.name))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("read a refusal: %w", err)
+			}
+		}
+		if in == nil {
+			continue // the file is gone
+		}
+		r, err := readAt(in, l)
 		switch {
 		case err != nil:
 			return nil, err
-		case r == nil:
 		case organization != "", r.aboutNone() && see(""), !r.aboutNone() && see(UnknownOrganization):
 			out = append(out, *r)
 		}
 	}
 	return out, nil
+}
+
+// linesOf are the lines on a token. They are read without holding up who records.
+func (f *files) linesOf(token string) ([]*line, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refresh(); err != nil {
+		return nil, err
+	}
+	return slices.Clone(f.of[unique.Make(token)]), nil
 }
 
 func (f *files) close() error {
