@@ -248,15 +248,15 @@ func (r *Recorder) record(o *authz.Outcome) (*Refusal, redactor) {
 	return out, redact
 }
 
-func (out *Refusal) facts(f *authz.Facts) {
+func (r *Refusal) facts(f *authz.Facts) {
 	if t := f.Token; t != nil {
-		out.Token, out.TokenName = t.ID, t.DisplayName
+		r.Token, r.TokenName = t.ID, t.DisplayName
 		if t.Owner != nil {
-			out.Owner = t.Owner.Name
+			r.Owner = t.Owner.Name
 		}
 	}
 	if f.Organization != nil {
-		out.Organization, out.OrganizationID = f.Organization.Name, f.Organization.ID
+		r.Organization, r.OrganizationID = f.Organization.Name, f.Organization.ID
 	}
 }
 
