@@ -106,10 +106,12 @@ func schemathesis(t *testing.T, url, config string, args []string) {
 	defer cancel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "schemathesis.toml"), config)
-	cmd := exec.CommandContext(ctx, python, append([]string{"-m", "schemathesis.cli", "run", url + "/api/openapi.json",
+	cmd := exec.CommandContext(ctx, python, append([]string{
+		"-m", "schemathesis.cli", "run", url + "/api/openapi.json",
 		"--max-examples", examples, "--seed", "1", "--generation-database", "none", "--no-color",
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,negative_data_rejection,unsupported_method",
-		"--suppress-health-check", "all", "--warnings", "off"}, args...)...)
+		"--suppress-health-check", "all", "--warnings", "off",
+	}, args...)...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
