@@ -13,7 +13,7 @@ import (
 
 // mostAudited is how many entries of the audit log a page that is narrowed looks at,
 // at most: no page costs more than another, however long the log is.
-const mostAudited = 50_000
+const mostAudited = 20_000
 
 // FindAudit lists the entries of the audit log that a filter lets through, newest
 // first; of one organization, or of all. A page may be short and still have a next

@@ -12,20 +12,21 @@ import (
 // each has an index that gives it in order, so that no page reads more than it
 // shows. Those without a row there are a stage of their own.
 type stage struct {
-	// from and to bound the keys of the stage.
+	// from and to bound the keys of the stage. Where they are one, its tokens are
+	// in the order of their ids, and are looked at in windows: see windowed.
 	from, to int64
 	// table is what gives the tokens, as x, with organization_id and token_id,
-	// and key the key; "" for what has no row: then absent says so of t.
-	table, key string
-	where      string
-	absent     string
+	// key the key, and where what the index is asked for.
+	table, key, where string
+	// only says of a token of the window, as w, that it is of this stage.
+	only string
 }
 
 // joined gives the key of the tokens of a filter by a look at the other table.
 func (o *order) joined(q *question, l *listing, id string) string {
 	q.args = append(q.args, l.organization.ID)
 	n := db.Placeholders(len(q.args), 1)
-	if o.stages[0].absent == neverUsed {
+	if o.stages[0].only == neverUsed {
 		return fmt.Sprintf("(SELECT coalesce(max(k.used_at), 0) FROM token_uses k WHERE k.token_id = %s AND k.organization_id = %s)", id, n)
 	}
 	// Of the grade itself SQLite would look for the greatest in the index of grades,
@@ -34,22 +35,25 @@ func (o *order) joined(q *question, l *listing, id string) string {
 }
 
 const (
-	neverUsed  = "NOT EXISTS (SELECT 1 FROM token_uses k WHERE k.token_id = x.token_id AND k.organization_id = x.organization_id AND k.used_at > 0)"
-	notFound   = "NOT EXISTS (SELECT 1 FROM findings k WHERE k.organization_id = x.organization_id AND k.token_id = x.token_id)"
+	neverUsed  = "(SELECT 1 FROM token_uses k WHERE k.token_id = w.token_id AND k.organization_id = $1 AND k.used_at > 0 LIMIT 1) IS NULL"
+	notFound   = "(SELECT 1 FROM findings k WHERE k.organization_id = $1 AND k.token_id = w.token_id LIMIT 1) IS NULL"
+	notGraver  = "(SELECT 1 FROM findings k WHERE k.organization_id = $1 AND k.token_id = w.token_id AND k.grade + 0 > %d LIMIT 1) IS NULL"
+	reaching   = "(SELECT 1 FROM token_namespaces n WHERE n.organization_id = $1 AND n.token_id = w.token_id LIMIT 1) IS NOT NULL"
 	reaches    = "EXISTS (SELECT 1 FROM token_namespaces n WHERE n.organization_id = x.organization_id AND n.token_id = x.token_id)"
-	notGraver  = "NOT EXISTS (SELECT 1 FROM findings k WHERE k.organization_id = x.organization_id AND k.token_id = x.token_id AND k.grade > x.grade)"
 	ofOneGrade = "x.grade = %d AND x.token_id <> ''"
 )
 
 var lastUsedStages = []stage{
-	{from: 0, to: 0, absent: neverUsed},
-	{from: 1, to: math.MaxInt64, table: "token_uses x", key: "x.used_at", where: "x.used_at > 0"},
+	{from: 0, to: 0, table: "token_namespaces x", only: neverUsed},
+	{from: 1, to: math.MaxInt64, table: "token_uses x", key: "x.used_at", where: "x.used_at > 0 AND " + reaches},
 }
 
 var severityStages = func() []stage {
-	out := []stage{{from: -1, to: -1, absent: notFound}}
+	out := []stage{{from: -1, to: -1, table: "token_namespaces x", only: notFound}}
 	for grade := range gravest + 1 {
-		out = append(out, stage{from: grade, to: grade, table: "findings x", key: "x.grade", where: fmt.Sprintf(ofOneGrade, grade) + " AND " + notGraver})
+		out = append(out, stage{
+			from: grade, to: grade, table: "findings x", where: fmt.Sprintf(ofOneGrade, grade), only: fmt.Sprintf(notGraver, grade) + " AND " + reaching,
+		})
 	}
 	return out
 }()
@@ -78,29 +82,55 @@ func (o *order) staged(k *look, p *place) error {
 
 func (o *order) stage(k *look, s *stage, p *place) error {
 	direction, beyond := o.way()
-	q := &question{from: "token_namespaces x"}
-	q.where("x.organization_id = ?", k.listing.organization.ID)
-	key, by := fmt.Sprint(s.from), "x.token_id "+direction
-	switch {
-	case s.absent != "":
-		q.conditions = append(q.conditions, s.absent)
-	default:
-		q.from, key = s.table, s.key
-		q.conditions = append(q.conditions, s.where, reaches)
+	q := &question{from: s.table}
+	q.where("x.organization_id = ?", k.listing.organization.ID) // $1
+	if s.where != "" {
+		q.conditions = append(q.conditions, s.where)
 	}
-	if s.from != s.to { // the key orders too
-		by = s.key + " " + direction + ", " + by
-		if p != nil {
-			n := len(q.args) + 1
-			q.args = append(q.args, p.Number, p.ID)
-			q.conditions = append(q.conditions, fmt.Sprintf("(%s, x.token_id) %s (%s)", s.key, beyond, db.Placeholders(n, 2)))
-		}
-	} else if p != nil {
+	if s.from == s.to {
+		return o.windowed(k, s, p, q)
+	}
+	if p != nil {
+		n := len(q.args) + 1
+		q.args = append(q.args, p.Number, p.ID)
+		q.conditions = append(q.conditions, fmt.Sprintf("(%s, x.token_id) %s (%s)", s.key, beyond, db.Placeholders(n, 2)))
+	}
+	inner := fmt.Sprintf("SELECT %s AS k, x.token_id AS id %s ORDER BY %s %s, x.token_id %s LIMIT %d", s.key, q, s.key, direction, direction, k.listing.most-k.looked)
+	return k.stage(q, inner)
+}
+
+// defaultWindow is how many tokens are looked at for those of a stage, at most:
+// where nearly all were used, those that never were are few among many.
+const defaultWindow = 1500
+
+// windowed looks at the next tokens of a stage that is in the order of ids. Where
+// the window ends before there are enough, so does the look: the listing goes on
+// behind it.
+func (o *order) windowed(k *look, s *stage, p *place, q *question) error {
+	direction, beyond := o.way()
+	if p != nil {
 		q.where("x.token_id "+beyond+" ?", p.ID)
 	}
-	// A token may have several findings of a grade: each is looked at once. What
-	// is asked of each is asked outside, where it does not keep from the index.
-	inner := fmt.Sprintf("SELECT DISTINCT %s AS k, x.token_id AS id %s ORDER BY %s LIMIT %d", key, q, by, maxLooked-k.looked)
+	// A token may have several findings of a grade: each is looked at once.
+	tokens := fmt.Sprintf("SELECT DISTINCT x.token_id %s ORDER BY x.token_id %s LIMIT %d", q, direction, k.listing.store.window)
+	args := slices.Clone(q.args)
+	if err := k.stage(q, fmt.Sprintf("SELECT %d AS k, w.token_id AS id FROM (%s) w WHERE %s LIMIT %d", s.from, tokens, s.only, k.listing.most-k.looked)); err != nil || k.done {
+		return err
+	}
+	var n int
+	var last string
+	end := map[bool]string{false: "max", true: "min"}[o.down]
+	query := "SELECT count(*), coalesce(" + end + "(w.token_id), '') FROM (" + tokens + ") w"
+	if err := k.listing.state.session.QueryRowContext(k.listing.state.ctx, query, args...).Scan(&n, &last); err != nil || n < k.listing.store.window {
+		return err
+	}
+	k.last, k.done, k.looked = place{Sort: o.name, Number: s.from, ID: last}, true, maxLooked
+	return nil
+}
+
+// stage looks at what inner finds. What is asked of each is asked outside, where it
+// does not keep from the index.
+func (k *look) stage(q *question, inner string) error {
 	passes := k.listing.passing(q, "s.id")
 	return k.read(fmt.Sprintf("SELECT s.k, s.id, %s FROM (%s) s", passes, inner), q.args, false)
 }

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"encoding/hex"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -202,7 +203,7 @@ func TestFindingsAreReplacedAndKeepTheirBeginning(t *testing.T) {
 			}
 		}
 		save(pair, finding("unused", "low", "Idle for 90 days"), finding("no_expiry", "medium", "Never"))
-		save(whole, finding("exception_ended", "low", "One"))
+		save(whole, finding("exception_ended", "medium", "One"))
 		c.forward(time.Hour)
 		save(pair, finding("unused", "low", "Idle for 91 days"), finding("owner_gone", "high", "Gone"))
 		rows, next, err := c.Findings(ctx, "acme", hygiene.Filter{}, inventory.Page{})
@@ -219,9 +220,27 @@ func TestFindingsAreReplacedAndKeepTheirBeginning(t *testing.T) {
 		if !rows[1].FirstAt.Equal(began.Add(time.Hour)) {
 			t.Errorf("first found at %s", rows[1].FirstAt)
 		}
-		for filter, want := range map[hygiene.Filter]int{{Finding: "unused"}: 1, {Severity: "high"}: 1, {Severity: "low"}: 3, {Finding: "none"}: 0} {
-			if rows, _, err := c.Findings(ctx, "acme", filter, inventory.Page{}); err != nil || len(rows) != want {
+		for filter, want := range map[hygiene.Filter]int{
+			{}: 3, {Finding: "unused"}: 1, {Severity: "high"}: 1, {Severity: "medium"}: 2, {Severity: "low"}: 3, {Finding: "none"}: 0,
+			{Finding: "unused", Severity: "low"}: 1, {Finding: "unused", Severity: "high"}: 0,
+		} {
+			rows, _, err := c.Findings(ctx, "acme", filter, inventory.Page{})
+			if err != nil || len(rows) != want {
 				t.Errorf("%+v: %d findings (%v), want %d", filter, len(rows), err, want)
+			}
+			var by []hygiene.Row
+			for p := (inventory.Page{Limit: 1}); ; {
+				one, next, err := c.Findings(ctx, "acme", filter, p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				by = append(by, one...)
+				if p.Cursor = next; next == "" {
+					break
+				}
+			}
+			if !reflect.DeepEqual(by, rows) {
+				t.Errorf("%+v: by pages of one\n%+v, at once\n%+v", filter, by, rows)
 			}
 		}
 		one, next, err := c.Findings(ctx, "acme", hygiene.Filter{}, inventory.Page{Limit: 2})

@@ -207,8 +207,8 @@ func (q *Queries) CountUnknown(ctx context.Context, arg CountUnknownParams) (Cou
 
 const discoveredPage = `-- name: DiscoveredPage :many
 SELECT organization_id, digest, host, network, permission, requests, first_at, last_at FROM discovered d WHERE d.organization_id = $1
-AND (d.last_at < $2 OR d.last_at = $2 AND d.digest < $3)
-AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest = d.digest) ORDER BY d.last_at DESC, d.digest DESC LIMIT $4
+AND d.last_at <= $2 AND (d.last_at < $2 OR d.digest < $3)
+AND (SELECT t.digest FROM tokens t WHERE t.digest = d.digest LIMIT 1) IS NULL ORDER BY d.last_at DESC, d.digest DESC LIMIT $4
 `
 
 type DiscoveredPageParams struct {

@@ -36,8 +36,8 @@ DELETE FROM discovered WHERE last_at < $1;
 -- name: DiscoveredPage :many
 -- Those that were not imported meanwhile, the latest first.
 SELECT * FROM discovered d WHERE d.organization_id = sqlc.arg(organization_id)
-AND (d.last_at < sqlc.arg(last_at) OR d.last_at = sqlc.arg(last_at) AND d.digest < sqlc.arg(digest))
-AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest = d.digest) ORDER BY d.last_at DESC, d.digest DESC LIMIT sqlc.arg(size);
+AND d.last_at <= sqlc.arg(last_at) AND (d.last_at < sqlc.arg(last_at) OR d.digest < sqlc.arg(digest))
+AND (SELECT t.digest FROM tokens t WHERE t.digest = d.digest LIMIT 1) IS NULL ORDER BY d.last_at DESC, d.digest DESC LIMIT sqlc.arg(size);
 
 -- name: UsageByDay :many
 SELECT u.day, u.allowed, CAST(sum(u.requests) AS BIGINT) AS requests FROM usage_counts u
