@@ -43,7 +43,7 @@ func TestWhatTheBundleDecidesIsTold(t *testing.T) {
 		{"of the one that the policy is against", "/tokens/" + laptop + "?organization=acme", "bob", "does not authorize write, unscoped tokens. An exception in the policy lets it in."},
 		{"the own tokens", "/me", "bob", "works by an exception"},
 		{"the administrators' listing", "/organizations/acme/tokens?kind=write", "alice", "allowed by an exception"},
-		{"their page of it", "/organizations/acme/tokens/" + laptop, "alice", "works, though something is against it (token type not allowed)"},
+		{"their page of it", "/organizations/acme/tokens/" + laptop, "alice", "allowed by an exception (token type not allowed)"},
 	} {
 		if status, _, body := ask(t, "GET", base+c.path, nil, w.sessionOf(t, c.user)); status != 200 || !strings.Contains(body, c.says) {
 			t.Errorf("%s: %d, without %q:\n%s", c.what, status, c.says, body)

@@ -108,10 +108,21 @@ func TestATokensPageWithoutAnOrganization(t *testing.T) {
 	if _, _, body := ask(t, "GET", base+"/tokens/"+denied, nil, w.sessionOf(t, "eve")); !strings.Contains(body, "Not yours") || strings.Contains(body, "globex") {
 		t.Errorf("somebody else sees\n%s", body)
 	}
+	// What was said on the token as a whole is told to its owner, and nothing of globex on acme's page.
+	w.do(t, inventory.RevokeToken{Organization: "globex", Token: denied, Comment: "globex alone knows why"})
+	w.do(t, inventory.DisableToken{Token: denied, Comment: "It was in a public repository"})
+	for _, path := range []string{"/tokens/" + denied + "?organization=acme", "/tokens/" + denied} {
+		tab.Open(base + path)
+		says(t, tab, path, "disabled everywhere by an operator comment: It was in a public repository")
+		if _, text, _ := strings.Cut(tab.Text("main"), "What happened"); strings.Contains(text, "revoked") {
+			t.Errorf("%s tells of globex:\n%s", path, text)
+		}
+	}
+	w.do(t, inventory.EnableToken{Token: denied})
 	// Who is no member any more is told so, and no names of administrators.
 	w.do(t, inventory.RemoveMember{Organization: "globex", User: "dora"})
 	tab.Open(base + "/tokens/" + denied + "?organization=globex")
-	says(t, tab, "who has left", "dora is no member of globex", "Who can help: an administrator of globex")
+	says(t, tab, "who has left", "dora is no member of globex", "Who can help: an administrator of globex", "globex alone knows why")
 }
 
 // TestOwnersPagesAreShown in both themes and on a phone, as their owner and who

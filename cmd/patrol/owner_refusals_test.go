@@ -198,6 +198,7 @@ func TestWhoIsToldNoNamesReadsNone(t *testing.T) {
 	as("alice", inventory.AskOwner{Organization: "acme", Token: id, Question: "What, exactly?"})
 	as("alice", inventory.SuspendToken{Organization: "acme", Token: id, Comment: "Until that is clear"})
 	as("alice", inventory.ResumeToken{Organization: "acme", Token: id})
+	w.do(t, inventory.DisableToken{Token: id, Comment: "of no organization"})
 	for user, names := range map[string]bool{"bob": true, "eve": false} {
 		status, _, body := ask(t, "GET", fmt.Sprintf("http://%s/tokens/%s?organization=acme", w.Config.Admin.Listen, id), nil, w.sessionOf(t, user))
 		if status != 200 || !strings.Contains(body, "It deploys") || !strings.Contains(body, "a service account") || !strings.Contains(body, "Until that is clear") {
@@ -206,6 +207,9 @@ func TestWhoIsToldNoNamesReadsNone(t *testing.T) {
 		_, text, _ := strings.Cut(body, "<main")
 		if told := strings.Contains(text, "alice"); told != names {
 			t.Errorf("%s is told names: %t:\n%s", user, told, text)
+		}
+		if user == "bob" && (strings.Contains(text, "of no organization") || !strings.Contains(text, "disabled everywhere</strong> by an operator")) {
+			t.Errorf("bob, who does not see the token as a whole, reads what was said on it:\n%s", text)
 		}
 		if user == "eve" && strings.Contains(text, "bob") {
 			t.Errorf("eve reads who answers for it:\n%s", text)

@@ -179,13 +179,15 @@ func (c *Console) happened(a *ask, t *ownToken, body map[string]any) error {
 	if t.on != nil {
 		organization = t.on.Organization
 	}
-	events, err := c.Reports.Timeline(a.Context(), organization, t.ID, ownerDays)
+	read := organization
+	if t.whole[seeOwn] { // what is of no organization is told whole to who sees all
+		read = ""
+	}
+	events, err := c.Reports.Timeline(a.Context(), read, t.ID, ownerDays)
 	if err != nil {
 		return err
 	}
-	if t.on == nil { // each organization's own page tells of it
-		events = slices.DeleteFunc(events, func(e usage.Event) bool { return e.Organization != "" })
-	}
+	events = slices.DeleteFunc(events, func(e usage.Event) bool { return e.Organization != "" && e.Organization != organization })
 	timeline := told(usage.ForOwner(events, t.Owner), c.findingTitles())
 	for i := range timeline {
 		timeline[i].By = named(timeline[i].By, a.caller.Name, t.may[seeNames])

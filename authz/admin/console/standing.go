@@ -349,10 +349,12 @@ func (s *standing) parts(others []preview.Judged, p *present) {
 // verdict is a decision in a few words.
 func (p *present) verdict(j *preview.Judged) string {
 	switch {
+	case j.Reason == authz.ReasonTokenUnknown: // a known one
+		return "refused (disabled everywhere)"
 	case !j.Allowed:
 		return "refused (" + lowerFirst(p.title(j.Reason)) + ")"
 	case len(j.Reasons) > 0:
-		return "works, though something is against it (" + lowerFirst(p.title(j.Reasons[0])) + ")"
+		return lowerFirst(p.title(j.Reason)) + " (" + lowerFirst(p.title(j.Reasons[0])) + ")"
 	case len(j.Next) > 0 && p.organization.EnforceAt != nil:
 		return "works until " + day(p.organization.EnforceAt) + " (" + lowerFirst(p.title(j.Next[0])) + ")"
 	}

@@ -126,7 +126,7 @@ func TestAnOwnerReadsWhatOfATokenComesOutOtherwise(t *testing.T) {
 	end := time.Date(2026, 7, 10, 0, 0, 0, 0, time.UTC)
 	p := &present{
 		organization: &inventory.OrganizationRow{Name: "acme", EnforceAt: &end}, policy: &authz.TokenPolicy{Title: "Allow", FineGrained: "Authorized"},
-		catalogue: authz.Catalogue{"insufficient_permission": {Title: "Insufficient permission"}},
+		catalogue: authz.Catalogue{"insufficient_permission": {Title: "Insufficient permission"}, "exception": {Title: "Allowed by an exception"}},
 	}
 	row := &inventory.TokenRow{Kind: authz.KindFineGrained, Organization: "acme"}
 	model := &authz.Resource{Type: "model", Name: "acme/m"}
@@ -141,7 +141,7 @@ func TestAnOwnerReadsWhatOfATokenComesOutOtherwise(t *testing.T) {
 	s := stand(row, j, p)
 	want := []part{
 		{"read and write content on everything of acme", "refused (insufficient permission)"},
-		{"read and write content on model acme/m", "works, though something is against it (insufficient permission)"},
+		{"read and write content on model acme/m", "allowed by an exception (insufficient permission)"},
 		{"read content on model acme/m", "works until 2026-07-10 (insufficient permission)"},
 	}
 	if s.Words != "works, in part" || len(s.Parts) != 3 || s.Parts[0] != want[0] || s.Parts[1] != want[1] || s.Parts[2] != want[2] || s.More != 0 {
