@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -245,6 +246,7 @@ func TestAnAddressIsConfirmedInTheConsole(t *testing.T) {
 			t.Errorf("a member's %s: %d", path, status)
 		}
 	}
+	who.Set("version", strconv.FormatInt(w.member(t, "carol").Version, 10))
 	if status, _, _ := ask(t, "POST", members+"/ask", who, alice); status != http.StatusSeeOther {
 		t.Errorf("an administrator sends a link: %d", status)
 	}
