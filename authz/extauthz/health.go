@@ -13,7 +13,7 @@ import (
 )
 
 // healthCheck serves grpc.health.v1.Health/Check.
-func (s *Server) healthCheck(call *unary.Call, message string, problem error) ([]byte, error) {
+func (s *Server) healthCheck(call *unary.Call, message string, problem error, _ []byte) ([]byte, error) {
 	q, err := healthRequest(message, problem)
 	if err != nil {
 		return nil, err

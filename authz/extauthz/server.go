@@ -112,7 +112,7 @@ const (
 
 // handle serves Check. What is wrong with a message is denied in band, too: no
 // setting of a proxy shall make it an allow.
-func (s *Server) handle(call *unary.Call, message string, problem error) ([]byte, error) {
+func (s *Server) handle(call *unary.Call, message string, problem error, room []byte) ([]byte, error) {
 	if problem != nil {
 		return s.refuse(call, authz.ReasonRequestMalformed, "the message could not be received"), nil //nolint:nilerr // in band
 	}
@@ -122,12 +122,13 @@ func (s *Server) handle(call *unary.Call, message string, problem error) ([]byte
 		s.slow.Store(n - 1)
 		call.Block()
 	}
-	return s.Check(call, message), nil
+	return s.Check(call, message, room), nil
 }
 
-// Check answers the bytes of a CheckRequest with those of a CheckResponse. It
-// never panics, and the answer's status is always set.
-func (s *Server) Check(ctx context.Context, message string) (out []byte) {
+// Check answers the bytes of a CheckRequest with those of a CheckResponse: in the
+// room, which is empty and may be nil, where that suffices. It never panics, and the
+// answer's status is always set.
+func (s *Server) Check(ctx context.Context, message string, room []byte) (out []byte) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.Log.Error("panic while answering", "cause", cause)
@@ -156,7 +157,7 @@ func (s *Server) Check(ctx context.Context, message string) (out []byte) {
 	if o.Duration > long {
 		s.slow.Store(likewise)
 	}
-	return s.answers.answer(o)
+	return s.answers.answer(o, room)
 }
 
 // respond lets the Responder answer. What it gives is not trusted to be one.
@@ -177,7 +178,7 @@ func (s *Server) refuse(ctx context.Context, reason, detail string) []byte {
 	if s.Decider == nil {
 		return closed
 	}
-	return s.answers.answer(s.Decider.Refuse(ctx, reason, detail))
+	return s.answers.answer(s.Decider.Refuse(ctx, reason, detail), nil)
 }
 
 // closed is the answer when all else failed.

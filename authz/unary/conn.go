@@ -111,6 +111,7 @@ func (c *conn) run() {
 // serve reads frames and answers what they ask, until the connection ends or a
 // handler blocks: then another goroutine reads on.
 func (c *conn) serve() {
+	room := make([]byte, 0, answerRoom) // of this goroutine alone
 	for {
 		f, err := c.framer.ReadFrame()
 		if err != nil {
@@ -124,7 +125,7 @@ func (c *conn) serve() {
 			return
 		}
 		if call != nil {
-			c.answer(call, text, problem)
+			c.answer(call, text, problem, room)
 			if call.blocked.Load() {
 				return
 			}

@@ -15,8 +15,9 @@ import (
 )
 
 // Method answers a message with one, or with a gRPC status as the error. Where the
-// message could not be had, problem says why.
-type Method func(call *Call, message string, problem error) ([]byte, error)
+// message could not be had, problem says why. The answer may be appended to room,
+// which is empty, and is used again when the answer is written.
+type Method func(call *Call, message string, problem error, room []byte) ([]byte, error)
 
 // StreamMethod answers a message by [Call.Send], as long as it does not return.
 type StreamMethod func(call *Call, message string, problem error) error
@@ -189,14 +190,14 @@ func (s *Server) refusal(h *head) *refusal {
 // errPanic is what a caller is told of a panic; the log has its cause.
 var errPanic = status.Error(codes.Internal, "the server failed")
 
-func (s *Server) unary(call *Call, message string, problem error) (out []byte, err error) {
+func (s *Server) unary(call *Call, message string, problem error, room []byte) (out []byte, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.Log.Error("panic while answering", "method", call.path, "cause", cause)
 			out, err = nil, errPanic
 		}
 	}()
-	if out, err = s.Unary[call.path](call, message, problem); out == nil && err == nil {
+	if out, err = s.Unary[call.path](call, message, problem, room); out == nil && err == nil {
 		out = []byte{}
 	}
 	return out, err

@@ -32,11 +32,11 @@ func (raw) Marshal(v any) ([]byte, error)      { return *v.(*[]byte), nil }
 func (raw) Unmarshal(data []byte, v any) error { *v.(*[]byte) = bytes.Clone(data); return nil }
 
 // echo answers with what it is asked.
-func echo(_ *unary.Call, message string, problem error) ([]byte, error) {
+func echo(_ *unary.Call, message string, problem error, room []byte) ([]byte, error) {
 	if problem != nil {
 		return nil, status.Error(codes.InvalidArgument, problem.Error())
 	}
-	return []byte(message), nil
+	return append(room, message...), nil
 }
 
 // methods of a service t.
@@ -131,12 +131,12 @@ func TestGRPCsOwnClientIsAnswered(t *testing.T) {
 // TestWhatIsNoCallIsRefused by gRPC's statuses; the connection goes on.
 func TestWhatIsNoCallIsRefused(t *testing.T) {
 	_, path := serve(t, unary.Options{MaxMessage: 1000, Unary: methods(map[string]unary.Method{
-		"Fail": func(*unary.Call, string, error) ([]byte, error) {
+		"Fail": func(*unary.Call, string, error, []byte) ([]byte, error) {
 			return nil, status.Error(codes.NotFound, "no 100 % “such”\nthing")
 		},
-		"Plain":   func(*unary.Call, string, error) ([]byte, error) { return nil, errors.New("broken") },
-		"Panic":   func(*unary.Call, string, error) ([]byte, error) { panic("broken") },
-		"Nothing": func(*unary.Call, string, error) ([]byte, error) { return nil, nil },
+		"Plain":   func(*unary.Call, string, error, []byte) ([]byte, error) { return nil, errors.New("broken") },
+		"Panic":   func(*unary.Call, string, error, []byte) ([]byte, error) { panic("broken") },
+		"Nothing": func(*unary.Call, string, error, []byte) ([]byte, error) { return nil, nil },
 	})})
 	c := client(t, path)
 	for name, q := range map[string]struct {
@@ -171,7 +171,7 @@ func TestWhatIsNoCallIsRefused(t *testing.T) {
 func TestAHandlerThatBlocksHoldsUpNobody(t *testing.T) {
 	release := make(chan struct{})
 	_, path := serve(t, unary.Options{Unary: methods(map[string]unary.Method{
-		"Wait": func(c *unary.Call, _ string, _ error) ([]byte, error) {
+		"Wait": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
 			authz.Blocking(context.WithValue(c, "a", "b")) //nolint:staticcheck // some derived context
 			c.Block()
 			<-release
@@ -201,7 +201,7 @@ func TestAHandlerThatBlocksHoldsUpNobody(t *testing.T) {
 func TestAContextEnds(t *testing.T) {
 	ended, began := make(chan error, 1), make(chan struct{}, 1)
 	_, path := serve(t, unary.Options{Unary: methods(map[string]unary.Method{
-		"Wait": func(c *unary.Call, message string, _ error) ([]byte, error) {
+		"Wait": func(c *unary.Call, message string, _ error, _ []byte) ([]byte, error) {
 			c.Block()
 			began <- struct{}{}
 			if _, has := c.Deadline(); has != (message == "timed") {
@@ -213,12 +213,12 @@ func TestAContextEnds(t *testing.T) {
 			ended <- c.Err()
 			return nil, ctx.Err()
 		},
-		"Late": func(c *unary.Call, _ string, _ error) ([]byte, error) {
+		"Late": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
 			time.Sleep(30 * time.Millisecond)
 			ended <- c.Err()
 			return nil, nil
 		},
-		"Who": func(c *unary.Call, _ string, _ error) ([]byte, error) {
+		"Who": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
 			p, ok := peer.FromContext(c)
 			return fmt.Appendf(nil, "%v %s %v", ok, p.Addr.Network(), c.Err()), nil
 		},
@@ -311,7 +311,7 @@ func TestAStreamIsAnsweredAsItGoes(t *testing.T) {
 // TestStoppingLetsCallsEnd, takes no new ones, and breaks off what lasts too long.
 func TestStoppingLetsCallsEnd(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
-	wait := map[string]unary.Method{"Wait": func(c *unary.Call, message string, _ error) ([]byte, error) {
+	wait := map[string]unary.Method{"Wait": func(c *unary.Call, message string, _ error, _ []byte) ([]byte, error) {
 		c.Block()
 		began <- struct{}{}
 		if message == "long" {

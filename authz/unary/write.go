@@ -17,8 +17,12 @@ import (
 // together is how many answers wait for others to be written with them.
 const together = 8
 
-// mostKept is how much room for writing a connection keeps.
-const mostKept = 64 << 10
+// mostKept is how much room for writing a connection keeps, and answerRoom how much
+// for an answer: most are smaller.
+const (
+	mostKept   = 64 << 10
+	answerRoom = 2 << 10
+)
 
 // Header blocks of answers use no table: each can be read by itself, and is the
 // same on every connection.
@@ -220,13 +224,13 @@ func (c *conn) ended(call *Call) {
 	c.remove(call)
 }
 
-// answer has a call answered.
-func (c *conn) answer(call *Call, text string, problem error) {
+// answer has a call answered, in the room where that suffices.
+func (c *conn) answer(call *Call, text string, problem error, room []byte) {
 	if h := c.server.Streams[call.path]; h != nil {
 		call.Block()
 		c.finish(call, nil, c.server.stream(h, call, text, problem))
 	} else {
-		message, err := c.server.unary(call, text, problem)
+		message, err := c.server.unary(call, text, problem, room)
 		c.finish(call, message, err)
 	}
 	call.end()
