@@ -30,8 +30,7 @@ var errEnough = errors.New("enough")
 
 func (s *service) decisions() {
 	register(s, "list-refusals", "GET", "/api/refusals", "The refusals that this server keeps, of 24 hours at most, as JSON lines, the oldest first", func(ctx context.Context, in *struct {
-		Organization string    `query:"organization" maxLength:"96" doc:"Of this organization alone"`
-		Since        time.Time `query:"since" doc:"Not those of before"`
+		Organization string `query:"organization" maxLength:"96" doc:"Of this organization alone"`
 	},
 	) (*huma.StreamResponse, error) {
 		id, err := s.organizationID(ctx, in.Organization)
@@ -39,7 +38,7 @@ func (s *service) decisions() {
 			return nil, err
 		}
 		return stream("application/x-ndjson", func(w io.Writer) error {
-			return s.Refusals.Kept(ctx, id, in.Since, func(line []byte) error {
+			return s.Refusals.Kept(ctx, id, func(line []byte) error {
 				_, err := w.Write(line)
 				return err
 			})

@@ -32,10 +32,12 @@ func ReadFacts(document []byte) (*authz.Facts, error) {
 	if !ok {
 		return nil, errors.New("they are no JSON object")
 	}
+	own, parts := document, len(object)
 	maps.DeleteFunc(object, func(key string, _ any) bool { return slices.Contains(requestKeys, key) })
-	own, err := json.Marshal(object)
-	if err != nil {
-		return nil, err
+	if len(object) < parts {
+		if own, err = json.Marshal(object); err != nil {
+			return nil, err
+		}
 	}
 	var d factsDocument
 	dec := json.NewDecoder(bytes.NewReader(own))

@@ -326,7 +326,7 @@ func (f *files) linesOf(token string) ([]*line, error) {
 
 // each hands on the lines that are kept, in the order in which they were written,
 // but for those of before. They are read without holding up who records.
-func (f *files) each(ctx context.Context, organization string, since time.Time, yield func([]byte) error) error {
+func (f *files) each(ctx context.Context, organization string, yield func([]byte) error) error {
 	f.mu.Lock()
 	err := f.refresh()
 	var all []*line
@@ -340,14 +340,12 @@ func (f *files) each(ctx context.Context, organization string, since time.Time, 
 	var in *os.File
 	var of *file
 	defer func() { _ = in.Close() }() // a nil file says so
-	if oldest := f.clock().Add(-f.maxAge); since.Before(oldest) {
-		since = oldest
-	}
+	oldest := f.clock().Add(-f.maxAge)
 	for _, l := range all {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if l.at.Before(since) || organization != "" && l.of.organization.Value() != organization {
+		if l.at.Before(oldest) || organization != "" && l.of.organization.Value() != organization {
 			continue
 		}
 		if l.file != of {

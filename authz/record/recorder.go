@@ -370,11 +370,11 @@ func (r *Recorder) Last(ctx context.Context, token string, most int, see func(or
 
 // Kept hands on the refusals that are kept, the oldest first, each as a line of
 // JSON: of an organization, by its id, or of all where that is "".
-func (r *Recorder) Kept(ctx context.Context, organization string, since time.Time, f func(line []byte) error) error {
+func (r *Recorder) Kept(ctx context.Context, organization string, f func(line []byte) error) error {
 	if err := r.caughtUp(ctx); err != nil {
 		return err
 	}
-	return r.files.each(ctx, organization, since, f)
+	return r.files.each(ctx, organization, f)
 }
 
 // caughtUp returns when what was recorded before the call is there.
