@@ -144,6 +144,7 @@ func Handler(o Options) http.Handler {
 	api.logins()
 	api.notifications()
 	api.refusals()
+	api.decisions()
 	api.usage()
 	return identified(mux, o.Log)
 }

@@ -20,6 +20,11 @@ type Refusals interface {
 	// Last returns the latest refusals of a token, at most so many: of the
 	// organizations, by their ids, that see says yes to; "" is for those about none.
 	Last(ctx context.Context, token string, most int, see func(organization string) bool) ([]record.Refusal, error)
+	// Kept hands on what is kept, the oldest first, as lines of JSON: of
+	// an organization, by its id, or all.
+	Kept(ctx context.Context, organization string, f func(line []byte) error) error
+	// Follow begins to follow decisions as they are made; nil: too many follow already.
+	Follow(see func(*authz.Outcome) bool) *record.Follower
 }
 
 // RefusalPath names a request in a path.

@@ -93,8 +93,12 @@ func (b *Builder) addRequest(doc *object, r authz.Request) error {
 	if doc.reads("version") {
 		doc.add("version", version)
 	}
-	doc.text("source_principal", r.Source().Principal)
-	doc.text("destination_principal", r.Destination().Principal)
+	if doc.reads("source_principal") {
+		doc.text("source_principal", r.Source().Principal)
+	}
+	if doc.reads("destination_principal") {
+		doc.text("destination_principal", r.Destination().Principal)
+	}
 	rawPath, rawQuery, _ := strings.Cut(r.Path(), "?")
 	if doc.reads("parsed_path") {
 		segments, err := pathSegments(rawPath)

@@ -125,17 +125,9 @@ func (j *judge) compare(out *judged) {
 	shown := -1
 	for i := range j.would {
 		was, would := &j.was[i], &j.would[i]
-		outcome := Refused
-		switch {
-		case was.Allowed && !would.Allowed:
-			outcome = Breaks
+		outcome := outcomeOf(was, would)
+		if outcome == Breaks {
 			out.Broken++
-		case !was.Allowed && would.Allowed:
-			outcome = Starts
-		case would.Allowed && len(would.Reasons) > 0:
-			outcome = Waived
-		case would.Allowed:
-			outcome = GoesOn
 		}
 		if shown < 0 || weight[outcome] > weight[out.Outcome] {
 			out.Outcome, shown = outcome, i
@@ -153,6 +145,21 @@ func (j *judge) compare(out *judged) {
 	if out.Outcome == Waived {
 		out.Reason = would.Reasons[0]
 	}
+}
+
+// outcomeOf says what becomes of what was decided one way and would be another.
+func outcomeOf(was, would *authz.Decision) string {
+	switch {
+	case was.Allowed && !would.Allowed:
+		return Breaks
+	case !was.Allowed && would.Allowed:
+		return Starts
+	case would.Allowed && len(would.Reasons) > 0:
+		return Waived
+	case would.Allowed:
+		return GoesOn
+	}
+	return Refused
 }
 
 var weight = map[string]int{Breaks: 5, Starts: 4, Waived: 3, GoesOn: 2, Refused: 1}

@@ -3,6 +3,7 @@ package record
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -321,6 +322,51 @@ func (f *files) linesOf(token string) ([]*line, error) {
 		return nil, err
 	}
 	return slices.Clone(f.of[unique.Make(token)]), nil
+}
+
+// each hands on the lines that are kept, in the order in which they were written,
+// but for those of before. They are read without holding up who records.
+func (f *files) each(ctx context.Context, organization string, yield func([]byte) error) error {
+	f.mu.Lock()
+	err := f.refresh()
+	var all []*line
+	for _, one := range f.all {
+		all = append(all, one.lines...)
+	}
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	var in *os.File
+	var of *file
+	defer func() { _ = in.Close() }() // a nil file says so
+	oldest := f.clock().Add(-f.maxAge)
+	for _, l := range all {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if l.at.Before(oldest) || organization != "" && l.of.organization.Value() != organization {
+			continue
+		}
+		if l.file != of {
+			_ = in.Close()
+			of = l.file
+			if in, err = os.Open(filepath.Join(f.dir, of.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("read a refusal: %w", err)
+			}
+		}
+		if in == nil {
+			continue // the file is gone
+		}
+		text := make([]byte, l.length)
+		if _, err := in.ReadAt(text, l.offset); err != nil {
+			return fmt.Errorf("read a refusal: %w", err)
+		}
+		if err := yield(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *files) close() error {

@@ -18,6 +18,11 @@ type limit struct {
 	sources [1024]uint16
 }
 
+// fresh is a limit of the same height that nothing counts to yet.
+func (l *limit) fresh() *limit {
+	return &limit{perSource: l.perSource, perSecond: l.perSecond, seed: l.seed}
+}
+
 func (l *limit) allow(source string, now time.Time) bool {
 	at := maphash.String(l.seed, source) % uint64(len(l.sources))
 	l.mu.Lock()

@@ -46,13 +46,15 @@ type Refused struct {
 	Method string `json:"method,omitempty"`
 	// Path without its query.
 	Path string `json:"path,omitempty"`
-	// Query are the names of the query's parameters.
-	Query    []string          `json:"query,omitempty"`
-	Host     string            `json:"host,omitempty"`
-	Protocol string            `json:"protocol,omitempty"`
-	Address  string            `json:"address,omitempty"`
-	Network  string            `json:"network,omitempty"`
-	Headers  map[string]string `json:"headers,omitempty"`
+	// Query are the names of the query's parameters, those that are plain.
+	Query []string `json:"query,omitempty"`
+	// MoreQuery: there is more in the query than these.
+	MoreQuery bool              `json:"more_query,omitempty"`
+	Host      string            `json:"host,omitempty"`
+	Protocol  string            `json:"protocol,omitempty"`
+	Address   string            `json:"address,omitempty"`
+	Network   string            `json:"network,omitempty"`
+	Headers   map[string]string `json:"headers,omitempty"`
 }
 
 // Asked is the approval request behind a pending answer.

@@ -57,8 +57,11 @@ type Recorder struct {
 	dropped [3]atomic.Int64
 	written atomic.Int64
 	// held is the size of the requests that wait, in bytes.
-	held atomic.Int64
-	room []byte // the writer's, for a line
+	held      atomic.Int64
+	room      []byte // the writer's, for a line
+	followers followers
+	unfollow  chan struct{}
+	unfollows sync.Once
 }
 
 // entry is a record on its way to the disk, or somebody who waits for those
@@ -118,7 +121,7 @@ func Open(o Options) (*Recorder, error) {
 	}
 	r := &Recorder{
 		Options: o, limit: limit{perSource: o.PerSource, perSecond: o.PerSecond, seed: maphash.MakeSeed()},
-		queue: make(chan entry, 1024), stop: make(chan struct{}), done: make(chan struct{}),
+		queue: make(chan entry, 1024), stop: make(chan struct{}), done: make(chan struct{}), unfollow: make(chan struct{}),
 		headers: []string{"authorization", "proxy-authorization", "cookie"},
 	}
 	for _, h := range o.CredentialHeaders {
@@ -137,6 +140,9 @@ func Open(o Options) (*Recorder, error) {
 // credential included, until then, in memory and within bounds; a record has
 // none.
 func (r *Recorder) Record(o *authz.Outcome) {
+	if all := r.followers.Load(); all != nil {
+		r.tell(*all, o)
+	}
 	if o.Decision.Allowed {
 		return
 	}
@@ -147,7 +153,7 @@ func (r *Recorder) Record(o *authz.Outcome) {
 	e := entry{outcome: o}
 	if q, ok := o.Request.(sized); o.Request != nil && (!ok || q.Size() > maxRequest) {
 		var err error
-		if e, err = r.encode(nil, o); err != nil {
+		if e, err = r.encode(nil, o, false); err != nil {
 			r.dropped[dropDisk].Add(1)
 			return
 		}
@@ -165,16 +171,20 @@ func (r *Recorder) Record(o *authz.Outcome) {
 	r.dropped[dropQueue].Add(1)
 }
 
-// encode makes a record's line, in the room given. What fails or panics makes
-// none.
-func (r *Recorder) encode(room []byte, o *authz.Outcome) (e entry, err error) {
+// encode makes a record's line, in the room given, or one for who follows. What
+// fails or panics makes none.
+func (r *Recorder) encode(room []byte, o *authz.Outcome, followed bool) (e entry, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panic: %v", cause)
 		}
 	}()
 	record, redact := r.record(o)
-	line, err := appendRecord(room[:0], record)
+	var shown any = record
+	if followed {
+		shown = &Decision{o.Decision.Allowed, *record}
+	}
+	line, err := appendRecord(room[:0], shown)
 	if err != nil {
 		return e, err
 	}
@@ -241,7 +251,7 @@ func (r *Recorder) record(o *authz.Outcome) (*Refusal, redactor) {
 	if o.Err != nil {
 		out.Error = most(redact.text(o.Err.Error()), 1000)
 	}
-	if r.Sentence != nil && o.Reason != nil {
+	if r.Sentence != nil && o.Reason != nil && !o.Decision.Allowed {
 		out.Message = redact.text(r.Sentence(o))
 	}
 	out.Params = params(o.Decision.Params, redact)
@@ -275,7 +285,7 @@ func params(given map[string]any, redact redactor) map[string]any {
 }
 
 // appendRecord writes a record as a line.
-func appendRecord(room []byte, record *Refusal) ([]byte, error) {
+func appendRecord(room []byte, record any) ([]byte, error) {
 	b := bytes.NewBuffer(room)
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
@@ -320,7 +330,7 @@ func (r *Recorder) one(e entry, failing bool) bool {
 	var err error
 	if o := e.outcome; o != nil {
 		r.held.Add(-e.size)
-		if e, err = r.encode(r.room, o); err == nil && cap(e.line) > cap(r.room) {
+		if e, err = r.encode(r.room, o, false); err == nil && cap(e.line) > cap(r.room) {
 			r.room = e.line
 		}
 	}
@@ -356,6 +366,15 @@ func (r *Recorder) Last(ctx context.Context, token string, most int, see func(or
 		return nil, err
 	}
 	return r.files.last(token, most, see)
+}
+
+// Kept hands on the refusals that are kept, the oldest first, each as a line of
+// JSON: of an organization, by its id, or of all where that is "".
+func (r *Recorder) Kept(ctx context.Context, organization string, f func(line []byte) error) error {
+	if err := r.caughtUp(ctx); err != nil {
+		return err
+	}
+	return r.files.each(ctx, organization, f)
 }
 
 // caughtUp returns when what was recorded before the call is there.

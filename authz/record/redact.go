@@ -118,6 +118,8 @@ func (r redactor) request(q authz.Request, c authz.Client) Refused {
 	for pair := range strings.SplitSeq(query, "&") {
 		if name, _, _ := strings.Cut(pair, "="); plainName.MatchString(name) && len(out.Query) < 20 {
 			out.Query = append(out.Query, r.text(name))
+		} else if pair != "" {
+			out.MoreQuery = true
 		}
 	}
 	for _, name := range kept {
@@ -125,7 +127,9 @@ func (r redactor) request(q authz.Request, c authz.Client) Refused {
 			if out.Headers == nil {
 				out.Headers = map[string]string{}
 			}
-			out.Headers[name] = most(r.text(value), 200)
+			if out.Headers[name] = most(r.text(value), 200); n > 1 {
+				out.Headers[name] += "…" // the first of them alone
+			}
 		}
 	}
 	return out

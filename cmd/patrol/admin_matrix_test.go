@@ -70,7 +70,7 @@ var matrix = map[string]row{
 	"revoke-organization-token": {let: ofWriters}, "suspend-organization-token": {let: ofWriters}, "resume-organization-token": {let: ofWriters},
 	"revoke-organization-tokens": {let: ofWriters, body: ids}, "suspend-organization-tokens": {let: ofWriters, body: ids}, "resume-organization-tokens": {let: ofWriters, body: ids},
 	"approve-tokens": {let: ofReviewers, body: versions}, "deny-tokens": {let: ofReviewers, body: versions},
-	"get-refusal": {let: both(operators)}, "backup": {let: both(operators)}, "export-audit": {let: both(operators)},
+	"get-refusal": {let: both(operators)}, "list-refusals": {let: both(operators)}, "follow-decisions": {let: both(operators)}, "backup": {let: both(operators)}, "export-audit": {let: both(operators)},
 	"get-audit-state": {let: both(operators)}, "sign-audit": {let: both(operators)},
 	"list-tokens": {let: both(operators)}, "get-token": {let: both([]string{"operator", "member", "pending", "observed"})},
 	"find-token":    {let: both(operators)},

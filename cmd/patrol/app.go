@@ -218,6 +218,9 @@ func (a *App) Close() {
 	for _, l := range a.listeners {
 		l.Close()
 	}
+	if a.Records != nil {
+		a.Records.EndFollowing()
+	}
 	for _, s := range a.admin {
 		_ = s.Stop(within)
 	}

@@ -39,14 +39,14 @@ type CLI struct {
 	Whoami     WhoamiCmd     `cmd:"" help:"Say as whom the server knows you."`
 	Apply      ApplyCmd      `cmd:"" help:"Make organizations, policies and members what a file says."`
 	Export     ExportCmd     `cmd:"" help:"Write organizations, policies and members as a file for apply."`
-	Policy     PolicyCmd     `cmd:"" help:"Token policies: list, test, check, eval, fmt."`
-	Route      RouteCmd      `cmd:"" help:"The route table: list, test."`
+	Policy     PolicyCmd     `cmd:"" help:"Token policies: list, test, check, eval, fmt, new, record, simulate."`
+	Route      RouteCmd      `cmd:"" help:"The route table: list, test, coverage, suggest."`
 	Replica    ReplicaCmd    `cmd:"" help:"The patrols that serve from the same inventory: list."`
 	Bundle     BundleCmd     `cmd:"" help:"Policy bundles: status, build, inspect, diff, verify."`
 	Audit      AuditCmd      `cmd:"" help:"The audit log."`
 	Backup     BackupCmd     `cmd:"" help:"Copy the inventory while the server runs (SQLite)."`
 	Restore    RestoreCmd    `cmd:"" help:"Put a backup in its place, with the server stopped (SQLite)."`
-	Migrate    MigrateCmd    `cmd:"" help:"The database's schema: status, up."`
+	Migrate    MigrateCmd    `cmd:"" help:"The database's schema: status, up. A configuration of OPA: check."`
 	Version    VersionCmd    `cmd:"" help:"Print the version."`
 	Completion CompletionCmd `cmd:"" help:"Print a completion script for your shell."`
 }

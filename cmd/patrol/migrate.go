@@ -8,9 +8,10 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 )
 
-// MigrateCmd holds the commands on the database's schema.
+// MigrateCmd holds the commands on the database's schema, and on what there was before patrol.
 type MigrateCmd struct {
 	Status MigrateStatusCmd `cmd:"" help:"Say how far the database's schema is, and what is yet to be done."`
+	Check  MigrateCheckCmd  `cmd:"" help:"Say what patrol takes over of a configuration of OPA or opa-envoy-plugin."`
 	Up     MigrateUpCmd     `cmd:"" help:"Bring the database up to this patrol's schema, as a start does."`
 }
 

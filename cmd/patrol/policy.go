@@ -16,12 +16,14 @@ import (
 
 // PolicyCmd holds the commands on token policies.
 type PolicyCmd struct {
-	List  PolicyListCmd  `cmd:"" help:"List the token policies of the active bundle."`
-	Test  PolicyTestCmd  `cmd:"" help:"Run the Rego tests of a bundle, over the base."`
-	Check PolicyCheckCmd `cmd:"" help:"Send a bundle through the gate without activating it."`
-	Eval  PolicyEvalCmd  `cmd:"" help:"Evaluate a Rego query against a bundle, with an input."`
-	Fmt   PolicyFmtCmd   `cmd:"" help:"Format Rego files."`
-	New   PolicyNewCmd   `cmd:"" help:"Begin a token policy, with its test beside it."`
+	List     PolicyListCmd     `cmd:"" help:"List the token policies of the active bundle."`
+	Test     PolicyTestCmd     `cmd:"" help:"Run the Rego tests of a bundle, over the base."`
+	Check    PolicyCheckCmd    `cmd:"" help:"Send a bundle through the gate without activating it."`
+	Eval     PolicyEvalCmd     `cmd:"" help:"Evaluate a Rego query against a bundle, with an input."`
+	Fmt      PolicyFmtCmd      `cmd:"" help:"Format Rego files."`
+	New      PolicyNewCmd      `cmd:"" help:"Begin a token policy, with its test beside it."`
+	Record   PolicyRecordCmd   `cmd:"" help:"Write decisions of the running server as cases."`
+	Simulate PolicySimulateCmd `cmd:"" help:"Say what another bundle would make of recorded decisions."`
 }
 
 // askedOften are entries that requests, or each token of many, ask.

@@ -17,6 +17,7 @@ type RouteCmd struct {
 	List     RouteListCmd     `cmd:"" help:"List the route table in the order in which it is tried."`
 	Test     RouteTestCmd     `cmd:"" help:"Say which route a request takes, by the base and the bundles named."`
 	Coverage RouteCoverageCmd `cmd:"" help:"Say which routes the requests of a file take, and which requests take none."`
+	Suggest  RouteSuggestCmd  `cmd:"" help:"Propose routes for requests that have none."`
 }
 
 // RouteListCmd lists routes.

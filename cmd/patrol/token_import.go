@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/admin/client"
@@ -219,7 +218,11 @@ func (i *importer) send(ctx context.Context, p part, dry bool) error {
 			i.mu.Lock()
 			defer i.mu.Unlock()
 			i.sent += n
-			i.progress.show(i.sent, dry)
+			word := "imported"
+			if dry {
+				word = "checked"
+			}
+			i.progress.show(word, i.sent)
 			return nil
 		}
 		if refusal := (*client.Error)(nil); !errors.As(err, &refusal) || !i.strike(&p, refusal.Fields) {
@@ -309,36 +312,4 @@ func (p *part) strike(fields []client.Field, bad map[int]badLine) bool {
 	}
 	*p = kept
 	return len(struck) > 0
-}
-
-// progress tells how far an import is: on a terminal in place, elsewhere now
-// and then.
-type progress struct{ told int }
-
-const progressEach = 100_000
-
-func (p *progress) show(n int, checking bool) {
-	word := "imported"
-	if checking {
-		word = "checked"
-	}
-	terminal := term.IsTerminal(int(os.Stderr.Fd()))
-	switch {
-	case terminal && n > importPart:
-		fmt.Fprintf(os.Stderr, "\r%s %d\x1b[K", word, n)
-		p.told = n
-	case !terminal && n/progressEach > p.told/progressEach:
-		fmt.Fprintf(os.Stderr, "%s %d\n", word, n)
-		p.told = n
-	case n < p.told:
-		p.told = 0
-	}
-}
-
-// end leaves the line on which progress was told.
-func (p *progress) end() {
-	if p.told > 0 && term.IsTerminal(int(os.Stderr.Fd())) {
-		fmt.Fprint(os.Stderr, "\r\x1b[K")
-	}
-	p.told = 0
 }

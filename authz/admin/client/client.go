@@ -129,9 +129,7 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.token != (credential.Secret{}) {
-		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
-	}
+	c.sign(req)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return "", c.unreachable(ctx, err)
@@ -147,6 +145,13 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 		return "", fmt.Errorf("read the answer of %s: %w", c.server, err)
 	}
 	return nextPage(resp.Header.Get("Link")), nil
+}
+
+// sign makes a request its token's, where the client has one.
+func (c *Client) sign(req *http.Request) {
+	if c.token != (credential.Secret{}) {
+		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	}
 }
 
 // unreachable tells a server that does not answer from a caller who gave up.
