@@ -173,6 +173,7 @@ func equal(a, b any) bool {
 
 // interpret asks OPA's interpreter. A built-in of OPA's that panics is an error.
 func (a *Asker) interpret(ctx context.Context, entry string, in ast.Value, now time.Time) (value any, err error) {
+	authz.Blocking(ctx)
 	defer func() {
 		if r := recover(); r != nil {
 			value, err = nil, fmt.Errorf("panic while evaluating: %v", r)

@@ -75,9 +75,10 @@ func New(o Options) *Server {
 	}
 	s := &Server{Options: o, health: health.NewServer(), show: shower(o.Attributes), answers: newPrebuilt(o.Answer)}
 	s.calls = unary.New(unary.Options{
-		Unary:      map[string]unary.Method{"/" + Service + "/Check": s.handle, healthpb.Health_Check_FullMethodName: s.healthCheck},
-		Streams:    map[string]unary.StreamMethod{healthpb.Health_Watch_FullMethodName: s.healthWatch},
-		MaxMessage: o.MaxMessage, Log: o.Log,
+		Unary:   map[string]unary.Method{"/" + Service + "/Check": s.handle, healthpb.Health_Check_FullMethodName: s.healthCheck},
+		Streams: map[string]unary.StreamMethod{healthpb.Health_Watch_FullMethodName: s.healthWatch},
+		// What is too much is shed, and told so: there may be more calls than that.
+		MaxMessage: o.MaxMessage, MaxStreams: 2 * o.MaxInFlight, Log: o.Log,
 	})
 	s.SetReady(false)
 	return s
@@ -110,31 +111,39 @@ const (
 	likewise = 64
 )
 
+// large is a message that takes long to look through, in bytes.
+const large = 64 << 10
+
 // handle serves Check. What is wrong with a message is denied in band, too: no
 // setting of a proxy shall make it an allow.
 func (s *Server) handle(call *unary.Call, message string, problem error, room []byte) ([]byte, error) {
-	if problem != nil {
-		return s.refuse(call, authz.ReasonRequestMalformed, "the message could not be received"), nil //nolint:nilerr // in band
-	}
-	if s.Responder != nil {
-		call.Block()
-	} else if n := s.slow.Load(); n > 0 {
+	if n := s.slow.Load(); n > 0 {
 		s.slow.Store(n - 1)
 		call.Block()
+	} else if s.Responder != nil || len(message) > large {
+		call.Block()
 	}
-	return s.Check(call, message, room), nil
+	return s.check(call, message, problem, room), nil
 }
 
 // Check answers the bytes of a CheckRequest with those of a CheckResponse: in the
 // room, which is empty and may be nil, where that suffices. It never panics, and the
 // answer's status is always set.
-func (s *Server) Check(ctx context.Context, message string, room []byte) (out []byte) {
+func (s *Server) Check(ctx context.Context, message string, room []byte) []byte {
+	return s.check(ctx, message, nil, room)
+}
+
+// check is Check, also of what could not be received.
+func (s *Server) check(ctx context.Context, message string, problem error, room []byte) (out []byte) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.Log.Error("panic while answering", "cause", cause)
 			out = closed
 		}
 	}()
+	if problem != nil {
+		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received")
+	}
 	if s.inFlight.Add(1) > int64(s.MaxInFlight) {
 		s.inFlight.Add(-1)
 		return s.refuse(ctx, authz.ReasonOverloaded, "")

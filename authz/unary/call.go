@@ -25,23 +25,28 @@ type Call struct {
 	// The connection's lock holds what is below.
 	began    bool   // the answer's header block is written
 	over     bool   // nothing more is written
+	finished bool   // the handler has nothing more to say
+	orphan   bool   // taken back before
 	sendLeft int64  // what the other end takes on this stream
 	rest     []byte // of the answer, which it does not take yet
 	trailers []byte // after the rest; nil while more may come
 	last     bool   // no trailers come after the rest
 
-	mu     sync.Mutex
-	ended  bool
-	ctx    context.Context // made when somebody waits for it
-	cancel context.CancelFunc
+	mu       sync.Mutex
+	returned bool            // the handler has
+	ended    bool            // and the context, or that alone
+	ctx      context.Context // made when somebody waits for it
+	cancel   context.CancelFunc
 }
 
 var _ context.Context = (*Call)(nil)
 
 // Block says that the handler is going to wait, or to take long: the connection is
-// read on meanwhile. The first call counts.
+// read on meanwhile. The first call counts, and none after the handler has returned.
 func (c *Call) Block() {
-	if !c.blocked.Swap(true) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.returned && !c.blocked.Swap(true) {
 		go c.conn.serve()
 	}
 }
@@ -93,11 +98,11 @@ func (c *Call) waited() context.Context {
 	return c.ctx
 }
 
-// end ends the context.
-func (c *Call) end() {
+// end ends the context: of a handler that has returned, and of one that should.
+func (c *Call) end(returned bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended = true
+	c.ended, c.returned = true, c.returned || returned
 	if c.cancel != nil {
 		c.cancel()
 	}

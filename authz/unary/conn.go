@@ -42,19 +42,24 @@ type conn struct {
 	lastID   uint32
 	recvLeft int64 // what the other end may still send
 	recvDebt int64 // what was taken since it was last told
+	held     int   // bytes of messages that are not all there
 
 	mu       sync.Mutex
 	calls    map[uint32]*Call
-	waiting  map[uint32]*Call // with answers that are not taken yet
+	waiting  map[uint32]*Call // with answers that the connection does not take yet
 	out      []byte           // to be written
 	answers  int              // among it
 	err      error            // of a write; nothing is written after one
 	sendLeft int64            // what the other end takes
 	window   int64            // of a new stream
 	maxFrame int
-	renew    time.Time // of the time-out for writing
-	draining bool      // no new call is taken
-	goodbye  bool      // the last word was said
+	renew    time.Time  // of the time-out for writing
+	draining bool       // no new call is taken
+	goodbye  bool       // the last word was said
+	silent   bool       // and nothing is written after it
+	orphans  int        // handlers that run though their calls were taken back
+	parted   [32]uint32 // streams that this end has cut lately
+	partings int
 }
 
 func newConn(s *Server, n net.Conn) *conn {
@@ -65,6 +70,7 @@ func newConn(s *Server, n net.Conn) *conn {
 	c.ctx, c.cancel = context.WithCancel(peer.NewContext(context.Background(), &peer.Peer{Addr: n.RemoteAddr(), LocalAddr: n.LocalAddr()}))
 	c.decoder = hpack.NewDecoder(tableSize, c.head.field)
 	c.decoder.SetMaxStringLength(maxHead)
+	c.greet()
 	return c
 }
 
@@ -84,7 +90,6 @@ func (c *conn) run() {
 	now := time.Now()
 	_ = c.net.SetReadDeadline(now.Add(c.server.GreetingTime)) // a closed connection says so when it is read
 	in := bufio.NewReaderSize(source{c}, readAhead)
-	c.greet()
 	var greeting [len(http2.ClientPreface)]byte
 	if _, err := io.ReadFull(in, greeting[:]); err != nil || string(greeting[:]) != http2.ClientPreface {
 		c.close()
@@ -112,13 +117,15 @@ func (c *conn) run() {
 // handler blocks: then another goroutine reads on.
 func (c *conn) serve() {
 	room := make([]byte, 0, answerRoom) // of this goroutine alone
+	_ = c.flush()                       // what waited for the one before; an error is met when it is read
 	for {
 		f, err := c.framer.ReadFrame()
+		if stream := (http2.StreamError{}); errors.As(err, &stream) {
+			err = http2.ConnectionError(stream.Code) // a header block in the frame would be missing to the next
+		}
 		if err != nil {
-			if !c.goOn(err) {
-				return
-			}
-			continue
+			c.goOn(err)
+			return
 		}
 		call, text, problem, err := c.take(f)
 		if err != nil && !c.goOn(err) {
@@ -161,6 +168,9 @@ func (c *conn) part(code http2.ErrCode) {
 	if c.flush() != nil {
 		return
 	}
+	c.mu.Lock()
+	c.silent = true
+	c.mu.Unlock()
 	if half, ok := c.net.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // what follows ends it in any case
 	}

@@ -78,6 +78,8 @@ func (c *conn) headed() (*Call, string, error, error) {
 	if id <= c.lastID {
 		call := c.call(id)
 		switch {
+		case call == nil && c.hasParted(id), call != nil && call.handed && !call.complete:
+			return nil, "", nil, nil // it did not know yet
 		case call == nil:
 			return nil, "", nil, http2.ConnectionError(http2.ErrCodeProtocol)
 		case call.complete:
@@ -124,7 +126,10 @@ func (c *conn) data(f *http2.DataFrame) (*Call, string, error, error) {
 		c.recvLeft, c.recvDebt = c.recvLeft+c.recvDebt, 0
 	}
 	call := c.call(f.StreamID)
-	if call == nil || call.complete {
+	switch {
+	case call == nil && c.hasParted(f.StreamID), call != nil && call.handed && !call.complete:
+		return nil, "", nil, nil // it did not know yet
+	case call == nil || call.complete:
 		return nil, "", nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeStreamClosed}
 	}
 	if call.recvLeft -= length; call.recvLeft < 0 {
@@ -136,16 +141,22 @@ func (c *conn) data(f *http2.DataFrame) (*Call, string, error, error) {
 		part = nil // nobody reads it
 	}
 	if limit := c.server.MaxMessage; len(call.body)+len(part) > limit+prefix {
-		call.body = nil
+		c.release(call)
+		call.complete, call.handed = f.StreamEnded(), true
 		return call, "", fmt.Errorf("the message has more than %d bytes", limit), nil
 	}
 	if f.StreamEnded() {
 		if len(call.body) == 0 {
 			return c.completed(call, part)
 		}
-		return c.completed(call, append(call.body, part...))
+		c.held += len(part)
+		call.body = append(call.body, part...)
+		return c.completed(call, call.body)
 	}
 	call.body = append(call.body, part...)
+	if c.held += len(part); c.held > mostHeld+c.server.MaxMessage {
+		return nil, "", nil, http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeEnhanceYourCalm}
+	}
 	if call.recvLeft < streamWindow/2 {
 		c.allow(call.id, streamWindow-call.recvLeft)
 		call.recvLeft = streamWindow
@@ -153,9 +164,20 @@ func (c *conn) data(f *http2.DataFrame) (*Call, string, error, error) {
 	return nil, "", nil, nil
 }
 
+// mostHeld is how much of messages that are not all there a connection may hold,
+// beside one of the greatest size.
+const mostHeld = 16 << 20
+
+// release lets go of what came of a message.
+func (c *conn) release(call *Call) {
+	c.held -= len(call.body)
+	call.body = nil
+}
+
 // completed is a call whose message is all there.
 func (c *conn) completed(call *Call, body []byte) (*Call, string, error, error) {
-	call.body, call.complete = nil, true
+	c.release(call)
+	call.complete, call.handed = true, true
 	if call.length >= 0 && call.length != call.came {
 		return nil, "", nil, http2.StreamError{StreamID: call.id, Code: http2.ErrCodeProtocol}
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,11 +48,13 @@ func dial(t testing.TB, path string, settings ...http2.Setting) *frames {
 	return f
 }
 
-// ask begins a call; more fields may be given.
-func (f *frames) ask(id uint32, end bool, more ...string) {
+// ask begins a call.
+func (f *frames) ask(id uint32, end bool) { f.t.Helper(); f.askFor(id, "/t/Echo", end) }
+
+func (f *frames) askFor(id uint32, method string, end bool) {
 	f.t.Helper()
 	f.block.Reset()
-	fields := append([]string{":method", "POST", ":scheme", "http", ":path", "/t/Echo", ":authority", "t", "content-type", "application/grpc", "te", "trailers"}, more...)
+	fields := []string{":method", "POST", ":scheme", "http", ":path", method, ":authority", "t", "content-type", "application/grpc", "te", "trailers"}
 	for i := 0; i < len(fields); i += 2 {
 		_ = f.hpack.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
 	}
@@ -192,8 +195,8 @@ func TestWhatWouldWearTheServerOutEndsTheConnection(t *testing.T) {
 	}
 }
 
-// TestCallsThatAreTakenBackCountNoMore (CVE-2023-44487): neither as one of those
-// that may be at once, nor do they hold anything.
+// TestCallsThatAreTakenBackCountNoMore (CVE-2023-44487) among those that may be at
+// once.
 func TestCallsThatAreTakenBackCountNoMore(t *testing.T) {
 	_, path := serve(t, unary.Options{Unary: methods(nil), MaxStreams: 10})
 	f := dial(t, path)
@@ -232,37 +235,196 @@ func TestMoreCallsThanMayBeAreRefused(t *testing.T) {
 	}
 }
 
-// TestWhoTakesNothingIsLeft after a while, and who says nothing, too.
-func TestWhoTakesNothingIsLeft(t *testing.T) {
-	_, path := serve(t, unary.Options{Unary: methods(nil), GreetingTime: 200 * time.Millisecond, WriteTime: 200 * time.Millisecond})
+// TestWhoSaysNothingIsLeft after a while.
+func TestWhoSaysNothingIsLeft(t *testing.T) {
+	_, path := serve(t, unary.Options{Unary: methods(nil), GreetingTime: 200 * time.Millisecond})
 	silent, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	_ = silent.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = silent.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.Copy(io.Discard, silent); err != nil {
-		t.Errorf("who says nothing: %v", err)
-	}
-
-	f := dial(t, path, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
-	_ = f.WriteWindowUpdate(0, 1<<30)
-	text := message(strings.Repeat("x", 16_000))
-	for id := uint32(1); ; id += 2 {
-		f.block.Reset()
-		f.ask2(id)
-		if err := f.WriteData(id, true, text); err != nil {
-			return // it was left
-		}
+		t.Errorf("it is not left: %v", err)
 	}
 }
 
-// ask2 is ask where the connection may end.
-func (f *frames) ask2(id uint32) {
-	for _, p := range [][2]string{{":method", "POST"}, {":scheme", "http"}, {":path", "/t/Echo"}, {"content-type", "application/grpc"}} {
-		_ = f.hpack.WriteField(hpack.HeaderField{Name: p[0], Value: p[1]})
+// TestWhoTakesNothingIsLeft after a while, whoever writes: the one who reads, or a
+// handler that has said that it waits.
+func TestWhoTakesNothingIsLeft(t *testing.T) {
+	for name, blocks := range map[string]bool{"by who reads": false, "by a handler that waited": true} {
+		t.Run(name, func(t *testing.T) {
+			server, path := serve(t, unary.Options{WriteTime: 300 * time.Millisecond, Unary: map[string]unary.Method{
+				"/t/Echo": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
+					if blocks {
+						c.Block()
+					}
+					return make([]byte, 4<<20), nil
+				},
+			}})
+			f := dial(t, path, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
+			_ = f.WriteWindowUpdate(0, 1<<30)
+			f.ask(1, false)
+			_ = f.WriteData(1, true, message("q"))
+			time.Sleep(time.Second)                               // nothing is taken
+			if n, err := io.Copy(io.Discard, f.Conn); n > 4<<20 { // what was written, and the end
+				t.Errorf("%d bytes, %v", n, err)
+			} else if timeout := (net.Error)(nil); errors.As(err, &timeout) && timeout.Timeout() {
+				t.Error("the connection does not end")
+			}
+			begun := time.Now()
+			if server.Stop(5 * time.Second); time.Since(begun) > 4*time.Second {
+				t.Error("it is held still")
+			}
+		})
 	}
-	_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: f.block.Bytes(), EndHeaders: true})
+}
+
+// TestWhatIsTooLargeIsAnsweredOnce, though nothing is taken of the answer yet, and
+// whatever the other end sends after it: what follows is no message.
+func TestWhatIsTooLargeIsAnsweredOnce(t *testing.T) {
+	asked := make(chan string, 10)
+	note := func(message string, problem error) []byte {
+		asked <- message
+		if problem != nil {
+			return []byte("DENY")
+		}
+		return []byte("ALLOW")
+	}
+	server, path := serve(t, unary.Options{MaxMessage: 1000, Unary: map[string]unary.Method{
+		"/t/Echo": func(_ *unary.Call, message string, problem error, _ []byte) ([]byte, error) {
+			return note(message, problem), nil
+		},
+	}, Streams: map[string]unary.StreamMethod{
+		"/t/Watch": func(c *unary.Call, message string, problem error) error { return c.Send(note(message, problem)) },
+	}})
+	for range 50 {
+		for _, method := range []string{"/t/Echo", "/t/Watch"} {
+			f := dial(t, path, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			f.askFor(1, method, false)
+			_ = f.WriteData(1, false, make([]byte, 2000))
+			_ = f.WriteData(1, true, message("evil"))
+			_ = f.WritePing(false, [8]byte{7})
+			for pinged := false; !pinged; {
+				got, err := f.ReadFrame()
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, ok := got.(*http2.PingFrame)
+				pinged = ok && p.IsAck()
+			}
+			_ = f.WriteWindowUpdate(1, 1000)
+			var body []byte
+			for ended := false; !ended; {
+				switch a := f.next().(type) {
+				case *http2.DataFrame:
+					body = append(body, a.Data()...)
+				case *http2.MetaHeadersFrame:
+					ended = a.StreamEnded()
+				case nil:
+					t.Fatal("the connection ended")
+				}
+			}
+			if !bytes.Equal(body, message("DENY")) || len(asked) != 1 || <-asked != "" {
+				t.Fatalf("%s: %q", method, body)
+			}
+			f.Close()
+		}
+	}
+	begun := time.Now()
+	if server.Stop(5 * time.Second); time.Since(begun) > 4*time.Second {
+		t.Error("somebody reads no more")
+	}
+}
+
+// TestWhatIsNotTakenCostsNothing: windows that are widened a little at a time, and
+// settings that change them back and forth, with many answers waiting.
+func TestWhatIsNotTakenCostsNothing(t *testing.T) {
+	_, path := serve(t, unary.Options{Unary: methods(nil), MaxStreams: 5000})
+	f := dial(t, path, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	go func() {
+		for id := uint32(1); id < 8000; id += 2 {
+			f.ask(id, false)
+			_ = f.WriteData(id, true, message("text"))
+		}
+		for range 2000 {
+			_ = f.WriteWindowUpdate(0, 1)
+		}
+		var many []http2.Setting
+		for i := range 2600 {
+			many = append(many, http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(i % 2)})
+		}
+		_ = f.WriteSettings(append(many, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 100})...)
+	}()
+	begun, ended := time.Now(), 0
+	for ended < 4000 {
+		switch a := f.next().(type) {
+		case *http2.MetaHeadersFrame:
+			if a.StreamEnded() {
+				ended++
+			}
+		case *http2.RSTStreamFrame, nil:
+			t.Fatalf("%v", a)
+		}
+	}
+	if took := time.Since(begun); took > 15*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// TestHandlersOfCallsThatWereTakenBackCount: there are no more of them than calls
+// may be.
+func TestHandlersOfCallsThatWereTakenBackCount(t *testing.T) {
+	var running, most atomic.Int32
+	release := make(chan struct{})
+	_, path := serve(t, unary.Options{MaxStreams: 10, Unary: map[string]unary.Method{
+		"/t/Echo": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
+			c.Block()
+			most.Store(max(most.Load(), running.Add(1)))
+			<-release
+			running.Add(-1)
+			return nil, nil
+		},
+	}})
+	f := dial(t, path)
+	for id := uint32(1); id < 2000; id += 2 {
+		f.ask(id, false)
+		_ = f.WriteData(id, true, message("q"))
+		_ = f.WriteRSTStream(id, http2.ErrCodeCancel)
+	}
+	for refused := false; !refused; { // the first that were too many
+		_, refused = f.next().(*http2.RSTStreamFrame)
+	}
+	close(release)
+	for id := uint32(2001); ; id += 2 { // until they have returned
+		f.ask(id, false)
+		_ = f.WriteData(id, true, message("q"))
+		if answered := f.ends(id); answered {
+			break
+		}
+	}
+	if n := most.Load(); n > 10 {
+		t.Errorf("%d handlers at once", n)
+	}
+}
+
+// ends says whether a stream ends by an answer, and not by a reset.
+func (f *frames) ends(id uint32) bool {
+	f.t.Helper()
+	for {
+		switch a := f.next().(type) {
+		case *http2.MetaHeadersFrame:
+			if a.StreamID == id && a.StreamEnded() {
+				return true
+			}
+		case *http2.RSTStreamFrame:
+			if a.StreamID == id {
+				return false
+			}
+		case nil:
+			f.t.Fatal("the connection ended")
+		}
+	}
 }
 
 // FuzzConn sends what comes to mind: the server goes on with others.

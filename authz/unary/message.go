@@ -14,6 +14,7 @@ type incoming struct {
 	came     int64 // of the body
 	recvLeft int64 // what the other end may still send on this stream
 	complete bool  // it has ended its side
+	handed   bool  // the handler has it, and takes nothing more
 }
 
 // prefix is the length of what stands before each message.

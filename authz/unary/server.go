@@ -76,7 +76,8 @@ func (s *Server) Serve(l net.Listener) error {
 	s.listeners[l] = true
 	s.mu.Unlock()
 	if s.stopping.Load() {
-		return l.Close()
+		_ = l.Close() // it may be closed already
+		return nil
 	}
 	for pause := time.Duration(0); ; {
 		n, err := l.Accept()
@@ -149,11 +150,15 @@ func (s *Server) Stop(within time.Duration) {
 	}
 	s.mu.Lock()
 	for c := range s.conns {
-		_ = c.net.Close() // whoever reads sees it
 		c.cancel()
+		go c.net.Close() //nolint:errcheck // whoever reads sees it
 	}
 	s.mu.Unlock()
-	<-s.none
+	select {
+	case <-s.none:
+	case <-time.After(within):
+		s.Log.Warn("a handler that said nothing of waiting does not return, and is left")
+	}
 }
 
 // refusal answers what is no call of a method here: a header block, and a text.
@@ -176,9 +181,11 @@ var (
 func (s *Server) refusal(h *head) *refusal {
 	kind, _, _ := strings.Cut(h.contentType, ";")
 	switch {
+	case h.method == http.MethodHead:
+		return &refusal{head: noPost.head}
 	case h.method != http.MethodPost:
 		return noPost
-	case kind != "application/grpc" && kind != "application/grpc+proto":
+	case kind != "application/grpc" && !strings.HasPrefix(kind, "application/grpc+"):
 		return noGRPC
 	case s.Unary[h.path] == nil && s.Streams[h.path] == nil:
 		err := status.Error(codes.Unimplemented, "there is no method "+h.path)

@@ -13,33 +13,37 @@ const (
 	mostWindow    = 1<<31 - 1
 )
 
-// settings takes what the other end sets, and says so.
+// settings takes what the other end sets, and says so. Of several for one thing the
+// last counts.
 func (c *conn) settings(f *http2.SettingsFrame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	window := c.window
 	err := f.ForeachSetting(func(s http2.Setting) error {
-		if err := s.Valid(); err != nil {
-			return err
-		}
 		switch s.ID {
 		case http2.SettingInitialWindowSize:
-			change := int64(s.Val) - c.window
-			c.window = int64(s.Val)
-			for _, call := range c.calls {
-				if call.sendLeft += change; call.sendLeft > mostWindow {
-					return http2.ConnectionError(http2.ErrCodeFlowControl)
-				}
-			}
+			window = int64(s.Val)
 		case http2.SettingMaxFrameSize:
 			c.maxFrame = int(s.Val)
 		}
-		return nil
+		return s.Valid()
 	})
 	if err != nil {
 		return err
 	}
 	c.out = appendFrame(c.out, http2.FrameSettings, http2.FlagSettingsAck, 0, 0)
-	c.pump()
+	change := window - c.window
+	if c.window = window; change == 0 {
+		return nil
+	}
+	for _, call := range c.calls {
+		if call.sendLeft += change; call.sendLeft > mostWindow {
+			return http2.ConnectionError(http2.ErrCodeFlowControl)
+		}
+		if len(call.rest) > 0 {
+			c.more(call)
+		}
+	}
 	return nil
 }
 
@@ -52,14 +56,22 @@ func (c *conn) widen(id uint32, more int64) error {
 		if c.sendLeft += more; c.sendLeft > mostWindow {
 			return http2.ConnectionError(http2.ErrCodeFlowControl)
 		}
+		for _, call := range c.waiting {
+			if c.sendLeft <= 0 {
+				break
+			}
+			c.more(call)
+		}
 	case id > c.lastID:
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	case call != nil:
 		if call.sendLeft += more; call.sendLeft > mostWindow {
 			return http2.StreamError{StreamID: id, Code: http2.ErrCodeFlowControl}
 		}
+		if len(call.rest) > 0 {
+			c.more(call)
+		}
 	}
-	c.pump()
 	return nil
 }
 
@@ -81,7 +93,7 @@ func (c *conn) ping(f *http2.PingFrame) {
 	c.draining = true
 	for _, call := range c.calls { // a stream may have no end of its own
 		if c.server.Streams[call.path] != nil {
-			call.end()
+			call.end(false)
 		}
 	}
 	c.out = appendGoAway(c.out, c.lastID, http2.ErrCodeNo)

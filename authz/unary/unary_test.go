@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -265,6 +266,32 @@ func TestAContextEnds(t *testing.T) {
 	}
 }
 
+// TestBlockingAfterwardsIsNothing: a goroutine that outlives the handler may still
+// have its context.
+func TestBlockingAfterwardsIsNothing(t *testing.T) {
+	left := make(chan *unary.Call, 1)
+	_, path := serve(t, unary.Options{Unary: methods(map[string]unary.Method{
+		"Leave": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) { left <- c; return nil, nil },
+	})})
+	c := client(t, path)
+	if _, err := call(within(t, 5*time.Second), c, "Leave", nil); err != nil {
+		t.Fatal(err)
+	}
+	last := <-left
+	<-last.Done()
+	readers := func() int {
+		stacks := make([]byte, 1<<20)
+		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "unary.(*conn).serve(")
+	}
+	before := readers()
+	authz.Blocking(last)
+	last.Block()
+	time.Sleep(50 * time.Millisecond)
+	if n := readers(); n != before || before != 1 {
+		t.Errorf("%d read where %d did", n, before)
+	}
+}
+
 // TestAStreamIsAnsweredAsItGoes and ends when the server stops.
 func TestAStreamIsAnsweredAsItGoes(t *testing.T) {
 	next := make(chan string)
@@ -332,7 +359,7 @@ func TestStoppingLetsCallsEnd(t *testing.T) {
 	}()
 	<-began
 	go func() { server.Stop(10 * time.Second); close(stopped) }()
-	for { // until it is refused
+	for { // until no new one is taken
 		if _, err := call(within(t, 5*time.Second), c, "Echo", nil); status.Code(err) == codes.Unavailable {
 			break
 		}

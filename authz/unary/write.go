@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,8 +46,12 @@ func block(pairs ...string) []byte {
 // statusPairs are the fields of an error, as gRPC tells one.
 func statusPairs(err error) []string {
 	s := status.Convert(err)
-	return []string{"grpc-status", strconv.Itoa(int(s.Code())), "grpc-message", percent(s.Message())}
+	text := s.Message()
+	return []string{"grpc-status", strconv.Itoa(int(s.Code())), "grpc-message", percent(text[:min(len(text), mostText)])}
 }
+
+// mostText is how much of an error's message is told: a header block is one frame.
+const mostText = 1 << 10
 
 // percent encodes a message for grpc-message.
 func percent(s string) string {
@@ -117,6 +122,9 @@ func (c *conn) flush() error {
 
 // write is flush, where the lock is held already.
 func (c *conn) write() error {
+	if c.silent {
+		c.out = c.out[:0]
+	}
 	if c.err != nil || len(c.out) == 0 {
 		return c.err
 	}
@@ -124,7 +132,9 @@ func (c *conn) write() error {
 		c.renew = now.Add(c.server.WriteTime / 2)
 		_ = c.net.SetWriteDeadline(now.Add(c.server.WriteTime)) // a closed connection says so when it is written
 	}
-	_, c.err = c.net.Write(c.out)
+	if _, c.err = c.net.Write(c.out); c.err != nil {
+		_ = c.net.SetReadDeadline(time.Unix(1, 0)) // whoever reads shall see it
+	}
 	c.out, c.answers = c.out[:0], 0
 	if cap(c.out) > mostKept {
 		c.out = nil
@@ -143,7 +153,7 @@ func (c *conn) call(id uint32) *Call {
 func (c *conn) admit(call *Call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.draining || len(c.calls) >= c.server.MaxStreams {
+	if c.draining || len(c.calls)+c.orphans >= c.server.MaxStreams {
 		return false
 	}
 	call.sendLeft = c.window
@@ -156,11 +166,15 @@ func (c *conn) drop(id uint32) {
 	c.mu.Lock()
 	call := c.calls[id]
 	if call != nil {
+		if call.orphan = call.handed && !call.finished; call.orphan {
+			c.orphans++
+		}
 		c.remove(call)
 	}
 	c.mu.Unlock()
 	if call != nil {
-		call.end()
+		c.release(call)
+		call.end(false)
 	}
 }
 
@@ -169,7 +183,22 @@ func (c *conn) reset(id uint32, code http2.ErrCode) {
 	c.drop(id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.cut(id, code)
+}
+
+// cut ends a stream on which the other end may have more to say: what it sent
+// before it knew is let pass.
+func (c *conn) cut(id uint32, code http2.ErrCode) {
 	c.out = appendReset(c.out, id, code)
+	c.parted[c.partings%len(c.parted)] = id
+	c.partings++
+}
+
+// hasParted says whether this end has cut a stream lately.
+func (c *conn) hasParted(id uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Contains(c.parted[:], id)
 }
 
 // remove forgets a call.
@@ -186,7 +215,10 @@ func (c *conn) leave() {
 		return
 	}
 	c.goodbye = true
-	_ = c.write() // whoever reads sees an error
+	if c.write() != nil {
+		return
+	}
+	c.silent = true
 	if half, ok := c.net.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // what follows ends it in any case
 	}
@@ -219,7 +251,7 @@ func (c *conn) refuse(call *Call) {
 // is told that nobody listens.
 func (c *conn) ended(call *Call) {
 	if !call.complete {
-		c.out = appendReset(c.out, call.id, http2.ErrCodeNo)
+		c.cut(call.id, http2.ErrCodeNo)
 	}
 	c.remove(call)
 }
@@ -233,7 +265,7 @@ func (c *conn) answer(call *Call, text string, problem error, room []byte) {
 		message, err := c.server.unary(call, text, problem, room)
 		c.finish(call, message, err)
 	}
-	call.end()
+	call.end(true)
 }
 
 // finish writes the answer of a unary call, or the end of a stream. Where others
@@ -242,6 +274,10 @@ func (c *conn) finish(call *Call, message []byte, err error) {
 	blocked := call.blocked.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	call.finished = true
+	if call.orphan {
+		c.orphans--
+	}
 	if call.over {
 		return
 	}
@@ -257,7 +293,7 @@ func (c *conn) finish(call *Call, message []byte, err error) {
 	}
 	c.trail(call, trailers)
 	if c.answers++; blocked || c.answers >= together {
-		_ = c.write() // whoever reads sees an error
+		_ = c.write() // whoever reads is told of an error
 	}
 }
 
@@ -301,7 +337,9 @@ func (c *conn) more(call *Call) {
 	for len(call.rest) > 0 {
 		n := min(int64(len(call.rest)), int64(c.maxFrame), c.sendLeft, call.sendLeft)
 		if n <= 0 {
-			c.waiting[call.id] = call
+			if call.sendLeft > 0 { // it is the connection that takes no more
+				c.waiting[call.id] = call
+			}
 			return
 		}
 		flags := http2.Flags(0)
@@ -321,12 +359,5 @@ func (c *conn) more(call *Call) {
 		c.out = appendFrame(c.out, http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, call.id, len(call.trailers))
 		c.out = append(c.out, call.trailers...)
 		c.ended(call)
-	}
-}
-
-// pump goes on with the answers that were not taken whole.
-func (c *conn) pump() {
-	for _, call := range c.waiting {
-		c.more(call)
 	}
 }
