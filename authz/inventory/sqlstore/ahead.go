@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -38,7 +39,7 @@ func (a *ahead) neverFormer(d authz.Digest) bool {
 }
 
 func (a *ahead) has(s *state, tokenID, organizationID string) bool {
-	return a != nil && (a.known[tokenID] || a.minted && !s.met[tokenID]) && (a.organization == "" || a.organization == organizationID)
+	return a != nil && (a.known[tokenID] || a.minted && s.numbers[tokenID] == 0) && (a.organization == "" || a.organization == organizationID)
 }
 
 func (a *ahead) authorization(s *state, tokenID, organizationID string) (*inventory.Authorization, bool) {
@@ -61,8 +62,28 @@ const most = 256
 // former is a row of former_digests.
 type former struct{ Digest []byte }
 
+// readUsers reads the users of some names.
+func (s *state) readUsers(names []string) error {
+	for part := range slices.Chunk(slices.DeleteFunc(names, func(name string) bool { return !storable(name) }), most) {
+		where, args := in("u.name", part, nil)
+		found, err := selectRows(s, "u", "FROM users u WHERE "+where, args, s.userRead)
+		if err != nil {
+			return err
+		}
+		for _, name := range part {
+			s.users[name] = nil
+		}
+		for _, u := range found {
+			s.users[u.Name], s.owners[u.ID] = u, u
+		}
+	}
+	return nil
+}
+
 // readDigests reads the tokens of some digests, and what was decided on them.
+// It asks in the order of the index: neighbours lie on one page.
 func (s *state) readDigests(digests []authz.Digest) error {
+	slices.SortFunc(digests, func(a, b authz.Digest) int { return bytes.Compare(a[:], b[:]) })
 	a := &ahead{digests: make(map[authz.Digest]*inventory.Token, len(digests)), former: map[authz.Digest]bool{}, minted: true}
 	var tokens []*inventory.Token
 	for part := range slices.Chunk(digests, most) {
@@ -71,7 +92,7 @@ func (s *state) readDigests(digests []authz.Digest) error {
 			values[i], a.digests[part[i]] = part[i][:], nil
 		}
 		where, args := in("t.digest", values, nil)
-		found, err := selectRows(s, "t", "FROM tokens t WHERE "+where, args, tokenOf)
+		found, err := selectRows(s, "t", "FROM tokens t WHERE "+where, args, s.tokenRead)
 		if err != nil {
 			return err
 		}
@@ -105,7 +126,7 @@ func (s *state) readTokens(o *inventory.Organization, tokens []*inventory.Token)
 	slices.Sort(ids)
 	for part := range slices.Chunk(ids, most) {
 		where, args := in("u.id", part, nil)
-		users, err := selectRows(s, "u", "FROM users u WHERE "+where, args, userOf)
+		users, err := selectRows(s, "u", "FROM users u WHERE "+where, args, s.userRead)
 		if err != nil {
 			return err
 		}

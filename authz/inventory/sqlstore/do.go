@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -68,7 +70,7 @@ func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Comm
 		return inventory.Result{}, fmt.Errorf("commit %s: %w", c.Action(), err)
 	}
 	if _, many := c.(inventory.ImportTokens); many && s.Imported != nil {
-		s.Imported(st.number.Change+1, &change.Records)
+		s.Imported(st.taken.Change+1, &change.Records)
 	}
 	return result, nil
 }
@@ -79,9 +81,13 @@ func readAhead(st *state, c inventory.Command) error {
 	if !ok || len(list.Tokens) < 2 {
 		return nil
 	}
-	digests := make([]authz.Digest, len(list.Tokens))
+	digests, owners := make([]authz.Digest, len(list.Tokens)), map[string]bool{}
 	for i := range list.Tokens {
-		digests[i] = list.Tokens[i].Digest
+		t := &list.Tokens[i]
+		digests[i], owners[inventory.Fold(t.Owner)] = t.Digest, true
+	}
+	if err := st.readUsers(slices.Sorted(maps.Keys(owners))); err != nil {
+		return err
 	}
 	return st.readDigests(digests)
 }

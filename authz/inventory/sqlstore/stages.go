@@ -15,16 +15,17 @@ type stage struct {
 	// from and to bound the keys of the stage.
 	from, to int64
 	// table is what gives the tokens, as x, with organization_id and token_id,
-	// and key the key; "" for what has no row: then absent says so of t.
+	// and key the key; "" for what has no row: then absent says so of t and an
+	// organization.
 	table, key string
 	where      string
 	absent     string
 }
 
 // joined gives the key of the tokens of a filter by a look at the other table.
-func (o *order) joined(q *question, l *listing, id string) string {
+func (o *order) joined(q *question, l *listing) string {
 	q.args = append(q.args, l.organization.ID)
-	n := db.Placeholders(len(q.args), 1)
+	n, id := db.Placeholders(len(q.args), 1), q.at.id
 	if o.stages[0].absent == neverUsed {
 		return fmt.Sprintf("(SELECT coalesce(max(k.used_at), 0) FROM token_uses k WHERE k.token_id = %s AND k.organization_id = %s)", id, n)
 	}
@@ -34,9 +35,8 @@ func (o *order) joined(q *question, l *listing, id string) string {
 }
 
 const (
-	neverUsed  = "NOT EXISTS (SELECT 1 FROM token_uses k WHERE k.token_id = x.token_id AND k.organization_id = x.organization_id AND k.used_at > 0)"
-	notFound   = "NOT EXISTS (SELECT 1 FROM findings k WHERE k.organization_id = x.organization_id AND k.token_id = x.token_id)"
-	reaches    = "EXISTS (SELECT 1 FROM token_namespaces n WHERE n.organization_id = x.organization_id AND n.token_id = x.token_id)"
+	neverUsed  = "NOT EXISTS (SELECT 1 FROM token_uses k WHERE k.token_id = t.id AND k.organization_id = ? AND k.used_at > 0)"
+	notFound   = "NOT EXISTS (SELECT 1 FROM findings k WHERE k.organization_id = ? AND k.token_id = t.id)"
 	notGraver  = "NOT EXISTS (SELECT 1 FROM findings k WHERE k.organization_id = x.organization_id AND k.token_id = x.token_id AND k.grade > x.grade)"
 	ofOneGrade = "x.grade = %d AND x.token_id <> ''"
 )
@@ -78,16 +78,14 @@ func (o *order) staged(k *look, p *place) error {
 
 func (o *order) stage(k *look, s *stage, p *place) error {
 	direction, beyond := o.way()
-	q := &question{from: "token_namespaces x"}
-	q.where("x.organization_id = ?", k.listing.organization.ID)
-	key, by := fmt.Sprint(s.from), "x.token_id "+direction
-	switch {
-	case s.absent != "":
-		q.conditions = append(q.conditions, s.absent)
-	default:
-		q.from, key = s.table, s.key
-		q.conditions = append(q.conditions, s.where, reaches)
+	if s.absent != "" {
+		return o.lacking(k, s, p)
 	}
+	q := &question{from: s.table}
+	q.where("x.organization_id = ?", k.listing.organization.ID)
+	q.conditions = append(q.conditions, s.where)
+	q.where("EXISTS (SELECT 1 FROM token_namespaces n WHERE n.organization = ? AND n.token = "+numberOf("x.token_id")+")", k.listing.here)
+	by := "x.token_id " + direction
 	if s.from != s.to { // the key orders too
 		by = s.key + " " + direction + ", " + by
 		if p != nil {
@@ -100,7 +98,24 @@ func (o *order) stage(k *look, s *stage, p *place) error {
 	}
 	// A token may have several findings of a grade: each is looked at once. What
 	// is asked of each is asked outside, where it does not keep from the index.
-	inner := fmt.Sprintf("SELECT DISTINCT %s AS k, x.token_id AS id %s ORDER BY %s LIMIT %d", key, q, by, maxLooked-k.looked)
-	passes := k.listing.passing(q, "s.id")
+	inner := fmt.Sprintf("SELECT DISTINCT %s AS k, x.token_id AS id %s ORDER BY %s LIMIT %d", s.key, q, by, maxLooked-k.looked)
+	passes := k.listing.passing(q, byID("s.id"))
 	return k.read(fmt.Sprintf("SELECT s.k, s.id, %s FROM (%s) s", passes, inner), q.args, false)
+}
+
+// lacking looks at the next tokens of which the other table has no row.
+func (o *order) lacking(k *look, s *stage, p *place) error {
+	direction, beyond := o.way()
+	q := &question{from: "token_namespaces x CROSS JOIN tokens t", at: pointer{inReach.column, true, "t.id"}}
+	q.where("x.organization = ?", k.listing.here)
+	q.conditions = append(q.conditions, "t.number = x.token")
+	q.where(s.absent, k.listing.organization.ID)
+	if p != nil {
+		number, err := k.listing.state.place(p.ID)
+		if err != nil {
+			return err
+		}
+		q.where("x.token "+beyond+" ?", number)
+	}
+	return k.at(q, fmt.Sprint(s.from), "x.token "+direction, false)
 }

@@ -24,6 +24,30 @@ type writer struct {
 	*state
 	touched []touched
 	err     error
+	written map[givenList]string // grants as JSON, by their list
+
+	organizationNumbers, userNumbers, tokenNumbers numbering
+}
+
+// givenList is a list of grants by its place: an import has one for all tokens
+// that have it.
+type givenList struct {
+	first *authz.Grant
+	n     int
+}
+
+// grants writes grants as JSON.
+func (w *writer) grants(list []authz.Grant) string {
+	if len(list) == 0 {
+		return w.json(list)
+	}
+	place := givenList{&list[0], len(list)}
+	text, known := w.written[place]
+	if !known {
+		text = w.json(list)
+		w.written[place] = text
+	}
+	return text
 }
 
 // touched is a row that a transaction wrote.
@@ -49,7 +73,8 @@ func (w *writer) json(v any) string {
 
 // write writes a change but for its number, which take does last.
 func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
-	w := &writer{state: st}
+	w := &writer{state: st, written: map[givenList]string{}}
+	w.organizationNumbers.last, w.userNumbers.last, w.tokenNumbers.last = st.LastOrganization, st.LastUser, st.LastToken
 	w.records(&c.Records)
 	w.events(c.Events, now)
 	w.forget(now.Add(-s.Retention))
@@ -58,7 +83,7 @@ func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
 		return err
 	}
 	w.changes(counter.Change+1, now)
-	st.number = db.TakeNumberParams{Change: counter.Change, AuditSeq: counter.AuditSeq, AuditHead: counter.AuditHead}
+	st.taken = db.TakeNumberParams{Change: counter.Change, AuditSeq: counter.AuditSeq, AuditHead: counter.AuditHead}
 	for _, a := range append([]*inventory.AuditEntry{c.Audit}, c.Also...) {
 		w.audit(a, now)
 	}
@@ -90,11 +115,11 @@ func (w *writer) audit(a *inventory.AuditEntry, now time.Time) {
 		details["acting_token"] = a.Actor.Token
 	}
 	entry := auditlog.Entry{
-		Seq: w.number.AuditSeq + 1, Time: now, Actor: auditlog.Actor{Kind: a.Actor.Kind, Name: a.Actor.Name}, Action: a.Action,
+		Seq: w.taken.AuditSeq + 1, Time: now, Actor: auditlog.Actor{Kind: a.Actor.Kind, Name: a.Actor.Name}, Action: a.Action,
 		OrganizationID: a.OrganizationID, TokenID: a.TokenID, Details: []byte(w.json(details)),
 	}
-	entry.Hash = entry.Sum(w.number.AuditHead)
-	w.number.AuditSeq, w.number.AuditHead = entry.Seq, entry.Hash
+	entry.Hash = entry.Sum(w.taken.AuditHead)
+	w.taken.AuditSeq, w.taken.AuditHead = entry.Seq, entry.Hash
 	w.then(func() error {
 		return w.InsertAudit(w.ctx, db.InsertAuditParams{
 			Seq: entry.Seq, Time: millis(entry.Time), ActorKind: entry.Actor.Kind, ActorName: entry.Actor.Name, Action: entry.Action,
@@ -106,7 +131,7 @@ func (w *writer) audit(a *inventory.AuditEntry, now time.Time) {
 // take takes the change's number. It is the last statement: whoever reads up to
 // a number has read all that was committed before it.
 func (s *Store) take(st *state) error {
-	n, err := st.TakeNumber(st.ctx, st.number)
+	n, err := st.TakeNumber(st.ctx, st.taken)
 	if err == nil && n != 1 {
 		err = errOvertaken
 	}
@@ -200,7 +225,7 @@ func (w *writer) organizations(list []*inventory.Organization) {
 			ID: o.ID, Name: o.Name, Type: o.Type, OwnerID: o.OwnerID, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy,
 			EnforceAt: millis(o.EnforceAt), Enforcement: o.Enforcement, ManagedBy: o.ManagedBy, Settings: w.json(o.Settings),
 			CreatedAt: millis(o.CreatedAt), Version: o.Version, Deleted: o.Deleted,
-			Aliases: w.json(o.Aliases),
+			Aliases: w.json(o.Aliases), Number: w.number(o.ID, w.OrganizationNumber, &w.organizationNumbers),
 		}
 		w.touch("organization", o.ID, "")
 		w.aliases(o)
@@ -243,6 +268,7 @@ func (w *writer) usersOf(list []*inventory.User) {
 		rows[i] = db.UpsertUserParams{
 			ID: u.ID, Name: u.Name, Type: u.Type, Email: u.Email, CreatedAt: millis(u.CreatedAt),
 			EmailConfirmedAt: millis(u.ConfirmedAt), EmailConfirmedBy: u.ConfirmedBy, EmailAskedAt: millis(u.AskedAt),
+			Number: w.number(u.ID, w.UserNumber, &w.userNumbers),
 		}
 		w.touch("user", u.ID, "")
 	}
@@ -284,45 +310,59 @@ func (w *writer) periodsOf(list []*inventory.Period) {
 
 // tokens writes tokens, and which organizations list them.
 func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
-	rows := make([]db.UpsertTokenParams, len(list))
+	var fresh []db.InsertTokenParams
+	var known []db.UpsertTokenParams
 	var reach []db.UpsertReachParams
 	var formers []db.InsertFormerParams
-	for i, t := range list {
-		rows[i] = db.UpsertTokenParams{
-			ID: t.ID, Digest: t.Digest[:], DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source,
-			Grants: w.json(t.Grants), Global: w.json(t.Global), Purpose: t.Purpose, Contact: t.Contact, CreatedAt: millis(t.CreatedAt),
-			ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version,
-			Former: w.formers(t),
+	var changed, unscoped []string
+	for _, t := range list {
+		// What was not read before is not there.
+		row, isFresh := w.tokenRow(t), w.numbers[t.ID] == 0
+		if isFresh {
+			w.then(func() (err error) { row.Number, err = w.nextNumber(t.ID, &w.tokenNumbers); return err })
+			fresh = append(fresh, row)
+		} else {
+			row.Number = w.numbers[t.ID]
+			known, changed = append(known, db.UpsertTokenParams(row)), append(changed, t.ID)
 		}
 		for _, f := range t.Former {
 			formers = append(formers, db.InsertFormerParams{Digest: f.Digest[:], TokenID: t.ID})
 		}
 		w.touch("token", t.ID, "")
-		for _, g := range t.Grants {
-			if !t.Deleted {
-				reach = append(reach, db.UpsertReachParams{
-					OrganizationID: g.Entity.Namespace, TokenID: t.ID, Name: lower(t.DisplayName), Owner: owner(t.OwnerID), CreatedAt: millis(t.CreatedAt),
-				})
-			}
+		if t.Deleted {
+			continue
 		}
-	}
-	w.then(func() error { return w.UpsertTokens(w.ctx, rows) })
-	w.then(func() error { return w.InsertFormers(w.ctx, formers) })
-	var changed, unscoped []string
-	for _, t := range list {
-		if t.Version > 1 {
-			changed = append(changed, t.ID)
-		}
-		if t.Kind != authz.KindFineGrained && !t.Deleted {
+		if t.Kind != authz.KindFineGrained {
 			unscoped = append(unscoped, t.ID)
 		}
+		for _, organization := range t.Namespaces() {
+			reach = append(reach, db.UpsertReachParams{
+				Organization: w.organizationNumber(organization), Token: row.Number, Name: row.Name, Owner: owner(t.OwnerID), CreatedAt: row.CreatedAt,
+			})
+		}
 	}
+	w.then(func() error { return w.InsertTokens(w.ctx, fresh) })
+	w.then(func() error { return w.UpsertTokens(w.ctx, known) })
+	w.then(func() error { return w.InsertFormers(w.ctx, formers) })
 	w.then(func() error { return w.ForgetReaches(w.ctx, changed) })
 	w.then(func() error { return w.ReachesByDecision(w.ctx, changed) })
 	w.then(func() error { return w.ReachesOfUnscoped(w.ctx, unscoped) })
-	w.then(func() error {
-		return w.UpsertReaches(w.ctx, newest(reach, func(r db.UpsertReachParams) db.UpsertReachParams { return r }))
-	})
+	w.then(func() error { return w.UpsertReaches(w.ctx, reach) })
+}
+
+func (w *writer) tokenRow(t *inventory.Token) db.InsertTokenParams {
+	row := db.InsertTokenParams{
+		ID: t.ID, Digest: t.Digest[:], DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source,
+		Grants: w.grants(t.Grants), Global: w.json(t.Global), Purpose: t.Purpose, Contact: t.Contact, CreatedAt: millis(t.CreatedAt),
+		ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version, Former: w.formers(t), Name: lower(t.DisplayName),
+	}
+	w.then(func() (err error) { row.Owner, err = w.numbered(t.OwnerID, w.UserNumber); return err })
+	return row
+}
+
+func (w *writer) organizationNumber(id string) (n int64) {
+	w.then(func() (err error) { n, err = w.numbered(id, w.OrganizationNumber); return err })
+	return n
 }
 
 // formers is empty for the many tokens that were never rotated.

@@ -10,7 +10,7 @@ import (
 )
 
 const allOrganizations = `-- name: AllOrganizations :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE NOT deleted
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number FROM organizations WHERE NOT deleted
 `
 
 func (q *Queries) AllOrganizations(ctx context.Context) ([]Organization, error) {
@@ -37,6 +37,7 @@ func (q *Queries) AllOrganizations(ctx context.Context) ([]Organization, error) 
 			&i.Version,
 			&i.Deleted,
 			&i.Aliases,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -85,7 +86,7 @@ func (q *Queries) AllPeriods(ctx context.Context) ([]Period, error) {
 }
 
 const allUsers = `-- name: AllUsers :many
-SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at, number FROM users
 `
 
 func (q *Queries) AllUsers(ctx context.Context) ([]User, error) {
@@ -106,6 +107,7 @@ func (q *Queries) AllUsers(ctx context.Context) ([]User, error) {
 			&i.EmailConfirmedAt,
 			&i.EmailConfirmedBy,
 			&i.EmailAskedAt,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -159,7 +161,7 @@ func (q *Queries) ChangedAuthorizations(ctx context.Context, change int64) ([]Au
 }
 
 const changedOrganizations = `-- name: ChangedOrganizations :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE id IN (SELECT key1 FROM changes WHERE kind = 'organization' AND change > $1)
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number FROM organizations WHERE id IN (SELECT key1 FROM changes WHERE kind = 'organization' AND change > $1)
 `
 
 func (q *Queries) ChangedOrganizations(ctx context.Context, change int64) ([]Organization, error) {
@@ -186,6 +188,7 @@ func (q *Queries) ChangedOrganizations(ctx context.Context, change int64) ([]Org
 			&i.Version,
 			&i.Deleted,
 			&i.Aliases,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -282,7 +285,7 @@ func (q *Queries) ChangedRequests(ctx context.Context, change int64) ([]Request,
 }
 
 const changedTokens = `-- name: ChangedTokens :many
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1)
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1)
 `
 
 func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, error) {
@@ -312,6 +315,9 @@ func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, err
 			&i.Deleted,
 			&i.Version,
 			&i.Former,
+			&i.Owner,
+			&i.Name,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -327,7 +333,7 @@ func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, err
 }
 
 const changedUsers = `-- name: ChangedUsers :many
-SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users WHERE id IN (SELECT key1 FROM changes WHERE kind = 'user' AND change > $1)
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at, number FROM users WHERE id IN (SELECT key1 FROM changes WHERE kind = 'user' AND change > $1)
 `
 
 func (q *Queries) ChangedUsers(ctx context.Context, change int64) ([]User, error) {
@@ -348,6 +354,7 @@ func (q *Queries) ChangedUsers(ctx context.Context, change int64) ([]User, error
 			&i.EmailConfirmedAt,
 			&i.EmailConfirmedBy,
 			&i.EmailAskedAt,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
