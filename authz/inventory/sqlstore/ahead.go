@@ -62,6 +62,33 @@ const most = 256
 // former is a row of former_digests.
 type former struct{ Digest []byte }
 
+// readFormers reads which digests are those of secrets that were rotated away.
+func (s *state) readFormers(a *ahead, digests []authz.Digest) error {
+	some, err := s.AnyFormer(s.ctx)
+	if err != nil || !some {
+		return err
+	}
+	for part := range slices.Chunk(digests, most) {
+		where, args := in("f.digest", bytesOf(part), nil)
+		err := db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *former) error {
+			a.former[authz.Digest(f.Digest)] = true
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func bytesOf(digests []authz.Digest) [][]byte {
+	values := make([][]byte, len(digests))
+	for i := range digests {
+		values[i] = digests[i][:]
+	}
+	return values
+}
+
 // readUsers reads the users of some names.
 func (s *state) readUsers(names []string) error {
 	for part := range slices.Chunk(slices.DeleteFunc(names, func(name string) bool { return !storable(name) }), most) {
@@ -87,11 +114,10 @@ func (s *state) readDigests(digests []authz.Digest) error {
 	a := &ahead{digests: make(map[authz.Digest]*inventory.Token, len(digests)), former: map[authz.Digest]bool{}, minted: true}
 	var tokens []*inventory.Token
 	for part := range slices.Chunk(digests, most) {
-		values := make([][]byte, len(part))
 		for i := range part {
-			values[i], a.digests[part[i]] = part[i][:], nil
+			a.digests[part[i]] = nil
 		}
-		where, args := in("t.digest", values, nil)
+		where, args := in("t.digest", bytesOf(part), nil)
 		found, err := selectRows(s, "t", "FROM tokens t WHERE "+where, args, s.tokenRead)
 		if err != nil {
 			return err
@@ -100,14 +126,9 @@ func (s *state) readDigests(digests []authz.Digest) error {
 			a.digests[t.Digest] = t
 		}
 		tokens = append(tokens, found...)
-		where, args = in("f.digest", values, nil)
-		err = db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *former) error {
-			a.former[authz.Digest(f.Digest)] = true
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	}
+	if err := s.readFormers(a, digests); err != nil {
+		return err
 	}
 	return s.readDecisions(a, tokens)
 }

@@ -17,11 +17,16 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	// Commands are carried out one after the other, whoever asks. A number that
 	// was taken meanwhile means that somebody writes without asking for the
 	// turn; then the command is carried out on what is there now.
-	if list, ok := c.(inventory.ImportTokens); ok && len(list.Tokens) >= manyTokens && s.dialect.widen != nil {
+	list, ok := c.(inventory.ImportTokens)
+	many := ok && len(list.Tokens) >= manyTokens
+	if many && s.dialect.widen != nil {
 		s.dialect.widen(ctx, s)
 	}
 	for range 3 {
 		r, err := s.try(ctx, actor, c)
+		if err == nil && many && s.dialect.writeBack != nil {
+			s.dialect.writeBack(s)
+		}
 		if !errors.Is(err, errOvertaken) {
 			return r, s.room(err)
 		}

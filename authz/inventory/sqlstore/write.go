@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -22,6 +23,7 @@ const maxListed = 30_000
 // writer writes what a change consists of, and keeps the first error.
 type writer struct {
 	*state
+	dialect *dialect
 	touched []touched
 	err     error
 	written map[givenList]string // grants as JSON, by their list
@@ -73,7 +75,7 @@ func (w *writer) json(v any) string {
 
 // write writes a change but for its number, which take does last.
 func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
-	w := &writer{state: st, written: map[givenList]string{}}
+	w := &writer{state: st, dialect: &s.dialect, written: map[givenList]string{}}
 	w.organizationNumbers.last, w.userNumbers.last, w.tokenNumbers.last = st.LastOrganization, st.LastUser, st.LastToken
 	w.records(&c.Records)
 	w.events(c.Events, now)
@@ -310,7 +312,7 @@ func (w *writer) periodsOf(list []*inventory.Period) {
 
 // tokens writes tokens, and which organizations list them.
 func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
-	var fresh []db.InsertTokenParams
+	var fresh []db.InsertNumberedTokenParams
 	var known []db.UpsertTokenParams
 	var reach []db.UpsertReachParams
 	var formers []db.InsertFormerParams
@@ -341,7 +343,7 @@ func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
 			})
 		}
 	}
-	w.then(func() error { return w.InsertTokens(w.ctx, fresh) })
+	w.then(func() error { return w.insertTokens(fresh) })
 	w.then(func() error { return w.UpsertTokens(w.ctx, known) })
 	w.then(func() error { return w.InsertFormers(w.ctx, formers) })
 	w.then(func() error { return w.ForgetReaches(w.ctx, changed) })
@@ -350,8 +352,33 @@ func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
 	w.then(func() error { return w.UpsertReaches(w.ctx, reach) })
 }
 
-func (w *writer) tokenRow(t *inventory.Token) db.InsertTokenParams {
-	row := db.InsertTokenParams{
+// insertTokens writes new tokens. SQLite gives their numbers by itself: it keeps a
+// copy of each page that a statement writes which gives them.
+func (w *writer) insertTokens(list []db.InsertNumberedTokenParams) error {
+	if !w.dialect.numbers || len(list) == 0 {
+		return w.InsertNumberedTokens(w.ctx, list)
+	}
+	rows := make([]db.InsertTokenParams, len(list))
+	for i := range list {
+		r := &list[i]
+		rows[i] = db.InsertTokenParams{
+			ID: r.ID, Digest: r.Digest, DisplayName: r.DisplayName, Last4: r.Last4, Kind: r.Kind, OwnerID: r.OwnerID, Source: r.Source, Grants: r.Grants,
+			Global: r.Global, Purpose: r.Purpose, Contact: r.Contact, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, Disabled: r.Disabled, Deleted: r.Deleted,
+			Version: r.Version, Former: r.Former, Owner: r.Owner, Name: r.Name,
+		}
+	}
+	if err := w.InsertTokens(w.ctx, rows); err != nil {
+		return err
+	}
+	n, err := w.LastToken(w.ctx)
+	if err == nil && n != w.tokenNumbers.n {
+		err = fmt.Errorf("the last token's number is %d, not %d", n, w.tokenNumbers.n)
+	}
+	return err
+}
+
+func (w *writer) tokenRow(t *inventory.Token) db.InsertNumberedTokenParams {
+	row := db.InsertNumberedTokenParams{
 		ID: t.ID, Digest: t.Digest[:], DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source,
 		Grants: w.grants(t.Grants), Global: w.json(t.Global), Purpose: t.Purpose, Contact: t.Contact, CreatedAt: millis(t.CreatedAt),
 		ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version, Former: w.formers(t), Name: lower(t.DisplayName),

@@ -74,6 +74,10 @@ func (q *Queries) InsertTokens(ctx context.Context, rows []InsertTokenParams) er
 	return write(ctx, q.db, insertToken, rows)
 }
 
+func (q *Queries) InsertNumberedTokens(ctx context.Context, rows []InsertNumberedTokenParams) error {
+	return write(ctx, q.db, insertNumberedToken, rows)
+}
+
 func (q *Queries) UpsertTokens(ctx context.Context, rows []UpsertTokenParams) error {
 	return write(ctx, q.db, upsertToken, rows)
 }

@@ -9,6 +9,17 @@ import (
 	"context"
 )
 
+const anyFormer = `-- name: AnyFormer :one
+SELECT CAST(EXISTS (SELECT 1 FROM former_digests) AS BOOLEAN)
+`
+
+func (q *Queries) AnyFormer(ctx context.Context) (bool, error) {
+	row := q.db.QueryRowContext(ctx, anyFormer)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const forgetReach = `-- name: ForgetReach :exec
 DELETE FROM token_namespaces WHERE token IN (SELECT t.number FROM tokens t WHERE t.id = $1)
 `
@@ -48,12 +59,12 @@ func (q *Queries) InsertFormer(ctx context.Context, arg InsertFormerParams) erro
 	return err
 }
 
-const insertToken = `-- name: InsertToken :exec
+const insertNumberedToken = `-- name: InsertNumberedToken :exec
 INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 `
 
-type InsertTokenParams struct {
+type InsertNumberedTokenParams struct {
 	ID          string `db:"id"`
 	Digest      []byte `db:"digest"`
 	DisplayName string `db:"display_name"`
@@ -76,7 +87,61 @@ type InsertTokenParams struct {
 	Number      int64  `db:"number"`
 }
 
-// One that is not there.
+func (q *Queries) InsertNumberedToken(ctx context.Context, arg InsertNumberedTokenParams) error {
+	_, err := q.db.ExecContext(ctx, insertNumberedToken,
+		arg.ID,
+		arg.Digest,
+		arg.DisplayName,
+		arg.Last4,
+		arg.Kind,
+		arg.OwnerID,
+		arg.Source,
+		arg.Grants,
+		arg.Global,
+		arg.Purpose,
+		arg.Contact,
+		arg.CreatedAt,
+		arg.ExpiresAt,
+		arg.Disabled,
+		arg.Deleted,
+		arg.Version,
+		arg.Former,
+		arg.Owner,
+		arg.Name,
+		arg.Number,
+	)
+	return err
+}
+
+const insertToken = `-- name: InsertToken :exec
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+`
+
+type InsertTokenParams struct {
+	ID          string `db:"id"`
+	Digest      []byte `db:"digest"`
+	DisplayName string `db:"display_name"`
+	Last4       string `db:"last4"`
+	Kind        string `db:"kind"`
+	OwnerID     string `db:"owner_id"`
+	Source      string `db:"source"`
+	Grants      string `db:"grants"`
+	Global      string `db:"global"`
+	Purpose     string `db:"purpose"`
+	Contact     string `db:"contact"`
+	CreatedAt   int64  `db:"created_at"`
+	ExpiresAt   int64  `db:"expires_at"`
+	Disabled    bool   `db:"disabled"`
+	Deleted     bool   `db:"deleted"`
+	Version     int64  `db:"version"`
+	Former      string `db:"former"`
+	Owner       int64  `db:"owner"`
+	Name        string `db:"name"`
+}
+
+// One that is not there; it gets the number that follows the last one where the
+// database gives numbers by itself.
 func (q *Queries) InsertToken(ctx context.Context, arg InsertTokenParams) error {
 	_, err := q.db.ExecContext(ctx, insertToken,
 		arg.ID,
@@ -98,7 +163,6 @@ func (q *Queries) InsertToken(ctx context.Context, arg InsertTokenParams) error 
 		arg.Former,
 		arg.Owner,
 		arg.Name,
-		arg.Number,
 	)
 	return err
 }

@@ -7,6 +7,9 @@ SELECT * FROM tokens WHERE digest = $1;
 -- name: TokenByFormer :one
 SELECT t.* FROM former_digests f JOIN tokens t ON t.id = f.token_id WHERE f.digest = $1;
 
+-- name: AnyFormer :one
+SELECT CAST(EXISTS (SELECT 1 FROM former_digests) AS BOOLEAN);
+
 -- name: InsertFormer :exec
 INSERT INTO former_digests (digest, token_id) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING;
 
@@ -35,7 +38,12 @@ SELECT CAST(coalesce(max(number), 0) AS BIGINT) FROM tokens;
 SELECT number FROM tokens WHERE id <= $1 ORDER BY id DESC LIMIT 1;
 
 -- name: InsertToken :exec
--- One that is not there.
+-- One that is not there; it gets the number that follows the last one where the
+-- database gives numbers by itself.
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
+
+-- name: InsertNumberedToken :exec
 INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20);
 
