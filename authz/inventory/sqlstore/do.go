@@ -22,8 +22,19 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	if many && s.dialect.widen != nil {
 		s.dialect.widen(ctx, s)
 	}
+	var ready *foreseen
+	if many {
+		ready = s.foresee(ctx, actor, list)
+		if s.foresaw != nil {
+			s.foresaw(ready != nil)
+		}
+	}
 	for range 3 {
-		r, err := s.try(ctx, actor, c)
+		r, err := s.try(ctx, actor, c, ready)
+		if err != nil && ready != nil && ctx.Err() == nil {
+			ready = nil
+			r, err = s.try(ctx, actor, c, nil)
+		}
 		if err == nil && many && s.dialect.writeBack != nil {
 			s.dialect.writeBack(s)
 		}
@@ -34,7 +45,7 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), errOvertaken)
 }
 
-func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Command) (inventory.Result, error) {
+func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Command, ready *foreseen) (inventory.Result, error) {
 	tx, err := s.begin(ctx)
 	if err != nil {
 		return inventory.Result{}, fmt.Errorf("begin %s: %w", c.Action(), err)
@@ -42,11 +53,8 @@ func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Comm
 	defer tx.Rollback()
 	st := s.newState(ctx, tx)
 	defer st.close()
-	if err := readAhead(st, c); err != nil {
-		return inventory.Result{}, fmt.Errorf("read for %s: %w", c.Action(), err)
-	}
 	now := s.Clock()
-	change, err := inventory.Apply(st, s.Policies, actor, c, now)
+	change, err := s.apply(st, actor, c, ready, now)
 	if err != nil {
 		return inventory.Result{}, s.explain(st, c, err)
 	}

@@ -56,6 +56,7 @@ type Store struct {
 	narrowing   sync.Mutex
 	narrow      *time.Timer                    // when the writer's cache becomes small again
 	asked       func(query string, args []any) // tests only
+	foresaw     func(bool)                     // tests only
 	mostSorted  int                            // see order.go
 	mostAudited int64                          // see find.go
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -20,11 +21,16 @@ var errOvertaken = errors.New("another change was written at the same time")
 // who follow load all again.
 const maxListed = 30_000
 
+// rangeOfTokens is how many new tokens a row of the change log tells of, at most:
+// those of an import have ids one after the other.
+const rangeOfTokens = 100
+
 // writer writes what a change consists of, and keeps the first error.
 type writer struct {
 	*state
 	dialect *dialect
 	touched []touched
+	made    []string // the ids of new tokens
 	err     error
 	written map[givenList]string // grants as JSON, by their list
 
@@ -142,10 +148,14 @@ func (s *Store) take(st *state) error {
 
 func (w *writer) changes(number int64, now time.Time) {
 	list := w.touched
+	listed := len(list) + len(w.made)
+	for made := range slices.Chunk(w.made, rangeOfTokens) {
+		list = append(list, touched{"tokens", slices.Min(made), slices.Max(made)})
+	}
 	if len(list) == 0 {
 		list = []touched{{kind: "nothing"}} // a number without rows would look like a gap
 	}
-	if len(list) > maxListed {
+	if listed > maxListed {
 		list = []touched{{kind: "all"}}
 	}
 	rows := make([]db.InsertChangeParams, len(list))
@@ -322,15 +332,15 @@ func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
 		row, isFresh := w.tokenRow(t), w.numbers[t.ID] == 0
 		if isFresh {
 			w.then(func() (err error) { row.Number, err = w.nextNumber(t.ID, &w.tokenNumbers); return err })
-			fresh = append(fresh, row)
+			fresh, w.made = append(fresh, row), append(w.made, t.ID)
 		} else {
 			row.Number = w.numbers[t.ID]
 			known, changed = append(known, db.UpsertTokenParams(row)), append(changed, t.ID)
+			w.touch("token", t.ID, "")
 		}
 		for _, f := range t.Former {
 			formers = append(formers, db.InsertFormerParams{Digest: f.Digest[:], TokenID: t.ID})
 		}
-		w.touch("token", t.ID, "")
 		if t.Deleted {
 			continue
 		}

@@ -370,7 +370,7 @@ func (q *Queries) ChangedUsers(ctx context.Context, change int64) ([]User, error
 }
 
 const changesAfter = `-- name: ChangesAfter :one
-SELECT CAST(coalesce(min(c.change), 0) AS BIGINT) AS first, count(*) AS listed, CAST(coalesce(max(CASE WHEN c.kind = 'all' THEN 1 ELSE 0 END), 0) AS BIGINT) AS whole
+SELECT CAST(coalesce(min(c.change), 0) AS BIGINT) AS first, CAST(coalesce(sum(CASE WHEN c.kind = 'tokens' THEN 100 ELSE 1 END), 0) AS BIGINT) AS listed, CAST(coalesce(max(CASE WHEN c.kind = 'all' THEN 1 ELSE 0 END), 0) AS BIGINT) AS whole
 FROM changes c WHERE c.change > $1
 `
 
@@ -380,11 +380,31 @@ type ChangesAfterRow struct {
 	Whole  int64 `db:"whole"`
 }
 
-// whole is 1 where one of them is too much to list.
+// whole is 1 where one of them is too much to list; a range of tokens lists at
+// most a hundred.
 func (q *Queries) ChangesAfter(ctx context.Context, after int64) (ChangesAfterRow, error) {
 	row := q.db.QueryRowContext(ctx, changesAfter, after)
 	var i ChangesAfterRow
 	err := row.Scan(&i.First, &i.Listed, &i.Whole)
+	return i, err
+}
+
+const changesOfImports = `-- name: ChangesOfImports :one
+SELECT CAST(coalesce(min(c.change), 0) AS BIGINT) AS first,
+  CAST(coalesce(sum(CASE WHEN c.kind IN ('tokens', 'request', 'authorization', 'nothing') THEN 0 ELSE 1 END), 0) AS BIGINT) AS others
+FROM changes c WHERE c.change > $1
+`
+
+type ChangesOfImportsRow struct {
+	First  int64 `db:"first"`
+	Others int64 `db:"others"`
+}
+
+// others are those that may matter to an import of new tokens.
+func (q *Queries) ChangesOfImports(ctx context.Context, after int64) (ChangesOfImportsRow, error) {
+	row := q.db.QueryRowContext(ctx, changesOfImports, after)
+	var i ChangesOfImportsRow
+	err := row.Scan(&i.First, &i.Others)
 	return i, err
 }
 
@@ -485,6 +505,56 @@ func (q *Queries) InsertEvent(ctx context.Context, arg InsertEventParams) error 
 		arg.At,
 	)
 	return err
+}
+
+const newTokens = `-- name: NewTokens :many
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM changes c JOIN tokens t ON t.id >= c.key1 AND t.id <= c.key2 WHERE c.kind = 'tokens' AND c.change > $1
+`
+
+// New tokens are listed from the first id to the last: those between that were
+// made by others are read too, as they stand.
+func (q *Queries) NewTokens(ctx context.Context, change int64) ([]Token, error) {
+	rows, err := q.db.QueryContext(ctx, newTokens, change)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Token
+	for rows.Next() {
+		var i Token
+		if err := rows.Scan(
+			&i.ID,
+			&i.Digest,
+			&i.DisplayName,
+			&i.Last4,
+			&i.Kind,
+			&i.OwnerID,
+			&i.Source,
+			&i.Grants,
+			&i.Global,
+			&i.Purpose,
+			&i.Contact,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.Disabled,
+			&i.Deleted,
+			&i.Version,
+			&i.Former,
+			&i.Owner,
+			&i.Name,
+			&i.Number,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const setHead = `-- name: SetHead :execrows
