@@ -30,9 +30,10 @@ type dialect struct {
 	// widen prepares for a command that writes very many rows; nil where there
 	// is nothing to prepare.
 	widen func(context.Context, *Store)
-	// writeBack has done beside, after such a command, what would keep the next one
-	// waiting; nil where there is nothing to do.
+	// writeBack writes a log back beside, after such a command, and renew lets it
+	// begin anew before one; nil where there is none.
 	writeBack func(*Store)
+	renew     func(context.Context, *Store)
 	// dead says whether an error is that of a connection which is no more; nil
 	// where there are none.
 	dead func(error) bool

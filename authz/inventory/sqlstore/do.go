@@ -29,6 +29,9 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 			s.foresaw(ready != nil)
 		}
 	}
+	if many && s.dialect.renew != nil {
+		s.dialect.renew(ctx, s)
+	}
 	for range 3 {
 		r, err := s.try(ctx, actor, c, ready)
 		if err != nil && ready != nil && ctx.Err() == nil {

@@ -20,6 +20,8 @@ type foreseen struct {
 // foresee finds out what an import comes to; nil where that is for its turn to
 // say: an error, or an import that is about tokens which are there.
 func (s *Store) foresee(ctx context.Context, actor inventory.Actor, c inventory.ImportTokens) (p *foreseen) {
+	s.log.foreseen.RLock()
+	defer s.log.foreseen.RUnlock()
 	err := s.reading(ctx, func(st *state) error {
 		counter, err := st.Counter(ctx)
 		if err != nil {

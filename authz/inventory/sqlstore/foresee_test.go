@@ -26,8 +26,12 @@ func largeImport(number int) (list inventory.ImportTokens) {
 // TestAnImportIsWhatItIsInItsTurn: whatever was written after an import was
 // foreseen and before its turn to write, it does what it does had it begun then.
 func TestAnImportIsWhatItIsInItsTurn(t *testing.T) {
-	policy := func(name string) inventory.Command { return inventory.SetPolicy{Organization: "acme", TokenPolicy: name} }
-	alone := func(in inventory.ImportToken) inventory.Command { return inventory.ImportTokens{Tokens: []inventory.ImportToken{in}} }
+	policy := func(name string) inventory.Command {
+		return inventory.SetPolicy{Organization: "acme", TokenPolicy: name}
+	}
+	alone := func(in inventory.ImportToken) inventory.Command {
+		return inventory.ImportTokens{Tokens: []inventory.ImportToken{in}}
+	}
 	onBoth(t, func(t *testing.T, d *database) {
 		s, err := d.open()
 		if err != nil {

@@ -51,8 +51,7 @@ type Store struct {
 	readDB      *sql.DB
 	pools       []*pgxpool.Pool
 	listening   *listener
-	backing     sync.Mutex     // one writes the log back
-	waiting     sync.WaitGroup // for what is done beside
+	log         logged
 	narrowing   sync.Mutex
 	narrow      *time.Timer                    // when the writer's cache becomes small again
 	asked       func(query string, args []any) // tests only
@@ -142,7 +141,7 @@ func (s *Store) checkKey(ctx context.Context) error {
 // Close closes the database.
 func (s *Store) Close() error {
 	s.listening.close()
-	s.waiting.Wait()
+	s.log.beside.Wait()
 	var errs []error
 	for _, d := range []*sql.DB{s.readDB, s.writeDB} {
 		if d != nil {

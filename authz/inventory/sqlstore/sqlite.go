@@ -18,7 +18,7 @@ import (
 )
 
 var sqlite = dialect{
-	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, numbers: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen, writeBack: writtenBack, full: fullSQLite, by: func(index string) string { return " INDEXED BY " + index },
+	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, numbers: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen, writeBack: writeLogBack, renew: renewLog, full: fullSQLite, by: func(index string) string { return " INDEXED BY " + index },
 }
 
 // fullSQLite says whether there is no room for the file, or for what stands
@@ -95,10 +95,8 @@ const (
 	importCache = 64 << 10
 )
 
-// After how many pages the log is written back into the file by who commits.
-// While tokens are imported it is written back beside the next part, and who
-// commits does what is left of it, which lets the log begin anew: pages that one
-// part writes are written again by the next.
+// After how many pages the log is written back into the file. Pages that one
+// part of an import writes are written again by the next.
 const (
 	writeBack  = 4000
 	importBack = 32_000
@@ -119,18 +117,6 @@ func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	made.SetMaxOpenConns(connections)
 	made.SetMaxIdleConns(connections)
 	return made, nil
-}
-
-// writtenBack writes the log back into the file, but for what others read or
-// write meanwhile. What goes wrong is done by the next who does so.
-func writtenBack(s *Store) {
-	if !s.backing.TryLock() {
-		return
-	}
-	s.waiting.Go(func() {
-		defer s.backing.Unlock()
-		_, _ = s.readDB.Exec("PRAGMA wal_checkpoint(PASSIVE)")
-	})
 }
 
 // manyTokens is how many tokens of a command make a larger cache worth while.

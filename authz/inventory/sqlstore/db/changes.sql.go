@@ -508,7 +508,7 @@ func (q *Queries) InsertEvent(ctx context.Context, arg InsertEventParams) error 
 }
 
 const newTokens = `-- name: NewTokens :many
-SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM changes c JOIN tokens t ON t.id >= c.key1 AND t.id <= c.key2 WHERE c.kind = 'tokens' AND c.change > $1
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM changes c CROSS JOIN tokens t WHERE c.kind = 'tokens' AND c.change > $1 AND t.id >= c.key1 AND t.id <= c.key2
 `
 
 // New tokens are listed from the first id to the last: those between that were

@@ -53,7 +53,7 @@ SELECT * FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' 
 -- name: NewTokens :many
 -- New tokens are listed from the first id to the last: those between that were
 -- made by others are read too, as they stand.
-SELECT t.* FROM changes c JOIN tokens t ON t.id >= c.key1 AND t.id <= c.key2 WHERE c.kind = 'tokens' AND c.change > $1;
+SELECT t.* FROM changes c CROSS JOIN tokens t WHERE c.kind = 'tokens' AND c.change > $1 AND t.id >= c.key1 AND t.id <= c.key2;
 
 -- name: ChangedAuthorizations :many
 SELECT a.* FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'authorization' AND change > $1) c
