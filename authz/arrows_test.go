@@ -41,7 +41,7 @@ var arrows = map[string][]string{
 	"authz/hygiene":             {"authz"},
 	"authz/preview":             {"authz", "authz/inventory"},
 	"authz/admin":               {"authz", "authz/credential", "authz/inventory", "authz/inventory/auditlog", "authz/record", "authz/usage", "authz/hygiene", "authz/preview"},
-	"authz/admin/console":       {"authz", "authz/hygiene", "authz/inventory", "authz/preview", "authz/usage"},
+	"authz/admin/console":       {"authz", "authz/hygiene", "authz/inventory", "authz/preview", "authz/record", "authz/usage"},
 	"authz/admin/client":        {"authz", "authz/credential", "authz/inventory", "authz/inventory/auditlog", "authz/record", "authz/usage", "authz/hygiene", "authz/preview", "authz/admin"},
 	"bundles":                   {"authz"},
 	"rego":                      {},

@@ -10,7 +10,6 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -27,6 +26,9 @@ func (o *Options) gate(ctx context.Context, base *loaded, overlays []*loaded) (*
 	revisions := []string{}
 	roots := map[string]string{}
 	for i, b := range append([]*loaded{base}, overlays...) {
+		if err := b.wake(); err != nil {
+			return nil, err
+		}
 		for _, m := range b.Modules {
 			if strings.HasSuffix(m.Path, "_test.rego") {
 				continue
@@ -135,7 +137,10 @@ func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast
 		return err
 	}
 	rules.Catalogue = catalogue
-	store := inmem.NewFromObjectWithOpts(data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
+	store, err := storeOf(data)
+	if err != nil {
+		return err
+	}
 	var errs []error
 	errs = append(errs, checkReasons(modules, catalogue)...)
 	policies, problems := policiesOf(modules)

@@ -42,6 +42,32 @@ type loaded struct {
 // is tells what was read from anything else that a source may have.
 func (l *loaded) is() string { return l.revision + l.content }
 
+// rest lets go of the parsed modules, each some hundred times as many pieces of
+// memory as its text is: they are needed again only when a bundle changes.
+func (l *loaded) rest() {
+	for i := range l.Modules {
+		l.Modules[i].Parsed = nil
+	}
+}
+
+// wake parses again what rest let go of, as OPA's reader does.
+func (l *loaded) wake() error {
+	for i := range l.Modules {
+		m := &l.Modules[i]
+		if m.Parsed != nil {
+			continue
+		}
+		version, err := l.RegoVersionForFile(m.RelativePath, l.RegoVersion(ast.RegoV1))
+		if err == nil {
+			m.Parsed, err = ast.ParseModuleWithOpts(m.Path, string(m.Raw), ast.ParserOptions{ProcessAnnotation: true, RegoVersion: version})
+		}
+		if err != nil {
+			return fmt.Errorf("parse %s again: %w", m.Path, err)
+		}
+	}
+	return nil
+}
+
 func readFS(f fs.FS) (*loaded, error) {
 	l, err := bundle.NewFSLoader(f)
 	if err != nil {

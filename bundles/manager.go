@@ -310,6 +310,7 @@ func (m *Manager) activated(trigger *source, active []*source, candidates map[*s
 			}
 		}
 		s.current = l
+		l.rest()
 		if l.root == rootOverlay {
 			s.status.Warnings = warnings
 		}

@@ -56,6 +56,7 @@ var accesses = map[string]access{
 	"get-organization-usage":      {Scope: scopeOrganization, Permission: tokensRead},
 	"preview-token-policy":        {Scope: scopeOrganization, Permission: tokensRead, Reads: true},
 	"list-members":                {Scope: scopeOrganization, Permission: tokensRead},
+	"get-member":                  {Scope: scopeOrganization, Permission: tokensRead},
 	"set-member":                  {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember, InBody: true},
 	"remove-member":               {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},
 	"ask-confirmation":            {Scope: scopeOrganization, Permission: orgWrite, Subject: subjectMember},
@@ -89,6 +90,7 @@ var accesses = map[string]access{
 	"get-token":                   {Scope: scopeOwn},
 	"get-token-usage":             {Scope: scopeOwn},
 	"get-token-timeline":          {Scope: scopeOwn},
+	"list-token-refusals":         {Scope: scopeOwn},
 
 	"get-organization-token-usage":    {Scope: scopeOrganization, Permission: tokensRead},
 	"get-organization-token-timeline": {Scope: scopeOrganization, Permission: tokensRead},

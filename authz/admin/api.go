@@ -32,6 +32,7 @@ type Queries interface {
 	// FindToken finds a token by the digest of its secret; former says that it was
 	// rotated away.
 	FindToken(ctx context.Context, d authz.Digest) (row *inventory.TokenRow, former bool, err error)
+	Member(ctx context.Context, organization, user string) (*inventory.MemberRow, error)
 	// FindMembers and FindAudit list what a filter lets through.
 	FindMembers(ctx context.Context, organization string, f inventory.MemberFilter, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
 	FindAudit(ctx context.Context, organization string, f inventory.AuditFilter, p inventory.Page) (rows []inventory.AuditRow, next string, err error)

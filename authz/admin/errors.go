@@ -153,7 +153,11 @@ func problem(err error) *Problem {
 	case errors.As(err, &forbidden):
 		return newProblem(http.StatusForbidden, "forbidden", forbidden.Error())
 	case errors.As(err, &stale):
-		return newProblem(http.StatusPreconditionFailed, "precondition_failed", stale.Error(), FieldProblem{"If-Match", stale.Error()})
+		header := "If-Match"
+		if stale.Given == 0 {
+			header = "If-None-Match"
+		}
+		return newProblem(http.StatusPreconditionFailed, "precondition_failed", stale.Error(), FieldProblem{header, stale.Error()})
 	}
 	var full *inventory.Full
 	if errors.As(err, &full) {

@@ -88,19 +88,36 @@ type questionKey struct{}
 // guard lets a request to an operation through, or answers it.
 func (s *service) guard(ctx huma.Context, next func(huma.Context)) {
 	inner, p := s.admit(ctx)
-	if match, n := header(ctx, "If-Match"); p == nil && n > 0 {
-		switch {
-		case !takes(ctx.Operation(), "If-Match"):
-			p = problem(&inventory.Invalid{Field: "If-Match", Problem: "this operation has no version to depend on"})
-		case n > 1 || match == "":
-			p = problem(&inventory.Invalid{Field: "If-Match", Problem: notOneETag})
-		}
+	if p == nil {
+		p = conditions(ctx)
 	}
 	if p != nil {
 		s.tell(ctx, p)
 		return
 	}
 	next(huma.WithContext(ctx, inner))
+}
+
+// conditions refuses what would make a change depend on something that is not
+// looked at, or that is not clear.
+func conditions(ctx huma.Context) *Problem {
+	if match, n := header(ctx, "If-Match"); n > 0 {
+		switch {
+		case !takes(ctx.Operation(), "If-Match"):
+			return problem(&inventory.Invalid{Field: "If-Match", Problem: "this operation has no version to depend on"})
+		case n > 1 || match == "":
+			return problem(&inventory.Invalid{Field: "If-Match", Problem: notOneETag})
+		}
+	}
+	if match, n := header(ctx, "If-None-Match"); n > 0 && ctx.Method() != http.MethodGet { // a reader's cache may send it
+		switch {
+		case !takes(ctx.Operation(), "If-None-Match"):
+			return problem(&inventory.Invalid{Field: "If-None-Match", Problem: "this operation does not look at it"})
+		case n > 1 || match != "*":
+			return problem(&inventory.Invalid{Field: "If-None-Match", Problem: "must be *: only where there is none yet"})
+		}
+	}
+	return nil
 }
 
 // header is a header's value, and how often the request has it: one that is

@@ -109,7 +109,7 @@ func (s *service) claim(ctx huma.Context, key string) (*run, *Problem) {
 		r.id = hashed("token", caller.token.ID, key)
 	}
 	url := ctx.URL()
-	r.fingerprint = hashed(ctx.Method(), url.RequestURI(), ctx.Header("If-Match"), string(body))
+	r.fingerprint = hashed(ctx.Method(), url.RequestURI(), ctx.Header("If-Match"), ctx.Header("If-None-Match"), string(body))
 	r.found, err = s.replays.claim(ctx.Context(), r.id, r.fingerprint)
 	switch {
 	case err != nil:

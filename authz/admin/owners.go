@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
-	"github.com/patrol-authz/patrol/authz/usage"
 )
 
 // What owners of tokens see of a review: what they were asked, said and told.
@@ -62,36 +61,4 @@ func ownersConflict(ctx context.Context, err error) error {
 		return &told
 	}
 	return err
-}
-
-// amongReviewers are changes that owners are not told of, and amongDetails parts
-// of others.
-var (
-	amongReviewers = []string{"notify.unreachable", "approval.comment", "approval.assign", "approval.escalate", "approval.remind"}
-	amongDetails   = []string{"people", "vote", "votes", "recommendation", "rule", "rules", "why"}
-)
-
-// ownersTimeline is what happened to a token, as far as its owner is told.
-func ownersTimeline(events []usage.Event, owner string) []usage.Event {
-	out := make([]usage.Event, 0, len(events))
-	for _, e := range events {
-		if e.Kind != usage.EventAudit || e.By == owner {
-			out = append(out, e)
-			continue
-		}
-		if slices.Contains(amongReviewers, e.What) || e.Details["vote"] != nil {
-			continue
-		}
-		details := map[string]any{}
-		for k, v := range e.Details {
-			if !slices.Contains(amongDetails, k) {
-				details[k] = v
-			}
-		}
-		if e.Details = details; len(details) == 0 {
-			e.Details = nil
-		}
-		out = append(out, e)
-	}
-	return out
 }

@@ -8,9 +8,11 @@ import (
 	"github.com/patrol-authz/patrol/authz/preview"
 )
 
-// Previews says whom a change of an organization's policy would break.
+// Previews says whom a change of an organization's policy would break, and how
+// tokens stand at present.
 type Previews interface {
 	Preview(context.Context, preview.Change, preview.Query) (*preview.Preview, error)
+	Stand(ctx context.Context, organization string, tokens []string, most int) (map[string]*preview.Standing, error)
 }
 
 // PolicyPreview is the body that asks whom a change would break. Without a

@@ -2,10 +2,12 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/record"
 )
@@ -15,6 +17,9 @@ type Refusals interface {
 	// Find returns the refusal of a request by its id, or the decision's; nil
 	// where none is kept.
 	Find(ctx context.Context, id string) (*record.Refusal, error)
+	// Last returns the latest refusals of a token, at most so many: of the
+	// organizations, by their ids, that see says yes to; "" is for those about none.
+	Last(ctx context.Context, token string, most int, see func(organization string) bool) ([]record.Refusal, error)
 }
 
 // RefusalPath names a request in a path.
@@ -37,6 +42,54 @@ func (s *service) refusals() {
 	register(s, "get-refusal", "GET", "/api/refusals/{request_id}", "Say why a request was refused; kept for 24 hours by the server that refused it", func(ctx context.Context, in *RefusalPath) (*body[record.Refusal], error) {
 		return s.refusal(ctx, in.ID, "")
 	})
+	register(s, "list-token-refusals", "GET", "/api/tokens/{id}/refusals", "List the last requests with a token that were refused, the latest first: of 24 hours, by the server that is asked, as the token's owner is told of them", func(ctx context.Context, in *struct {
+		TokenPath
+		Limit int `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	},
+	) (*body[[]record.Told], error) {
+		return s.lastRefusals(ctx, in.ID, in.Limit)
+	})
+}
+
+// lastRefusals are those of a token: for its owner in the organizations that they
+// are a member of, in their own namespace, and of no organization.
+func (s *service) lastRefusals(ctx context.Context, id string, most int) (*body[[]record.Told], error) {
+	row, err := s.Queries.Token(ctx, "", id)
+	if err != nil {
+		return nil, err
+	}
+	see := func(string) bool { return true }
+	if owns(ctx, row.Owner) {
+		seen := map[string]bool{"": true}
+		for _, m := range s.Decider.Memberships(callerOf(ctx).token.Owner.ID) {
+			seen[m.Organization.ID] = true
+		}
+		space, err := s.Queries.Organization(ctx, row.Owner) // the owner's namespace
+		var missing *inventory.NotFound
+		switch {
+		case err == nil && space.Type == authz.TypeUser:
+			seen[space.ID] = true
+		case err != nil && !errors.As(err, &missing):
+			return nil, err
+		}
+		see = func(organization string) bool { return seen[organization] }
+	}
+	rows, err := s.Refusals.Last(ctx, row.ID, most, see)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]record.Told, len(rows))
+	for i := range rows {
+		out[i] = rows[i].Told(s.catalogue())
+	}
+	return &body[[]record.Told]{out}, nil
+}
+
+func (s *service) catalogue() authz.Catalogue {
+	if r := s.Policy.Ruleset(); r != nil {
+		return r.Catalogue
+	}
+	return nil
 }
 
 // refusal finds a refusal: of an organization, by its id, or any.

@@ -9,6 +9,7 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
 // NewToken is the body that issues a token.
@@ -49,6 +50,25 @@ type Listed struct {
 
 func listed(t *inventory.TokenRow) Listed {
 	return Listed{t.ID, t.DisplayName, t.Owner, hubRole(t.Kind), t.Last4, t.CreatedAt, t.ExpiresAt, t.Authorization, t.Version, t.LastUsedAt, t.Findings, t.Source}
+}
+
+// OrganizationToken is a token as an organization sees it, and how it stands there.
+type OrganizationToken struct {
+	inventory.TokenRow
+	Standing *preview.Standing `json:"standing,omitempty" doc:"How what it may do there would be decided now"`
+}
+
+// standing adds to a token how it stands. That it cannot be judged keeps nobody
+// from seeing the token.
+func (s *service) standing(ctx context.Context, row *inventory.TokenRow) OrganizationToken {
+	out := OrganizationToken{TokenRow: *row}
+	all, err := s.Previews.Stand(ctx, row.Organization, []string{row.ID}, preview.ManyTries)
+	if err != nil {
+		out.Standing = &preview.Standing{Judged: preview.Judged{Reason: authz.ReasonPolicyError}, Error: err.Error()}
+	} else {
+		out.Standing = all[row.ID]
+	}
+	return out
 }
 
 // TokenPath names a token in a path.
@@ -104,12 +124,12 @@ func (s *service) tokens() {
 		}
 		return tokenAnswer(row), nil
 	})
-	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*versioned[inventory.TokenRow], error) {
+	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*versioned[OrganizationToken], error) {
 		row, err := s.Queries.Token(ctx, in.Organization, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		return tokenAnswer(row), nil
+		return &versioned[OrganizationToken]{etag(row.Version), s.standing(ctx, row)}, nil
 	})
 	register(s, "delete-token", "DELETE", "/api/tokens/{id}", "Delete a token; what was decided on it is kept", func(ctx context.Context, in *struct {
 		TokenPath

@@ -57,7 +57,7 @@ func (s *service) usage() {
 				return nil, err
 			}
 			if owns(ctx, row.Owner) {
-				out.Body = ownersTimeline(out.Body, row.Owner)
+				out.Body = usage.ForOwner(out.Body, row.Owner)
 			}
 		}
 		return out, err

@@ -15,6 +15,12 @@ type IfMatch struct {
 	IfMatch string `header:"If-Match" maxLength:"40" doc:"The ETag of what was read; 412 where it has changed since"`
 }
 
+// IfNoneMatch makes a change one of what is not there yet (RFC 9110, section
+// 13.1.2): where it is the answer is 412, with it.
+type IfNoneMatch struct {
+	IfNoneMatch string `header:"If-None-Match" enum:"*" doc:"Only where there is none yet; else 412"`
+}
+
 // versioned is an answer whose row has a version.
 type versioned[T any] struct {
 	ETag string `header:"ETag"`
@@ -29,6 +35,10 @@ func organizationAnswer(row *inventory.OrganizationRow) *versioned[inventory.Org
 
 func tokenAnswer(row *inventory.TokenRow) *versioned[inventory.TokenRow] {
 	return &versioned[inventory.TokenRow]{etag(row.Version), *row}
+}
+
+func memberAnswer(row *inventory.MemberRow) *versioned[inventory.MemberRow] {
+	return &versioned[inventory.MemberRow]{etag(row.Version), *row}
 }
 
 const notOneETag = `must be one ETag as an answer gave it, for example "3"`

@@ -111,13 +111,16 @@ func (a *Answer) allow(o *authz.Outcome, opts *Options) {
 		a.Remove = append(append(a.Remove, "authorization"), opts.CredentialHeaders...)
 	}
 	for _, w := range o.Warnings {
-		text := headerText(w.Topic + "; " + w.Text)
+		text := Warned(w)
 		a.ResponseHeaders = append(a.ResponseHeaders, authz.HeaderValue{Name: "x-patrol-warning", Value: text})
 		if opts.HubWarnings {
 			a.ResponseHeaders = append(a.ResponseHeaders, authz.HeaderValue{Name: "x-hf-warning", Value: text})
 		}
 	}
 }
+
+// Warned is the header's value that tells of a warning.
+func Warned(w authz.Warning) string { return headerText(w.Topic + "; " + w.Text) }
 
 func (a *Answer) deny(o *authz.Outcome, opts *Options) {
 	r := o.Reason

@@ -35,9 +35,11 @@ var (
 // IsJSON says whether the body is a JSON document.
 func (f *Form) IsJSON() bool { return f == jsonForm || f == lfsForm || f == registryForm }
 
-// IsText says whether the body is text that holds the sentence as it is, or as
-// JSON has it.
-func (f *Form) IsText() bool { return f == gitForm || f.IsJSON() }
+// IsPage says whether the body is a page of HTML.
+func (f *Form) IsPage() bool { return f == browserForm }
+
+// HasDetails says whether a refusal has a header [DetailsHeader].
+func (f *Form) HasDetails() bool { return f == grpcForm }
 
 // FormOf tells the client by what it sent. Whatever it claims to be, only the
 // form of a refusal depends on it.
@@ -122,13 +124,30 @@ func (a *Answer) plain(p *problem) {
 	a.Body = p.message
 }
 
+// DetailsHeader holds a google.rpc.Status that gRPC's libraries decode.
+const DetailsHeader = "grpc-status-details-bin"
+
 // grpc gives the bare sentence, which Envoy makes grpc-message of, and the
-// details that gRPC libraries decode. A status that clients would try again is
-// given only where trying again helps.
+// details. A status that clients would try again is given only where trying
+// again helps.
 func (a *Answer) grpc(p *problem) {
 	a.Body = p.message
-	code := p.reason.GRPCStatus
-	a.add("grpc-status", strconv.Itoa(code))
+	a.add("grpc-status", strconv.Itoa(p.reason.GRPCStatus))
+	a.add(DetailsHeader, p.details())
+}
+
+// Details is what [DetailsHeader] says to a refused gRPC client; "" where that
+// cannot be encoded.
+func Details(o *authz.Outcome, opts Options) string {
+	if o.Reason == nil || o.Reason.Allow {
+		return ""
+	}
+	p := &problem{outcome: o, reason: o.Reason, opts: &opts}
+	p.message = p.sentence()
+	return p.details()
+}
+
+func (p *problem) details() string {
 	info := &errdetails.ErrorInfo{
 		Reason: strings.ToUpper(p.reason.OutsideCode()), Domain: "patrol",
 		Metadata: map[string]string{"request_id": p.outcome.RequestID},
@@ -144,13 +163,14 @@ func (a *Answer) grpc(p *problem) {
 	detail := &anypb.Any{}
 	same := proto.MarshalOptions{Deterministic: true}
 	if err := anypb.MarshalFrom(detail, info, same); err != nil {
-		return
+		return ""
 	}
 	message := strings.ToValidUTF8(p.message, "?")
-	b, err := same.Marshal(&status.Status{Code: int32(code), Message: message, Details: []*anypb.Any{detail}})
-	if err == nil {
-		a.add("grpc-status-details-bin", base64.RawStdEncoding.EncodeToString(b))
+	b, err := same.Marshal(&status.Status{Code: int32(p.reason.GRPCStatus), Message: message, Details: []*anypb.Any{detail}}) //nolint:gosec // One of 17.
+	if err != nil {
+		return ""
 	}
+	return base64.RawStdEncoding.EncodeToString(b)
 }
 
 var page = template.Must(template.New("page").Parse(`<!doctype html>

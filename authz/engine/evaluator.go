@@ -27,6 +27,7 @@ type Evaluator struct {
 	views    sync.Pool
 	watch    *Watch
 	turn     atomic.Uint64
+	failures atomic.Uint32 // of the programs, one after the other
 	// why the interpreter serves; nil while the programs do.
 	why atomic.Pointer[string]
 }
@@ -78,7 +79,7 @@ func (e *Evaluator) prepare(ctx context.Context, o *Options) (why string, err er
 	switch {
 	case err == nil:
 		return "", nil
-	case errors.Is(err, errTooLong):
+	case errors.Is(err, errTooLong), errors.Is(err, errFails):
 		return err.Error(), nil
 	}
 	e.watch.difference("the compiled policy", err.Error())
@@ -169,20 +170,44 @@ func (e *Evaluator) Fields() *input.Fields { return e.oracle.Fields() }
 // Evaluate implements [authz.Evaluator].
 func (e *Evaluator) Evaluate(ctx context.Context, f *authz.Facts) (authz.Decision, error) {
 	if e.why.Load() != nil {
-		return e.oracle.Evaluate(ctx, f)
+		return e.interpret(ctx, f)
 	}
 	d, err := e.run(ctx, f)
 	if err != nil {
 		var again *failure
 		if errors.As(err, &again) {
-			e.watch.fallback(again.cause)
-			return e.oracle.Evaluate(ctx, f)
+			e.failed(again.cause)
+			return e.interpret(ctx, f)
 		}
+	}
+	if e.failures.Load() != 0 {
+		e.failures.Store(0)
 	}
 	if e.watch.due(&e.turn) {
 		e.watch.submit(e, f, d, err)
 	}
 	return d, err
+}
+
+// interpret leaves an evaluation to the interpreter. Of its inputs, too, some
+// are kept for the next activation.
+func (e *Evaluator) interpret(ctx context.Context, f *authz.Facts) (authz.Decision, error) {
+	if e.watch.due(&e.turn) {
+		e.watch.keep(e, f)
+	}
+	return e.oracle.Evaluate(ctx, f)
+}
+
+// mostFailures is how many evaluations by the programs may fail one after the
+// other: what always fails is evaluated twice for nothing.
+const mostFailures = 1000
+
+func (e *Evaluator) failed(cause string) {
+	e.watch.fallback(cause)
+	if e.failures.Add(1) == mostFailures {
+		e.distrust(fmt.Sprintf("compiled it failed %d times, one after the other", mostFailures))
+		e.watch.givenUp(mostFailures, cause)
+	}
 }
 
 // distrust makes the interpreter serve from now on.

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -46,7 +48,7 @@ type Watch struct {
 	stop  context.CancelFunc
 
 	mu       sync.Mutex
-	recorded []recorded // the last inputs, for the next activation
+	recorded []keptInput // the last inputs, for the next activation
 	next     int
 }
 
@@ -56,10 +58,17 @@ type recorded struct {
 	now   time.Time
 }
 
-// repetition is an evaluation to be repeated.
+// keptInput is a recorded input as JSON: as terms it would be some hundred times as
+// many pieces of memory to look through for the collector.
+type keptInput struct {
+	text []byte
+	now  time.Time
+}
+
+// repetition is an evaluation to be repeated, or only to be kept.
 type repetition struct {
 	recorded
-	evaluator *Evaluator
+	evaluator *Evaluator // nil: only kept
 	decision  authz.Decision
 	err       error
 }
@@ -102,12 +111,24 @@ func (w *Watch) submit(e *Evaluator, f *authz.Facts, d authz.Decision, err error
 	if len(w.queue) == cap(w.queue) || compiled.Stopped(err) {
 		return
 	}
-	in, buildErr := e.oracle.builder.Value(f)
-	if buildErr != nil {
+	w.enqueue(e, f, &repetition{evaluator: e, decision: d, err: err})
+}
+
+// keep hands an input over that the interpreter evaluates anyway.
+func (w *Watch) keep(e *Evaluator, f *authz.Facts) {
+	if len(w.queue) < cap(w.queue) {
+		w.enqueue(e, f, &repetition{})
+	}
+}
+
+func (w *Watch) enqueue(e *Evaluator, f *authz.Facts, r *repetition) {
+	in, err := e.oracle.builder.Value(f)
+	if err != nil {
 		return // both fail before they evaluate
 	}
+	r.recorded = recorded{clone(in), f.Now}
 	select {
-	case w.queue <- &repetition{recorded{clone(in), f.Now}, e, d, err}:
+	case w.queue <- r:
 	default:
 	}
 }
@@ -120,7 +141,9 @@ func (w *Watch) repeatAll(ctx context.Context) {
 			return
 		case r := <-w.queue:
 			w.record(r.recorded)
-			w.repeat(ctx, r)
+			if r.evaluator != nil {
+				w.repeat(ctx, r)
+			}
 		}
 	}
 }
@@ -186,23 +209,45 @@ func (w *Watch) difference(what, why string) {
 	}
 }
 
+// givenUp tells that a compiled policy serves no longer, since it only fails.
+func (w *Watch) givenUp(times int, cause string) {
+	if w != nil {
+		w.o.Log.Warn("the compiled policy is switched off: OPA's interpreter, which serves from now on, had to be asked each time", "times", times, "cause", cause)
+	}
+}
+
 func (w *Watch) record(r recorded) {
+	v, err := ast.JSON(r.input)
+	if err != nil {
+		return
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.recorded) < mostRecorded {
-		w.recorded = append(w.recorded, r)
+		w.recorded = append(w.recorded, keptInput{text, r.now})
 		return
 	}
-	w.recorded[w.next] = r
+	w.recorded[w.next] = keptInput{text, r.now}
 	w.next = (w.next + 1) % mostRecorded
 }
 
-// inputs are the last inputs that were repeated.
+// inputs are the last inputs that were kept.
 func (w *Watch) inputs() []recorded {
 	if w == nil {
 		return nil
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.recorded)
+	kept := slices.Clone(w.recorded)
+	w.mu.Unlock()
+	out := make([]recorded, 0, len(kept))
+	for _, k := range kept {
+		if v, err := ast.ValueFromReader(bytes.NewReader(k.text)); err == nil {
+			out = append(out, recorded{v, k.now})
+		}
+	}
+	return out
 }

@@ -105,8 +105,75 @@ func TestWhatIsTheSameIsNoAlarm(t *testing.T) {
 				<-compared
 			}
 			w.Close()
-			if len(w.inputs()) != 3 {
-				t.Errorf("%d inputs are kept", len(w.inputs()))
+			want, err := e.oracle.builder.Value(inputtest.Facts())
+			if err != nil || len(w.inputs()) != 3 {
+				t.Fatalf("%d inputs are kept, %v", len(w.inputs()), err)
+			}
+			for _, got := range w.inputs() {
+				if ast.Compare(got.input, want) != 0 {
+					t.Errorf("kept is %s, and it was %s", got.input, want)
+				}
+			}
+		})
+	}
+}
+
+// failing is an evaluator whose compiled form fails where the interpreter decides.
+func failing(t *testing.T, w *Watch) *Evaluator {
+	t.Helper()
+	return tampered(t, w, `decision := {"allowed": false, "reason": "a"}`, "decision := {\"allowed\": true, \"reason\": \"b\"} if not input.nothing\ndecision := {\"allowed\": true, \"reason\": \"c\"} if not input.never")
+}
+
+// TestWhatOnlyFailsCompiledIsNotEvaluatedTwice for ever.
+func TestWhatOnlyFailsCompiledIsNotEvaluatedTwice(t *testing.T) {
+	fallbacks := 0
+	w := NewWatch(WatchOptions{Every: 1, Fallback: func(string) { fallbacks++ }, Difference: func() { t.Error("an alarm") }})
+	defer w.Close()
+	e := failing(t, w)
+	for i := range mostFailures {
+		if e.Name() != "compiled" {
+			t.Fatalf("given up after %d", i)
+		}
+		if d, err := e.Evaluate(t.Context(), inputtest.Facts()); err != nil || d.Allowed || d.Reason != "a" {
+			t.Fatal(i, d, err)
+		}
+	}
+	if e.Name() != "topdown" || !strings.Contains(e.Why(), "failed 1000 times") || fallbacks != mostFailures {
+		t.Errorf("%s, %q, %d fallbacks", e.Name(), e.Why(), fallbacks)
+	}
+	o := optionsOf(t, `decision := {"allowed": false, "reason": "a"}`)
+	if err := failing(t, nil).rehearse(t.Context(), &o); !errors.Is(err, errFails) {
+		t.Errorf("at activation: %v", err)
+	}
+}
+
+// TestInputsAreKeptWhileTheInterpreterServes, for the next activation.
+func TestInputsAreKeptWhileTheInterpreterServes(t *testing.T) {
+	for name, e := range map[string]func(*Watch) *Evaluator{
+		"as it was asked for": func(w *Watch) *Evaluator {
+			o := optionsOf(t, `decision := {"allowed": false, "reason": "a"}`)
+			o.Watch, o.Mode = w, ModeTopdown
+			e, err := New(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return e
+		},
+		"as the program fails": func(w *Watch) *Evaluator { return failing(t, w) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := NewWatch(WatchOptions{Every: 2, Compared: func() { t.Error("it was repeated") }})
+			defer w.Close()
+			served := e(w)
+			for range 8 {
+				if _, err := served.Evaluate(t.Context(), inputtest.Facts()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for start := time.Now(); len(w.inputs()) < 4; time.Sleep(time.Millisecond) {
+				if time.Since(start) > 10*time.Second {
+					t.Fatalf("%d inputs are kept", len(w.inputs()))
+				}
 			}
 		})
 	}

@@ -26,6 +26,8 @@ type shape struct {
 	reason *authz.Reason
 	form   *answer.Form // of a refusal
 	has    parts
+	// warnings are how many an allow has.
+	warnings int8
 }
 
 type parts uint16
@@ -76,8 +78,7 @@ func (p *prebuilt) plain(o *authz.Outcome) []byte { return encode(answer.Render(
 
 // learn makes the template of a shape, and keeps it.
 func (p *prebuilt) learn(o *authz.Outcome, s shape, v *values) *template {
-	a := answer.Render(marked(o), p.options)
-	t := newTemplate(a, s.form.IsJSON())
+	t := newTemplate(p.render(o), writingOf(s.form))
 	if t != nil && !bytes.Equal(t.fill(v), p.plain(o)) {
 		t = nil
 	}
@@ -95,10 +96,41 @@ func (p *prebuilt) learn(o *authz.Outcome, s shape, v *values) *template {
 	return t
 }
 
+// render renders an outcome with marks in place of what differs. A text that
+// is encoded as a whole, or that topics are put before, is one gap.
+func (p *prebuilt) render(o *authz.Outcome) *answer.Answer {
+	a := answer.Render(marked(o), p.options)
+	for i := range a.Headers {
+		if a.Headers[i].Name == answer.DetailsHeader {
+			a.Headers[i].Value = details.mark()
+		}
+	}
+	if n := len(o.Warnings); n > 0 {
+		each := len(a.ResponseHeaders) / n // as often as warnings are told
+		for i := range a.ResponseHeaders {
+			a.ResponseHeaders[i].Value = (warning + variable(i/each)).mark() //nolint:gosec // One of two.
+		}
+	}
+	return a
+}
+
+func writingOf(f *answer.Form) writing {
+	switch {
+	case f.IsJSON():
+		return jsonWriting
+	case f.IsPage():
+		return htmlWriting
+	}
+	return plainWriting
+}
+
+// mostWarnings has a gap for each.
+const mostWarnings = 2
+
 // look tells the shape of an outcome and gathers its values. Not ok: its
 // answer is no matter of templates.
 func (p *prebuilt) look(o *authz.Outcome, v *values) (s shape, ok bool) {
-	if o.Reason == nil || o.Reason.Code != o.Decision.Reason || o.Reason.Allow != o.Decision.Allowed || o.Decision.Envoy != nil || len(o.Warnings) > 0 {
+	if o.Reason == nil || o.Reason.Code != o.Decision.Reason || o.Reason.Allow != o.Decision.Allowed || o.Decision.Envoy != nil || o.Decision.Allowed && len(o.Warnings) > mostWarnings {
 		return s, false
 	}
 	s.reason = o.Reason
@@ -111,16 +143,23 @@ func (p *prebuilt) look(o *authz.Outcome, v *values) (s shape, ok bool) {
 		s.set(isAnonymous, o.Decision.Anonymous)
 		v[shown] = strings.Join(o.Shown, ",")
 		s.set(hasShown, v[shown] != "")
+		s.warnings = int8(len(o.Warnings)) //nolint:gosec // At most two.
+		for i, w := range o.Warnings {
+			v[warning+variable(i)] = answer.Warned(w) //nolint:gosec // One of two.
+		}
 	} else if !p.refusal(o, &s, v) {
 		return s, false
 	}
-	for i := range v {
-		if i != int(sentence) && i != int(link) && i != int(sentenceJSON) && i != int(linkJSON) && !safe(v[i]) {
+	for _, i := range names {
+		if !safe(v[i], "") {
 			return s, false
 		}
 	}
-	return s, true
+	return s, safe(v[revision], ",+:") && safe(v[requestID], ",:") && safe(v[shown], ",+:")
 }
+
+// names may stand in a URL.
+var names = [...]variable{decisionID, organization, token, owner, policy, permission, approvalID, approvalState}
 
 func (s *shape) set(part parts, there bool) {
 	if there {
@@ -157,9 +196,6 @@ func (s *shape) facts(f *authz.Facts, v *values) (ok bool) {
 // refusal adds what only refusals tell.
 func (p *prebuilt) refusal(o *authz.Outcome, s *shape, v *values) bool {
 	s.form = answer.FormOf(o.Request)
-	if !s.form.IsText() {
-		return false
-	}
 	s.set(isHead, o.Request != nil && o.Request.Method() == "HEAD")
 	v[requestID] = o.RequestID
 	if a := o.Approval; a != nil {
@@ -172,22 +208,32 @@ func (p *prebuilt) refusal(o *authz.Outcome, s *shape, v *values) bool {
 	if v[requestID] == "" || v[sentence] == "" || len(v[sentence])+len(v[link]) > maxText {
 		return false
 	}
-	var ok, alsoOK bool
-	v[sentenceJSON], ok = inJSON(v[sentence])
-	v[linkJSON], alsoOK = inJSON(v[link])
-	return ok && alsoOK
+	if s.form.HasDetails() {
+		v[details] = answer.Details(o, p.options)
+	}
+	if !printable(v[sentence]) || !printable(v[link]) {
+		return false
+	}
+	switch writingOf(s.form) {
+	case jsonWriting:
+		v[sentenceJSON], v[linkJSON] = inJSON(v[sentence]), inJSON(v[link])
+	case htmlWriting:
+		v[sentenceHTML], v[linkHTML] = inHTML(v[sentence]), inHTML(v[link])
+		return v[link] == "" || plainURL(v[link])
+	}
+	return true
 }
 
 // maxText keeps away from the length at which a header is cut.
 const maxText = 900
 
-// safe says whether every way of writing a text leaves it as it is.
-func safe(s string) bool {
+// safe says whether every way of writing a text leaves it as it is. also are
+// signs that only some would write otherwise.
+func safe(s, also string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c == '-', c == '.', c == '_', c == '~':
-		case c == ',' || c == '+' || c == ':':
-			// Of a revision, a request id and a list of names, which no URL holds.
+		case also != "" && strings.IndexByte(also, c) >= 0:
 		default:
 			return false
 		}
@@ -195,36 +241,47 @@ func safe(s string) bool {
 	return true
 }
 
-// inJSON is a text as encoding/json writes it, without the quotes; not ok: it
-// is not of printable ASCII.
-func inJSON(s string) (string, bool) {
-	special := false
+// printable says whether a text is of printable ASCII.
+func printable(s string) bool {
 	for i := range len(s) {
-		c := s[i]
-		if c < 0x20 || c > 0x7e {
-			return "", false
-		}
-		special = special || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&'
-	}
-	if !special {
-		return s, true
-	}
-	b := make([]byte, 0, len(s)+16)
-	for i := range len(s) {
-		switch c := s[i]; c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '<':
-			b = append(b, `\u003c`...)
-		case '>':
-			b = append(b, `\u003e`...)
-		case '&':
-			b = append(b, `\u0026`...)
-		default:
-			b = append(b, c)
+		if c := s[i]; c < 0x20 || c > 0x7e {
+			return false
 		}
 	}
-	return string(b), true
+	return true
+}
+
+// inJSON is a printable text as encoding/json writes it, without the quotes.
+func inJSON(s string) string { return escaped(s, jsonEscapes) }
+
+// inHTML is a printable text as html/template writes it between tags.
+func inHTML(s string) string { return escaped(s, htmlEscapes) }
+
+var (
+	jsonEscapes = map[byte]string{'"': `\"`, '\\': `\\`, '<': `\u003c`, '>': `\u003e`, '&': `\u0026`}
+	htmlEscapes = map[byte]string{'"': "&#34;", '\'': "&#39;", '<': "&lt;", '>': "&gt;", '&': "&amp;", '+': "&#43;"}
+)
+
+func escaped(s string, escapes map[byte]string) string {
+	const special = "\"'\\<>&+"
+	if !strings.ContainsAny(s, special) {
+		return s
+	}
+	b := make([]byte, 0, len(s)+32)
+	for i := range len(s) {
+		if e := escapes[s[i]]; e != "" {
+			b = append(b, e...)
+		} else {
+			b = append(b, s[i])
+		}
+	}
+	return string(b)
+}
+
+// plainURL says whether a link is one that html/template puts into an attribute
+// as it puts it between tags.
+func plainURL(s string) bool {
+	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) && safe(s, "/:?&=+")
 }
 
 // marked is an outcome of the same shape with marks in place of values.

@@ -17,8 +17,13 @@ const (
 	requestID
 	sentence
 	link
-	sentenceJSON
+	sentenceJSON // as JSON has it, and so on
 	linkJSON
+	sentenceHTML
+	linkHTML
+	details
+	warning
+	warning2
 	organization
 	token
 	owner
@@ -33,6 +38,16 @@ const (
 )
 
 type values [variables]string
+
+// writing is how the body writes a text: as it is, in JSON, in HTML. Each is a
+// pair of variables further.
+type writing int8
+
+const (
+	plainWriting writing = 2 * iota
+	jsonWriting
+	htmlWriting
+)
 
 // mark stands for a variable in an answer that a template is made of. No way of
 // writing a text (in a header, a URL, JSON) changes it.
@@ -78,26 +93,27 @@ const maxItems = 24
 
 // newTemplate makes a template of an answer that holds marks; nil where it
 // holds what a template has no gap for.
-func newTemplate(a *answer.Answer, json bool) *template {
+func newTemplate(a *answer.Answer, body writing) *template {
 	t := &template{status: appendField(nil, tagStatus, statusOf(a)), outer: tagOK}
 	if a.Allowed {
-		if len(a.QuerySet)+len(a.QueryRemove)+len(a.ResponseHeaders) > 0 {
+		if len(a.QuerySet)+len(a.QueryRemove) > 0 {
 			return nil
 		}
 		t.headers(tagOKHeaders, a.Upstream)
 		t.literal(appendTexts(nil, tagOKRemove, a.Remove))
+		t.headers(tagOKResponseHeaders, a.ResponseHeaders)
 	} else {
 		t.outer = tagDenied
 		plain := *a
 		plain.Headers, plain.Body = nil, ""
 		t.literal(deniedResponse(&plain))
 		t.headers(tagDeniedHeaders, a.Headers)
-		t.text(tagDeniedBody, a.Body, json)
+		t.text(tagDeniedBody, a.Body, body)
 	}
 	for _, key := range []string{"decision_id", "organization", "owner", "policy", "reason", "revision", "token_id"} {
 		if text, ok := a.Metadata[key].(string); ok {
 			i := item{kind: entryItem, tag: tagFirst, literal: protowire.AppendString([]byte{tagFirst}, key)}
-			i.split(text, false)
+			i.split(text, plainWriting)
 			t.metadata = append(t.metadata, i)
 			delete(a.Metadata, key)
 		}
@@ -119,7 +135,7 @@ func (t *template) literal(b []byte) {
 func (t *template) headers(tag byte, headers []authz.HeaderValue) {
 	for _, h := range headers {
 		i := item{kind: headerItem, tag: tag, literal: appendText(nil, tagFirst, h.Name)}
-		if i.split(h.Value, false); i.isFixed() {
+		if i.split(h.Value, plainWriting); i.isFixed() {
 			t.literal(appendHeaders(nil, tag, []authz.HeaderValue{h}))
 		} else {
 			t.items = append(t.items, i)
@@ -127,9 +143,9 @@ func (t *template) headers(tag byte, headers []authz.HeaderValue) {
 	}
 }
 
-func (t *template) text(tag byte, text string, json bool) {
+func (t *template) text(tag byte, text string, body writing) {
 	i := item{kind: textItem, tag: tag}
-	if i.split(text, json); i.isFixed() {
+	if i.split(text, body); i.isFixed() {
 		t.literal(appendText(nil, tag, text))
 	} else {
 		t.items = append(t.items, i)
@@ -137,7 +153,7 @@ func (t *template) text(tag byte, text string, json bool) {
 }
 
 // split finds the marks in a text.
-func (i *item) split(text string, json bool) {
+func (i *item) split(text string, in writing) {
 	for text != "" {
 		at, v := nextMark(text)
 		if at > 0 {
@@ -147,8 +163,8 @@ func (i *item) split(text string, json bool) {
 		if v == fixed {
 			return
 		}
-		if json && (v == sentence || v == link) {
-			v += sentenceJSON - sentence
+		if v == sentence || v == link {
+			v += variable(in)
 		}
 		i.parts = append(i.parts, part{v: v})
 		text = text[at+markLength:]

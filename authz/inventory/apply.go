@@ -129,51 +129,6 @@ func (r *rules) onRequest(c Command) (known bool, err error) {
 	return true, err
 }
 
-// atVersion checks that what a command changes is at the version it was based on.
-func (r *rules) atVersion(c IfVersion) error {
-	var organization, token string
-	switch c := c.Command.(type) {
-	case SetPolicy:
-		organization = c.Organization
-	case ChangeSettings:
-		organization = c.Organization
-	case RenameOrganization:
-		organization = c.Organization
-	case DeleteOrganization:
-		organization = c.Organization
-	case UpdateToken:
-		token = c.Token
-	case RotateToken:
-		token = c.Token
-	case DisableToken:
-		token = c.Token
-	case EnableToken:
-		token = c.Token
-	case DeleteToken:
-		token = c.Token
-	case RevokeToken:
-		token = c.Token
-	case SuspendToken:
-		token = c.Token
-	case ResumeToken:
-		token = c.Token
-	default:
-		return fmt.Errorf("the command %T takes no version", c)
-	}
-	if token != "" {
-		t, err := r.token(token)
-		if err == nil && t.Version != c.Version {
-			err = &Stale{"token", c.Version, t.Version}
-		}
-		return err
-	}
-	o, err := r.organization(organization)
-	if err == nil && o.Version != c.Version {
-		err = &Stale{"organization", c.Version, o.Version}
-	}
-	return err
-}
-
 // rules is one application of a command.
 type rules struct {
 	State

@@ -24,14 +24,6 @@ type Command interface {
 	Action() string
 }
 
-// IfVersion carries a command out only while the organization or token that it
-// changes stands at a version, as an earlier answer showed it; otherwise it is
-// [Stale] and changes nothing. Approve and Deny have a version of their own.
-type IfVersion struct {
-	Command
-	Version int64
-}
-
 // Organizations.
 type (
 	// CreateOrganization makes an organization.

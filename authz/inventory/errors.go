@@ -82,11 +82,20 @@ func (e *Conflict) Error() string { return e.Problem }
 // Stale says that what a command was to change is no longer at the version that
 // it was based on.
 type Stale struct {
-	What           string // organization, token
+	What string // organization, member, token
+	// Given and Present are versions; 0 is that of a member who is not there.
 	Given, Present int64
 }
 
 func (e *Stale) Error() string {
+	switch {
+	case e.Given == 0:
+		return fmt.Sprintf("the %s is there already, at version %d; read it", e.What, e.Present)
+	case e.Present == 0 && e.Given == AnyVersion:
+		return fmt.Sprintf("there is no such %s", e.What)
+	case e.Present == 0:
+		return fmt.Sprintf("the %s is gone: version %d was read", e.What, e.Given)
+	}
 	return fmt.Sprintf("the %s has changed: version %d was read, %d is present; read it again", e.What, e.Given, e.Present)
 }
 

@@ -70,8 +70,7 @@ func Would(s State, p Policies, set SetPolicy, settings map[string]any, now time
 		o.Settings = changed.Settings
 	}
 	if existing != nil {
-		present, next := o.Policies(now)
-		asks := p.RequiresApproval(present) || next != "" && p.RequiresApproval(next)
+		_, asks := o.AsksForApproval(p, now)
 		if err := existing.check(&o, asks, now); err != nil {
 			return nil, nil, err
 		}

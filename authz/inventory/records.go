@@ -32,6 +32,19 @@ func (o *Organization) Policies(now time.Time) (present, next string) {
 	return o.TokenPolicy, o.NextTokenPolicy
 }
 
+// AsksForApproval says whether the policy in force at a time asks for approvals, or
+// the next one does: then from is the day from which on it does.
+func (o *Organization) AsksForApproval(p Policies, now time.Time) (from time.Time, asks bool) {
+	present, next := o.Policies(now)
+	switch {
+	case p.RequiresApproval(present):
+		return time.Time{}, true
+	case next != "" && p.RequiresApproval(next):
+		return o.EnforceAt, true
+	}
+	return time.Time{}, false
+}
+
 // User is a person or a service account.
 type User struct {
 	ID, Name, Type, Email string

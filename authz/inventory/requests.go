@@ -121,8 +121,8 @@ func (r *rules) room(o *Organization, t *Token) (bool, error) {
 
 // asks says whether the present or the next policy asks for an approval.
 func (r *rules) asks(o *Organization) bool {
-	now, next := o.Policies(r.now)
-	return r.policies.RequiresApproval(now) || next != "" && r.policies.RequiresApproval(next)
+	_, asks := o.AsksForApproval(r.policies, r.now)
+	return asks
 }
 
 // needsApproval says whether a token has to be asked for: a member's

@@ -37,6 +37,8 @@ type MemberRow struct {
 	EmailConfirmedAt *time.Time `json:"email_confirmed_at,omitempty"`
 	// Responsible are the members who answer for a service account here, by name.
 	Responsible []string `json:"responsible,omitempty"`
+	// Version is another one after each change of the member; see [MemberVersion].
+	Version int64 `json:"version"`
 }
 
 // Account is a service account in an organization, by their names.
@@ -70,13 +72,23 @@ type TokenRow struct {
 	Version        int64             `json:"version"`
 	Organization   string            `json:"organization,omitempty"`
 	Authorization  *AuthorizationRow `json:"authorization,omitempty"`
-	// LastUsedAt is the last request that was allowed: at the organization, or
-	// anywhere.
-	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	// LastUsedAt is the last request that was allowed, LastRefusedAt the last one
+	// that was refused: at the organization, or anywhere.
+	LastUsedAt    *time.Time `json:"last_used_at,omitempty"`
+	LastRefusedAt *time.Time `json:"last_refused_at,omitempty"`
 	// Findings are the names of what the hygiene rules found at the organization.
 	Findings []string `json:"findings,omitempty"`
 	// Found are the same with what each says of itself, for pages.
 	Found []Found `json:"-"`
+}
+
+// SaidPurpose is what the token is for: as its owner said it last, with a request,
+// or when it was made.
+func (t *TokenRow) SaidPurpose() string {
+	if a := t.Authorization; a != nil && a.Request != nil && a.Request.Purpose != "" {
+		return a.Request.Purpose
+	}
+	return t.Purpose
 }
 
 // Found is a finding of a token, as it is shown in a row.

@@ -33,6 +33,9 @@ func (s *Sender) address(ctx context.Context, e Event, now time.Time) error {
 				nobody = audience
 			}
 		}
+		if audience == Administrators && !fallback {
+			to = to[:min(len(to), maxAdministrators)]
+		}
 		for i, address := range append(to, answering...) {
 			job := Job{Event: e, Channel: Mail, Audience: audience, Recipient: address, NextAt: s.due(e, audience, subject, now)}
 			if i >= len(to) {
@@ -69,7 +72,7 @@ func (s *Sender) recipients(ctx context.Context, audience string, subject *Subje
 		return nil, false, err
 	}
 	for _, p := range people {
-		if p.Email != "" && len(to) < maxAdministrators && !among(to, p.Email) {
+		if p.Email != "" && !among(to, p.Email) {
 			to = append(to, p.Email)
 		}
 	}
@@ -91,6 +94,19 @@ func (s *Sender) responsible(audience string, subject *Subject, told []string) (
 		}
 	}
 	return to
+}
+
+// concerns says whether a message is still for its recipient: people leave, and
+// addresses are replaced, while it waits.
+func (s *Sender) concerns(ctx context.Context, j Job, subject *Subject) (bool, error) {
+	if j.Channel != Mail {
+		return true, nil
+	}
+	if j.Audience == Responsible {
+		return among(s.responsible(Owner, subject, nil), j.Recipient), nil
+	}
+	to, _, err := s.recipients(ctx, j.Audience, subject)
+	return among(to, j.Recipient), err
 }
 
 func among(addresses []string, one string) bool {

@@ -76,6 +76,8 @@ type Token struct {
 	Until    time.Time
 	// Comment is the administrators' word to the owner; By is who acted.
 	Comment, By string
+	// Excepted: an exception of the policy lets it in at present.
+	Excepted bool
 	// Request is the state of the approval request: open, decided, withdrawn.
 	Request string
 	AskedAt time.Time
@@ -175,6 +177,6 @@ type Queue interface {
 // States in which a job ends.
 const (
 	Sent    = "sent"
-	Skipped = "skipped" // settled before it was told
+	Skipped = "skipped" // settled before it was told, or no longer the recipient's to know
 	Dead    = "dead"    // given up; notify retry tries it again
 )

@@ -172,6 +172,9 @@ type directory struct {
 	gone           map[string]bool
 	// confirm is the address in question; nil: none is.
 	confirm *notify.Confirmation
+	// bob is another address of the owner's; responsible answer for bob.
+	bob         string
+	responsible []notify.Person
 }
 
 func (d *directory) Subject(_ context.Context, e notify.Event) (*notify.Subject, error) {
@@ -189,6 +192,10 @@ func (d *directory) Subject(_ context.Context, e notify.Event) (*notify.Subject,
 			Grants: []string{"repo.write on model acme/m"}, Request: "open", AskedAt: start, Comment: "which job uses it?", Until: start, Expires: start,
 		},
 	}
+	if d.bob != "" {
+		s.Owner.Email = d.bob
+	}
+	s.Responsible = d.responsible
 	if d.settled[e.Token] {
 		s.Token.Request = "decided"
 	}
@@ -339,6 +346,104 @@ func TestWhatIsSettledIsNotTold(t *testing.T) {
 	b.step(t)
 	if len(b.mail.got) != 0 || b.q.states(notify.Skipped) != 4 {
 		t.Errorf("%d messages, %d skipped; want 0 and 4", len(b.mail.got), b.q.states(notify.Skipped))
+	}
+}
+
+// TestWhoLeavesWhileAMessageWaitsIsNotTold: what is told is of the day on which it
+// goes out, and so is to whom.
+func TestWhoLeavesWhileAMessageWaitsIsNotTold(t *testing.T) {
+	b := newBench(t, func(o *notify.Options) { o.Operators = []string{"ops@example.com"} })
+	b.dir.responsible = []notify.Person{{Name: "rita", Email: "rita@example.com"}, {Name: "rob", Email: "rob@example.com"}}
+	b.mail.fail = errors.New("the server is away")
+	b.add(t, notify.ApprovalReminder, "t1")
+	b.add(t, notify.TokenRevoked, "t2")
+	b.add(t, notify.ApprovalEscalated, "t3")
+	b.step(t)
+	b.mail.fail = nil
+	b.dir.administrators = b.dir.administrators[1:]
+	b.dir.responsible = b.dir.responsible[:1]
+	b.dir.bob = "bob@new.example"
+	b.at.add(time.Hour)
+	b.step(t)
+	want := []string{"carol@example.com: Still waiting for a decision by acme: ci t1", "ops@example.com: Nobody decides on a token for acme: ci t3", "rita@example.com: Revoked for acme: ci t2"}
+	if got := b.to(); !slices.Equal(got, want) || b.q.states(notify.Skipped) != 3 {
+		t.Errorf("told\n%q\nwant\n%q; %d skipped", got, want, b.q.states(notify.Skipped))
+	}
+}
+
+// slow takes its time for each message.
+type slow struct {
+	outbox
+	at *clock
+}
+
+func (o *slow) Send(ctx context.Context, m *notify.Message) error {
+	o.at.add(time.Minute)
+	return o.outbox.Send(ctx, m)
+}
+
+// TestASlowServerMakesNothingArriveTwice, and holds no webhook up: who sends stops
+// long before its leases end.
+func TestASlowServerMakesNothingArriveTwice(t *testing.T) {
+	hook := &outbox{}
+	b := newBench(t, func(o *notify.Options) { o.Hooks = []notify.Hook{{Name: "siem", Transport: hook}} })
+	server := &slow{at: b.at}
+	b.Mail = server
+	other := notify.New(b.Options)
+	for i := range 8 {
+		b.add(t, notify.TokenRevoked, fmt.Sprintf("t%d", i))
+	}
+	b.step(t)
+	if len(hook.got) != 8 || len(server.got) != 3 {
+		t.Errorf("%d webhooks and %d mails went out, want 8 and 3", len(hook.got), len(server.got))
+	}
+	for range 8 {
+		if err := other.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.at.add(5 * time.Minute)
+		b.step(t)
+	}
+	seen := map[string]int{}
+	for _, m := range server.got {
+		seen[m.ID]++
+	}
+	if len(seen) != 8 || len(server.got) != 8 {
+		t.Errorf("%d mails arrived, %d of them different; want 8", len(server.got), len(seen))
+	}
+}
+
+// stopping ends the sender's context while a message goes out.
+type stopping struct {
+	outbox
+	stop context.CancelFunc
+}
+
+func (o *stopping) Send(ctx context.Context, m *notify.Message) error {
+	o.stop()
+	return o.outbox.Send(ctx, m)
+}
+
+// noting is a queue that notes nothing once the caller's context has ended.
+type noting struct{ *queue }
+
+func (q noting) Done(ctx context.Context, ids []int64, state, problem string, now time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return q.queue.Done(ctx, ids, state, problem, now)
+}
+
+func TestWhatIsSentWhilePatrolStopsIsNoted(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	b := newBench(t, nil)
+	b.Mail, b.Queue = &stopping{stop: stop}, noting{b.q}
+	b.add(t, notify.TokenRevoked, "t1")
+	if err := b.Step(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if b.q.states(notify.Sent) != 1 {
+		t.Errorf("ended are %v", b.q.ended)
 	}
 }
 

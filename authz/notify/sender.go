@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -153,6 +154,10 @@ func (s *Sender) step(ctx context.Context) (more bool, err error) {
 	}
 	more = more || len(jobs) == limit
 	for _, group := range grouped(jobs) {
+		// A slow server: what is left is somebody else's once its lease has ended.
+		if s.Clock().Sub(now) > s.Lease/2 {
+			return true, failed
+		}
 		if err := safely(func() error { return s.deliver(ctx, group) }); err != nil {
 			failed = errors.Join(failed, err)
 		}
@@ -186,7 +191,8 @@ func (s *Sender) budget(now time.Time) int {
 }
 
 // grouped puts jobs together that make one message: of one kind, to one
-// recipient, about one organization.
+// recipient, about one organization. Webhooks, which are told at once and answer
+// soon, go before mails, which may have to wait for a server.
 func grouped(jobs []Job) [][]Job {
 	var groups [][]Job
 	at := map[[5]string]int{}
@@ -199,6 +205,13 @@ func grouped(jobs []Job) [][]Job {
 		at[k] = len(groups)
 		groups = append(groups, []Job{j})
 	}
+	turn := func(group []Job) int {
+		if group[0].Channel == Webhook {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(groups, func(a, b []Job) int { return turn(a) - turn(b) })
 	return groups
 }
 
@@ -212,7 +225,13 @@ func (s *Sender) deliver(ctx context.Context, group []Job) error {
 		if err != nil {
 			return fmt.Errorf("read what the message %d is about: %w", j.ID, err)
 		}
-		if subject == nil || isSettled(j.Event.Kind, subject) || subject.Confirm != nil && subject.Confirm.Email != j.Recipient {
+		wanted := subject != nil && !isSettled(j.Event.Kind, subject)
+		if wanted {
+			if wanted, err = s.concerns(ctx, j, subject); err != nil {
+				return fmt.Errorf("read whom the message %d concerns: %w", j.ID, err)
+			}
+		}
+		if !wanted {
 			settled = append(settled, j.ID)
 			continue
 		}
@@ -261,6 +280,9 @@ func (s *Sender) tried(ctx context.Context, group []Job, ids []int64, problem er
 }
 
 func (s *Sender) ended(ctx context.Context, j Job, ids []int64, state, problem string) error {
+	// What was sent while patrol stops is noted all the same, or it is sent again.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	if state == Dead {
 		s.Log.Error("a message is given up; patrol notify retry tries it again", "channel", j.Channel, "kind", j.Event.Kind, "attempts", j.Attempts+1, "error", problem)
 	}

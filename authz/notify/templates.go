@@ -139,6 +139,8 @@ func (v View) refused() string {
 	switch {
 	case !ends && !ended && !v.Many && v.Token.Status == "approved": // it asks for more than was approved
 		return "Until then it goes on within what was approved before; what it asks for beyond that is refused there."
+	case !ends && !v.Many && v.Token.Excepted:
+		return "An exception in the policy lets it in there all the same."
 	case o.Observes:
 		return o.Name + " only observes for now: " + they + " " + work + " there all the same."
 	case ends && !o.AsksFrom.IsZero(): // which may be before or after it

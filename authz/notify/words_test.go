@@ -34,6 +34,8 @@ func TestAMailSaysWhatStopsWhenAndWhomToAsk(t *testing.T) {
 		{"several refused until then", notify.ApprovalRequested, notify.Owner, true, nil, "Until then they are refused there.", ""},
 		{"observed", notify.ApprovalRequested, notify.Owner, false, observes, "acme only observes for now: it works there all the same.", "refused there"},
 		{"several observed", notify.ApprovalReminder, notify.Administrators, true, observes, "they work there all the same", "refused"},
+		{"excepted", notify.ApprovalRequested, notify.Administrators, false, func(v *notify.View) { v.Token.Excepted = true }, "An exception in the policy lets it in there all the same.", "refused there"},
+		{"an approval that ends, excepted", notify.ApprovalEnds, notify.Owner, false, func(v *notify.View) { v.Token.Excepted = true }, "From then on it is refused there", "exception"},
 		{"more is asked", notify.ApprovalRequested, notify.Owner, false, func(v *notify.View) { v.Token.Status = "approved" }, "Until then it goes on within what was approved before", "it is refused there"},
 		{"not yet", notify.OwnerAsked, notify.Owner, false, dated, "It works there until " + moment + ", and is refused from then on without an approval.", "Until then"},
 		{"an approval that ended, observed", notify.ApprovalEnded, notify.Owner, false, observes, "it works there all the same", "It is refused"},

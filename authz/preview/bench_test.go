@@ -41,7 +41,7 @@ func BenchmarkPreview(b *testing.B) {
 		}
 		after = list[len(list)-1].Token
 	}
-	l.check(l.store.WriteUsage(b.Context(), &batch))
+	l.write(&batch)
 	b.ResetTimer()
 	for i := range b.N {
 		// Another span each time: nothing is kept.

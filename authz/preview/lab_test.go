@@ -108,17 +108,24 @@ func (l *lab) issue(owner, name, kind string, grants ...authz.Grant) {
 	l.ids[name] = r.Token.ID
 }
 
+// write stores usage.
+func (l *lab) write(b *usage.Batch) {
+	l.t.Helper()
+	_, err := l.store.WriteUsage(l.t.Context(), b)
+	l.check(err)
+}
+
 // used says that a token was allowed n requests so many days ago.
 func (l *lab) used(name string, daysAgo int, n int64, permission string) {
 	l.t.Helper()
 	at := l.now.AddDate(0, 0, -daysAgo)
-	l.check(l.store.WriteUsage(l.t.Context(), &usage.Batch{
+	l.write(&usage.Batch{
 		Counts: []usage.Count{{Key: usage.Key{
 			Day: usage.DayOf(at), Token: l.ids[name], Organization: l.acme, ResourceType: "model", Resource: "acme/model", Permission: permission,
 			Reason: "allowed", Allowed: true,
 		}, Count: n, First: at, Last: at}},
 		Uses: []usage.Use{{Token: l.ids[name], Organization: l.acme, Allowed: at}},
-	}))
+	})
 }
 
 func (l *lab) approve(name string) { l.do(inventory.Approve{Organization: "acme", Token: l.ids[name]}) }

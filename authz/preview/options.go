@@ -88,6 +88,8 @@ type Options struct {
 	Rules func() *authz.Ruleset
 	// Judge decides on facts as the pipeline does on those of requests.
 	Judge func(context.Context, *authz.Ruleset, *authz.Facts) (authz.Decision, error)
+	// Sentence is what a client is told that is refused; "" of nil.
+	Sentence func(*authz.Outcome) string
 	// Freeze builds an organization's part of the input ahead of time.
 	Freeze func(*authz.Organization) any
 	// Workers judge at the same time; default half of the processors: requests

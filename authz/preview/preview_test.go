@@ -207,10 +207,10 @@ func TestCountsAndCoverage(t *testing.T) {
 	l.used("reads", 60, 1000, "repo.content.read") // too long ago
 	l.used("writes", 3, 2, "repo.write")
 	l.used("fine", 45, 5, "repo.write")
-	l.check(l.store.WriteUsage(t.Context(), &usage.Batch{Unknown: []usage.Unknown{
+	l.write(&usage.Batch{Unknown: []usage.Unknown{
 		{Organization: l.acme, Digest: inventorytest.Digest(900), Count: 12, First: l.now, Last: l.now},
 		{Organization: l.acme, Digest: inventorytest.Digest(901), Count: 1, First: l.now.AddDate(0, 0, -60), Last: l.now.AddDate(0, 0, -60)},
-	}}))
+	}})
 	r, err := l.Preview(t.Context(), preview.Change{Policy: inventory.SetPolicy{Organization: "acme", TokenPolicy: approval}}, preview.Query{})
 	l.check(err)
 	if want := (preview.OutcomeCounts{Tokens: 10, Breaks: 5, Owners: 2, Used: 2, GoesOn: 2, Refused: 2, Disabled: 1}); r.Counts != want {

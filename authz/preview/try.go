@@ -26,45 +26,57 @@ func fallbacks(ctx context.Context, rules *authz.Ruleset) (map[string][]string, 
 	return out, nil
 }
 
+// tries is what a token is tried on: each once, at most so many.
+type tries struct {
+	names  []string // the organization's, as routes have it
+	most   int
+	routes []authz.Route
+}
+
+// add adds a permission: on a resource, or, where that has no name, on the
+// organization itself.
+func (t *tries) add(kind, name, permission string) {
+	if len(t.routes) == t.most || permission == "" {
+		return
+	}
+	for i := range t.routes {
+		if have := t.routes[i].Resource; t.routes[i].Permission == permission && have != nil && have.Type == kind && have.Name == name ||
+			t.routes[i].Permission == permission && have == nil && name == "" {
+			return
+		}
+	}
+	route := authz.Route{Pattern: "preview", Access: authz.AccessOrganization, Permission: permission, Organizations: t.names}
+	if name != "" {
+		route.Resource = &authz.Resource{Type: kind, Name: name}
+	}
+	t.routes = append(t.routes, route)
+}
+
+// entity adds permissions on what a grant is on.
+func (t *tries) entity(e *authz.Entity, permissions []string) {
+	for _, p := range permissions {
+		if e.Type == authz.TypeOrganization {
+			t.add("", "", p)
+		} else {
+			t.add(e.Type, e.Name, p)
+		}
+	}
+}
+
 // routes is what a token is tried on: what it was used for, then what its grants
 // are on, then, where there is neither, the permissions of its kind.
 func (r *run) routes(u *Reached, kind string, grants []authz.Grant, out []authz.Route) []authz.Route {
-	out = out[:0]
-	add := func(kind, name, permission string) {
-		if len(out) == mostTries || permission == "" {
-			return
-		}
-		for i := range out {
-			if have := out[i].Resource; out[i].Permission == permission && have != nil && have.Type == kind && have.Name == name ||
-				out[i].Permission == permission && have == nil && name == "" {
-				return
-			}
-		}
-		route := authz.Route{Pattern: "preview", Access: authz.AccessOrganization, Permission: permission, Organizations: r.names}
-		if name != "" {
-			route.Resource = &authz.Resource{Type: kind, Name: name}
-		}
-		out = append(out, route)
-	}
+	t := tries{names: r.names, most: mostTries, routes: out[:0]}
 	for _, use := range u.Uses {
 		if use.Resource != "*" { // several, that were too many to keep apart
-			add(use.Type, use.Resource, use.Permission)
+			t.add(use.Type, use.Resource, use.Permission)
 		}
 	}
 	for i := range grants {
-		e := &grants[i].Entity
-		for _, p := range grants[i].Permissions {
-			if e.Type == "organization" {
-				add("", "", p)
-			} else {
-				add(e.Type, e.Name, p)
-			}
-		}
+		t.entity(&grants[i].Entity, grants[i].Permissions)
 	}
-	if len(out) == 0 {
-		for _, p := range r.tried[kind] {
-			add("", "", p)
-		}
+	if len(t.routes) == 0 {
+		t.entity(&authz.Entity{Type: authz.TypeOrganization}, r.tried[kind])
 	}
-	return out
+	return t.routes
 }

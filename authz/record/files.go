@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unique"
 )
 
 // files are the records on the disk: files of lines, of which the last one of
@@ -30,26 +31,33 @@ type files struct {
 	mine    *file    // its entry
 	size    int64
 	all     []*file
-	at      map[string]place
+	at      map[string]*line                  // by the request's id, and the decision's
+	of      map[unique.Handle[string]][]*line // by the token's id
 }
 
 // file is one file, as far as it was read.
 type file struct {
 	name  string // its order is the order of time
 	read  int64
-	lines []line
+	lines []*line
 }
 
+// line is where a record is, and what it is found by.
 type line struct {
-	ids [2]string
-	at  time.Time
-}
-
-type place struct {
+	ids    [2]string
+	of     whose
+	at     time.Time
 	file   *file
 	offset int64
 	length int
-	at     time.Time
+}
+
+// whose says by their ids of which token and organization a record is; there are
+// few of them, and many records.
+type whose struct{ token, organization unique.Handle[string] }
+
+func whoseOf(token, organization string) whose {
+	return whose{unique.Make(token), unique.Make(organization)}
 }
 
 // parts is of how many files the records are at most, so that the oldest can be
@@ -60,7 +68,7 @@ func openFiles(dir string, maxBytes int64, maxAge time.Duration, clock func() ti
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of refusals: %w", err)
 	}
-	f := &files{dir: dir, maxBytes: maxBytes, maxAge: maxAge, clock: clock, at: map[string]place{}}
+	f := &files{dir: dir, maxBytes: maxBytes, maxAge: maxAge, clock: clock, at: map[string]*line{}, of: map[unique.Handle[string]][]*line{}}
 	if err := f.refresh(); err != nil {
 		return nil, err
 	}
@@ -111,25 +119,34 @@ func (f *files) readOn(one *file) error {
 			return err
 		}
 		var r struct {
-			RequestID  string    `json:"request_id"`
-			DecisionID string    `json:"decision_id"`
-			Time       time.Time `json:"time"`
+			RequestID      string    `json:"request_id"`
+			DecisionID     string    `json:"decision_id"`
+			Token          string    `json:"token"`
+			OrganizationID string    `json:"organization_id"`
+			Time           time.Time `json:"time"`
 		}
 		if json.Unmarshal(text, &r) == nil && r.RequestID != "" {
-			f.index(one, [2]string{r.RequestID, r.DecisionID}, r.Time, one.read, len(text))
+			f.index(&line{[2]string{r.RequestID, r.DecisionID}, whoseOf(r.Token, r.OrganizationID), r.Time, one, one.read, len(text)})
 		}
 		one.read += int64(len(text))
 	}
 }
 
-func (f *files) index(one *file, ids [2]string, at time.Time, offset int64, length int) {
-	one.lines = append(one.lines, line{ids, at})
-	for _, id := range ids {
-		if before, ok := f.at[id]; id != "" && (!ok || !at.Before(before.at)) {
-			f.at[id] = place{one, offset, length, at}
+// index finds a record by its ids, the later of two, and by its token.
+func (f *files) index(l *line) {
+	l.file.lines = append(l.file.lines, l)
+	for _, id := range l.ids {
+		if before := f.at[id]; id != "" && (before == nil || !l.at.Before(before.at)) {
+			f.at[id] = l
 		}
 	}
+	if l.of.token != nobody {
+		f.of[l.of.token] = append(f.of[l.of.token], l)
+	}
 }
+
+// nobody is the token of a record of none.
+var nobody = unique.Make("")
 
 // append writes a record behind the others.
 func (f *files) append(e entry) error {
@@ -145,7 +162,7 @@ func (f *files) append(e entry) error {
 		f.current = nil // a torn line ends its file
 		return err
 	}
-	f.index(f.mine, e.ids, e.time, f.size, len(e.line))
+	f.index(&line{e.ids, e.of, e.time, f.mine, f.size, len(e.line)})
 	f.size += int64(len(e.line))
 	f.mine.read = f.size
 	return nil
@@ -187,11 +204,18 @@ func (f *files) trim() {
 		}
 		_ = os.Remove(filepath.Join(f.dir, first.name))
 		total -= first.read
+		tokens := map[unique.Handle[string]]bool{}
 		for _, l := range first.lines {
 			for _, id := range l.ids {
-				if f.at[id].file == first {
+				if f.at[id] == l {
 					delete(f.at, id)
 				}
+			}
+			tokens[l.of.token] = true
+		}
+		for token := range tokens {
+			if f.of[token] = slices.DeleteFunc(f.of[token], func(l *line) bool { return l.file == first }); len(f.of[token]) == 0 {
+				delete(f.of, token)
 			}
 		}
 		f.all = f.all[1:]
@@ -201,25 +225,34 @@ func (f *files) trim() {
 func (f *files) find(id string) (*Refusal, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	where, ok := f.at[id]
-	if !ok {
+	where := f.at[id]
+	if where == nil {
 		if err := f.refresh(); err != nil {
 			return nil, err
 		}
-		where, ok = f.at[id]
+		where = f.at[id]
 	}
-	if !ok || where.at.Before(f.clock().Add(-f.maxAge)) {
+	if where == nil || where.at.Before(f.clock().Add(-f.maxAge)) {
 		return nil, nil
 	}
-	in, err := os.Open(filepath.Join(f.dir, where.file.name))
+	return f.read(where)
+}
+
+// read reads a record; nil where its file is gone.
+func (f *files) read(l *line) (*Refusal, error) {
+	in, err := os.Open(filepath.Join(f.dir, l.file.name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
 		return nil, fmt.Errorf("read a refusal: %w", err)
 	}
 	defer in.Close()
-	text := make([]byte, where.length)
-	if _, err := in.ReadAt(text, where.offset); err != nil {
+	return readAt(in, l)
+}
+
+func readAt(in io.ReaderAt, l *line) (*Refusal, error) {
+	text := make([]byte, l.length)
+	if _, err := in.ReadAt(text, l.offset); err != nil {
 		return nil, fmt.Errorf("read a refusal: %w", err)
 	}
 	var r Refusal
@@ -227,6 +260,67 @@ func (f *files) find(id string) (*Refusal, error) {
 		return nil, fmt.Errorf("read a refusal: %w", err)
 	}
 	return &r, nil
+}
+
+// mostRead is how many records are read, to find the latest of a token that may
+// be seen.
+const mostRead = 2000
+
+// UnknownOrganization stands for the organizations that there are not, or that were
+// not noted.
+const UnknownOrganization = "unknown"
+
+// last returns the latest records of a token, of organizations that may be seen.
+func (f *files) last(token string, most int, see func(organization string) bool) (out []Refusal, err error) {
+	all, err := f.linesOf(token)
+	if err != nil {
+		return nil, err
+	}
+	var in *os.File // of the line before, mostly that of the next, too
+	var of *file
+	defer func() { _ = in.Close() }() // a nil file says so
+	slices.Reverse(all)               // of those of one moment the last one comes first too
+	slices.SortStableFunc(all, func(a, b *line) int { return b.at.Compare(a.at) })
+	oldest, read := f.clock().Add(-f.maxAge), 0
+	for _, l := range all {
+		if len(out) == most || read == mostRead || l.at.Before(oldest) {
+			break
+		}
+		organization := l.of.organization.Value()
+		if organization != "" && !see(organization) {
+			continue
+		}
+		read++
+		if l.file != of {
+			_ = in.Close()
+			of = l.file
+			in, err = os.Open(filepath.Join(f.dir, of.name))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("read a refusal: %w", err)
+			}
+		}
+		if in == nil {
+			continue // the file is gone
+		}
+		r, err := readAt(in, l)
+		switch {
+		case err != nil:
+			return nil, err
+		case organization != "", r.aboutNone() && see(""), !r.aboutNone() && see(UnknownOrganization):
+			out = append(out, *r)
+		}
+	}
+	return out, nil
+}
+
+// linesOf are the lines on a token. They are read without holding up who records.
+func (f *files) linesOf(token string) ([]*line, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refresh(); err != nil {
+		return nil, err
+	}
+	return slices.Clone(f.of[unique.Make(token)]), nil
 }
 
 func (f *files) close() error {

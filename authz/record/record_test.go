@@ -9,6 +9,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -351,5 +353,119 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Record(o)
+	}
+}
+
+// TestTheLastRefusalsOfATokenAreFound: its own, the latest first, of the
+// organizations that may be seen; and of none where they were about none, which is
+// not said of an organization that there is not.
+func TestTheLastRefusalsOfATokenAreFound(t *testing.T) {
+	c, dir := &clock{}, t.TempDir()
+	facts := func(out []byte, f *authz.Facts, _ func(string) string) ([]byte, error) {
+		if f.Route == nil {
+			return append(out, `{"token":{}}`...), nil
+		}
+		return fmt.Appendf(out, `{"route":{"permission":%q,"organizations":[%q],"resource":{"type":"model","name":"acme/m"}}}`, f.Route.Permission, f.Route.Organizations[0]), nil
+	}
+	start := func() *record.Recorder {
+		r, err := record.Open(record.Options{Dir: dir, Clock: c.now, Facts: facts, PerSource: 10000, PerSecond: 10000, MaxBytes: 128 << 10, Sentence: func(*authz.Outcome) string { return "No (https://p/tokens/t1)" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { shut(t, r) })
+		return r
+	}
+	r := start()
+	of := func(id, token string, organization *authz.Organization, asked string) {
+		o := refusal(id, c.now())
+		o.Facts.Token, o.Facts.Organization, o.Facts.Route = &authz.Token{ID: token, DisplayName: "ci", Owner: &authz.Owner{Name: "bob"}}, organization, nil
+		if asked != "" {
+			o.Facts.Route = &authz.Route{Permission: "repo.write", Organizations: []string{asked}}
+		}
+		r.Record(o)
+	}
+	one, two := &authz.Organization{ID: "o1", Name: "acme"}, &authz.Organization{ID: "o2", Name: "globex"}
+	of("q1", "t1", one, "acme")
+	of("q2", "t2", one, "acme")
+	of("q3", "t1", two, "globex")
+	of("q4", "t1", nil, "nowhere")
+	of("q5", "t1", nil, "")
+	of("q6", "t1", one, "acme")
+	last := func(token string, most int, organizations ...string) string {
+		t.Helper()
+		rows, err := r.Last(context.Background(), token, most, func(o string) bool { return slices.Contains(organizations, o) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := make([]string, len(rows))
+		for i := range rows {
+			ids[i] = rows[i].RequestID
+		}
+		return strings.Join(ids, " ")
+	}
+	all := func() {
+		t.Helper()
+		for _, c := range []struct {
+			what, token   string
+			most          int
+			organizations []string
+			want          string
+		}{
+			{"of an organization", "t1", 9, []string{"o1"}, "q6 q1"},
+			{"of two, and of none", "t1", 9, []string{"o1", "o2", ""}, "q6 q5 q3 q1"},
+			{"of none alone", "t1", 9, []string{""}, "q5"},
+			{"of one that there is not", "t1", 9, []string{record.UnknownOrganization}, "q4"},
+			{"not more than asked for", "t1", 1, []string{"o1", "o2"}, "q6"},
+			{"of another token", "t2", 9, []string{"o1", "o2", ""}, "q2"},
+			{"where nothing may be seen", "t1", 9, nil, ""},
+			{"of no token", "", 9, []string{"o1", ""}, ""},
+		} {
+			if got := last(c.token, c.most, c.organizations...); got != c.want {
+				t.Errorf("%s: %q, want %q", c.what, got, c.want)
+			}
+		}
+	}
+	all()
+	shut(t, r)
+	r = start() // they are found after a restart
+	all()
+	// What was given up for room is found no more, and what is there still is.
+	for i := range 2000 {
+		of(fmt.Sprintf("flood-%d", i), "t3", two, "globex")
+		if i%500 == 0 {
+			last("t3", 1, "o2") // is there before the others come: the queue has an end
+		}
+	}
+	if got := last("t1", 9, "o1", "o2", ""); got != "" {
+		t.Errorf("given up, and found: %q", got)
+	}
+	if got := last("t3", 1, "o2"); got != "flood-1999" {
+		t.Errorf("of the flood: %q", got)
+	}
+	c.ns.Add(int64(25 * time.Hour))
+	if got := last("t3", 9, "o2"); got != "" {
+		t.Errorf("after a day: %q", got)
+	}
+}
+
+// TestWhatAnOwnerIsToldOfARefusal is what their client asked for and was told:
+// none of the facts, and a code as it was told outside.
+func TestWhatAnOwnerIsToldOfARefusal(t *testing.T) {
+	c := &clock{}
+	r := open(t, record.Options{Dir: t.TempDir()}, c)
+	r.Record(refusal("q1", c.now()))
+	got := find(t, r, "q1")
+	got.Reason = "owner_not_member"
+	got.Facts = json.RawMessage(`{"route":{"permission":"repo.write","organizations":["acme"],"resource":{"type":"model","name":"acme/m"}},"token":{"grants":["everywhere"]}}`)
+	told := got.Told(authz.Catalogue{"owner_not_member": {Code: "owner_not_member", Outside: "organization_forbidden"}})
+	want := record.Told{
+		RequestID: "q1", Time: got.Time, Method: "POST", Path: "/api/models/acme/m", Query: []string{"token"}, Permission: "repo.write", Resource: "model acme/m",
+		Organization: "acme", Code: "organization_forbidden", HTTPStatus: 403, Message: "The token ci waits for an approval", Network: "192.0.2.0/24", Client: "git/2.47",
+	}
+	if !reflect.DeepEqual(told, want) {
+		t.Errorf("the owner is told %+v, want %+v", told, want)
+	}
+	if told = got.Told(nil); told.Code != "" {
+		t.Errorf("of a reason that nobody knows any more: %q", told.Code)
 	}
 }

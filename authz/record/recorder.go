@@ -65,6 +65,7 @@ type Recorder struct {
 // before to be there.
 type entry struct {
 	ids    [2]string // of request and decision
+	of     whose
 	time   time.Time
 	line   []byte
 	waiter chan struct{}
@@ -193,7 +194,7 @@ func (r *Recorder) encode(room []byte, o *authz.Outcome) (e entry, err error) {
 	if len(line) > maxLine {
 		return e, errors.New("the record is too long")
 	}
-	return entry{ids: [2]string{record.RequestID, record.DecisionID}, time: record.Time, line: line}, nil
+	return entry{ids: [2]string{record.RequestID, record.DecisionID}, of: whoseOf(record.Token, record.OrganizationID), time: record.Time, line: line}, nil
 }
 
 // source is whose share of the records a refusal takes.
@@ -247,15 +248,15 @@ func (r *Recorder) record(o *authz.Outcome) (*Refusal, redactor) {
 	return out, redact
 }
 
-func (out *Refusal) facts(f *authz.Facts) {
+func (r *Refusal) facts(f *authz.Facts) {
 	if t := f.Token; t != nil {
-		out.Token, out.TokenName = t.ID, t.DisplayName
+		r.Token, r.TokenName = t.ID, t.DisplayName
 		if t.Owner != nil {
-			out.Owner = t.Owner.Name
+			r.Owner = t.Owner.Name
 		}
 	}
 	if f.Organization != nil {
-		out.Organization, out.OrganizationID = f.Organization.Name, f.Organization.ID
+		r.Organization, r.OrganizationID = f.Organization.Name, f.Organization.ID
 	}
 }
 
@@ -340,20 +341,39 @@ func (r *Recorder) one(e entry, failing bool) bool {
 // Find returns the latest refusal of a request, by its id or the decision's;
 // nil where none is kept (any more).
 func (r *Recorder) Find(ctx context.Context, id string) (*Refusal, error) {
+	if err := r.caughtUp(ctx); err != nil {
+		return nil, err
+	}
+	return r.files.find(id)
+}
+
+// Last returns the latest refusals of a token, by its id, at most so many, the
+// latest first: of the organizations, by their ids, that see says yes to. "" is asked
+// for requests that were about none, and [UnknownOrganization] for those about one
+// that there is not.
+func (r *Recorder) Last(ctx context.Context, token string, most int, see func(organization string) bool) ([]Refusal, error) {
+	if err := r.caughtUp(ctx); err != nil {
+		return nil, err
+	}
+	return r.files.last(token, most, see)
+}
+
+// caughtUp returns when what was recorded before the call is there.
+func (r *Recorder) caughtUp(ctx context.Context) error {
 	waiter := make(chan struct{})
 	select {
 	case r.queue <- entry{waiter: waiter}:
 		select {
-		case <-waiter: // what was recorded before the call is there
+		case <-waiter:
 		case <-r.done:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	case <-r.done:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	return r.files.find(id)
+	return nil
 }
 
 // Close writes what is on its way, once. What is recorded after it is lost.

@@ -93,18 +93,48 @@ func FromData(data map[string]any) (*Router, error) {
 // Entries returns the table in the order in which it is tried.
 func (r *Router) Entries() []Entry {
 	var all []Entry
-	for _, t := range r.tables {
-		for _, c := range t.routes {
-			all = append(all, c.Entry)
-		}
+	for e := range r.Each {
+		all = append(all, *e)
 	}
 	return all
+}
+
+// Each yields the entries of the table, those that Entry returns, in the order in
+// which they are tried.
+func (r *Router) Each(yield func(*Entry) bool) {
+	for _, t := range r.tables {
+		for i := range t.routes {
+			if !yield(&t.routes[i].Entry) {
+				return
+			}
+		}
+	}
 }
 
 // Route implements [authz.Router].
 func (r *Router) Route(req authz.Request) (*authz.Route, error) {
 	m := matchings.Get().(*matching)
 	defer m.release()
+	c, err := r.serving(m, req)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	return m.build(c)
+}
+
+// Entry is the entry that serves a request, whatever it then says of it; nil where
+// none does. Errors are those of Route.
+func (r *Router) Entry(req authz.Request) (*Entry, error) {
+	m := matchings.Get().(*matching)
+	defer m.release()
+	c, err := r.serving(m, req)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	return &c.Entry, nil
+}
+
+func (r *Router) serving(m *matching, req authz.Request) (*compiled, error) {
 	m.req, m.method = req, req.Method()
 	if m.method == "" {
 		return nil, malformed("the method is missing")
@@ -131,7 +161,7 @@ func (r *Router) Route(req authz.Request) (*authz.Route, error) {
 		if t.matrix && !c.allows(allowMatrix) {
 			return nil, malformed("the path holds a semicolon")
 		}
-		return m.build(c)
+		return c, nil
 	}
 	if t.encodedSlash || t.matrix {
 		return nil, malformed("the path holds an encoded slash or a semicolon")

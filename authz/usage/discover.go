@@ -78,16 +78,23 @@ func (u *unknowns) take() []Unknown {
 	return out
 }
 
-// giveBack adds what could not be written to what came since.
-func (u *unknowns) giveBack(list []Unknown) {
+// giveBack takes back what was not written, as far as there is room beside what
+// came since, and returns how many requests were dropped.
+func (u *unknowns) giveBack(list []Unknown, most int) (dropped int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i := range list {
 		one := list[i]
 		k := unknownKey{one.Organization, one.Digest}
-		if now := u.seen[k]; now != nil {
+		now := u.seen[k]
+		switch {
+		case now != nil:
 			one.Count, one.Last = one.Count+now.Count, later(one.Last, now.Last)
+		case len(u.seen) >= most:
+			dropped += one.Count
+			continue
 		}
 		u.seen[k] = &one
 	}
+	return dropped
 }

@@ -73,14 +73,17 @@ func (g *Gatherer) Flush(ctx context.Context) error {
 
 func (g *Gatherer) write(ctx context.Context, b *Batch) error {
 	started := time.Now()
-	err := g.Store.WriteUsage(ctx, b)
+	left, err := g.Store.WriteUsage(ctx, b)
 	g.stats.seconds.Store(math.Float64bits(time.Since(started).Seconds()))
 	g.stats.flushes.Add(1)
 	if err != nil {
 		g.stats.failures.Add(1)
 		return fmt.Errorf("write usage: %w", err)
 	}
-	g.stats.rows.Add(int64(len(b.Counts) + len(b.Unknown)))
+	for i := range left {
+		g.stats.unknownDropped.Add(left[i].Count)
+	}
+	g.stats.rows.Add(int64(len(b.Counts) + len(b.Unknown) - len(left)))
 	if g.Written != nil {
 		g.Written(b)
 	}
@@ -111,7 +114,7 @@ func (g *Gatherer) take() *Batch {
 
 // giveBack adds what could not be written to what came since.
 func (g *Gatherer) giveBack(b *Batch) {
-	g.unknown.giveBack(b.Unknown)
+	g.stats.unknownDropped.Add(g.unknown.giveBack(b.Unknown, g.MaxUnknown))
 	for i := range b.Counts {
 		c := &b.Counts[i]
 		s := g.shardOf(c.Token)

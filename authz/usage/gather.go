@@ -16,8 +16,9 @@ import (
 // Store writes what was gathered.
 type Store interface {
 	// WriteUsage adds a batch to what is stored, in one transaction: all of it
-	// or, with an error, nothing.
-	WriteUsage(context.Context, *Batch) error
+	// or, with an error, nothing. left are the unknown tokens that it had no room
+	// for.
+	WriteUsage(context.Context, *Batch) (left []Unknown, err error)
 	// ForgetUsage deletes what lies before a day.
 	ForgetUsage(ctx context.Context, before Day) error
 }

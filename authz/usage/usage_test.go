@@ -23,19 +23,27 @@ type store struct {
 	err     error
 	batches []*usage.Batch
 	block   chan struct{}
+	full    bool   // no unknown token finds room
+	during  func() // what happens while it writes
 }
 
-func (s *store) WriteUsage(_ context.Context, b *usage.Batch) error {
+func (s *store) WriteUsage(_ context.Context, b *usage.Batch) (left []usage.Unknown, err error) {
 	if s.block != nil {
 		<-s.block
+	}
+	if s.during != nil {
+		s.during()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
-		return s.err
+		return nil, s.err
 	}
 	s.batches = append(s.batches, b)
-	return nil
+	if s.full {
+		left = b.Unknown
+	}
+	return left, nil
 }
 
 func (*store) ForgetUsage(context.Context, usage.Day) error { return nil }
@@ -265,6 +273,49 @@ func TestUnknownTokensAreGatheredOnlyInObserveAndWithinABound(t *testing.T) {
 	if d := metric(t, g, "patrol_usage_dropped_total", "unknown_token"); d != 900 {
 		t.Errorf("%v are counted as dropped", d)
 	}
+	// What the store has no room for is counted too, by requests.
+	s.full = true
+	for range 3 {
+		one(authz.Observe, 1)
+	}
+	flush(t, g)
+	if d := metric(t, g, "patrol_usage_dropped_total", "unknown_token"); d != 903 {
+		t.Errorf("%v are counted as dropped", d)
+	}
+	if rows := metric(t, g, "patrol_usage_flush_rows_total", ""); rows != 150 {
+		t.Errorf("%v rows are counted as written", rows)
+	}
+}
+
+// What a store refuses again and again is kept within the same bound.
+func TestAFloodOfUnknownTokensDuringAnOutageMovesNoBound(t *testing.T) {
+	s := &store{err: errors.New("the database is gone")}
+	g := usage.New(usage.Options{Store: s, MaxUnknown: 100})
+	sent := 0
+	s.during = func() {
+		for range 80 {
+			sent++
+			o := outcome("", "acme/m", "192.0.2.0/24", "observed", noon)
+			o.Facts.Token, o.Facts.Organization.Enforcement, o.Unknown = nil, authz.Observe, authz.Digest{byte(sent), byte(sent >> 8), 7}
+			g.Record(o)
+		}
+	}
+	s.during()
+	for range 5 {
+		if err := g.Flush(context.Background()); err == nil {
+			t.Fatal("it was written")
+		}
+	}
+	s.err, s.during = nil, nil
+	flush(t, g)
+	written := int64(0)
+	for _, u := range s.batches[0].Unknown {
+		written += u.Count
+	}
+	dropped := int64(metric(t, g, "patrol_usage_dropped_total", "unknown_token"))
+	if n := len(s.batches[0].Unknown); n > 100 || written+dropped != int64(sent) {
+		t.Errorf("%d unknown tokens of %d requests were written, %d requests dropped, of %d", n, written, dropped, sent)
+	}
 }
 
 func TestEachOrganizationOfARequestCountsIt(t *testing.T) {
@@ -374,7 +425,7 @@ func metric(t *testing.T, g *usage.Gatherer, name, label string) float64 {
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == name && m.GetLabel()[0].GetValue() == label {
+			if f.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
 				return m.GetCounter().GetValue()
 			}
 		}

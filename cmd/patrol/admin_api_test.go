@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,14 @@ func TestBadInputNamesWhatIsWrongAndChangesNothing(t *testing.T) {
 		{"a stale token", "POST", "/api/tokens/" + b.ids["pending"] + "/disable", nil, []string{"If-Match", `"9"`}, 412, "precondition_failed", "If-Match"},
 		{"a stale token of an organization", "POST", pending + "/suspend", nil, []string{"If-Match", `"9"`}, 412, "precondition_failed", "If-Match"},
 		{"an ETag that is none of ours", "POST", "/api/tokens/" + b.ids["pending"] + "/disable", nil, []string{"If-Match", `9`}, 422, "invalid", "If-Match"},
-		{"a version where there is none", "DELETE", "/api/organizations/acme/members/bob", nil, []string{"If-Match", `"1"`}, 422, "invalid", "If-Match"},
+		{"a version where there is none", "POST", pending + "/comment", map[string]any{"comment": "x"}, []string{"If-Match", `"1"`}, 422, "invalid", "If-Match"},
+		{"a stale member", "PUT", "/api/organizations/acme/members/bob", map[string]any{"role": "admin"}, []string{"If-Match", `"9"`}, 412, "precondition_failed", "If-Match"},
+		{"a stale member that is to go", "DELETE", "/api/organizations/acme/members/bob", nil, []string{"If-Match", `"9"`}, 412, "precondition_failed", "If-Match"},
+		{"a stale member's address", "POST", "/api/organizations/acme/members/bob/confirm", nil, []string{"If-Match", `"9"`}, 412, "precondition_failed", "If-Match"},
+		{"a member who is there already", "PUT", "/api/organizations/acme/members/bob", map[string]any{"role": "admin"}, []string{"If-None-Match", "*"}, 412, "precondition_failed", "If-None-Match"},
+		{"two conditions at once", "PUT", "/api/organizations/acme/members/bob", map[string]any{"role": "admin"}, []string{"If-None-Match", "*", "If-Match", `"9"`}, 422, "invalid", "If-None-Match"},
+		{"a condition that is none of ours", "PUT", "/api/organizations/acme/members/bob", map[string]any{"role": "admin"}, []string{"If-None-Match", `"9"`}, 422, "invalid", "If-None-Match"},
+		{"a condition that is not looked at", "POST", "/api/organizations", map[string]any{"name": "new"}, []string{"If-None-Match", "*"}, 422, "invalid", "If-None-Match"},
 		{"a policy change that is none", "PUT", "/api/organizations/acme/settings/token-policy", map[string]any{}, nil, 422, "invalid", "body"},
 		{"a key with a space", "POST", "/api/organizations", map[string]any{"name": "new"}, []string{"Idempotency-Key", "a b"}, 422, "invalid", "Idempotency-Key"},
 		{"more than a hundred", "POST", "/api/organizations/acme/settings/tokens/revoke", map[string]any{"ids": many(101)}, nil, 422, "invalid", "ids"},
@@ -104,6 +112,78 @@ func TestAValueThatIsRefusedIsNotRepeated(t *testing.T) {
 		if a := b.call("socket", "POST", "/api/organizations", body); a.status < 400 || strings.Contains(string(a.body), "s3cr3t") {
 			t.Errorf("%d %s", a.status, a.body)
 		}
+	}
+}
+
+// TestAMemberIsChangedAsItWasRead: by its ETag, which is the version that each row
+// of the listing has.
+func TestAMemberIsChangedAsItWasRead(t *testing.T) {
+	b := startBureau(t)
+	path := "/api/organizations/acme/members/"
+	do := func(method, path string, in any, headers ...string) (a answered, row inventory.MemberRow) {
+		t.Helper()
+		a = b.call("admin", method, path, in, headers...)
+		if a.status == 200 {
+			if err := json.Unmarshal(a.body, &row); err != nil {
+				t.Fatal(err)
+			}
+			if got := a.header.Get("ETag"); got != fmt.Sprintf("%q", fmt.Sprint(row.Version)) {
+				t.Errorf("%s %s: version %d, and the ETag %s", method, path, row.Version, got)
+			}
+		}
+		return a, row
+	}
+	a, made := do("PUT", path+"zoe", map[string]any{"role": "read"}, "If-None-Match", "*")
+	if a.status != 200 || made.Role != "read" || made.Version == 0 {
+		t.Fatalf("made: %d %s", a.status, a.body)
+	}
+	if _, read := do("GET", path+"zoe", nil); !reflect.DeepEqual(read, made) {
+		t.Errorf("made %+v, and read %+v", made, read)
+	}
+	var rows []inventory.MemberRow
+	if err := json.Unmarshal(b.call("admin", "GET", path[:len(path)-1]+"?q=zoe", nil).body, &rows); err != nil || len(rows) != 1 || rows[0].Version != made.Version {
+		t.Errorf("the listing has %+v, %v", rows, err)
+	}
+	tag := a.header.Get("ETag")
+	a, changed := do("PUT", path+"zoe", map[string]any{"role": "write"}, "If-Match", tag)
+	if a.status != 200 || changed.Version == made.Version {
+		t.Fatalf("changed: %d %s", a.status, a.body)
+	}
+	for _, stale := range []struct {
+		method string
+		in     any
+		header []string
+	}{{"PUT", map[string]any{"role": "admin"}, []string{"If-Match", tag}}, {"DELETE", nil, []string{"If-Match", tag}}, {"PUT", map[string]any{"role": "admin"}, []string{"If-None-Match", "*"}}} {
+		a, _ := do(stale.method, path+"zoe", stale.in, stale.header...)
+		if p := a.problem(t).Present; a.status != 412 || p["version"] != float64(changed.Version) || p["role"] != "write" {
+			t.Errorf("%s %v: %d %s", stale.method, stale.header, a.status, a.body)
+		}
+	}
+	if a, _ := do("DELETE", path+"zoe", nil, "If-Match", fmt.Sprintf(`"%d"`, changed.Version)); a.status != 204 {
+		t.Errorf("removed: %d %s", a.status, a.body)
+	}
+	// Who is gone is at no version.
+	for _, c := range []struct {
+		method, match string
+		status        int
+	}{{"GET", "", 404}, {"DELETE", tag, 404}, {"PUT", tag, 412}, {"PUT", "*", 412}} {
+		var headers []string
+		if c.match != "" {
+			headers = []string{"If-Match", c.match}
+		}
+		var in any
+		if c.method == "PUT" {
+			in = map[string]any{"role": "read"}
+		}
+		if a, _ := do(c.method, path+"zoe", in, headers...); a.status != c.status {
+			t.Errorf("%s %s of who is gone: %d %s", c.method, c.match, a.status, a.body)
+		}
+	}
+	if a, again := do("PUT", path+"zoe", map[string]any{"role": "write"}); a.status != 200 || again.Version == changed.Version {
+		t.Errorf("who comes back: %d %s", a.status, a.body)
+	}
+	if a, _ := do("PUT", path+"zoe", map[string]any{"role": "write"}, "If-Match", "*"); a.status != 200 {
+		t.Errorf("whatever is there: %d %s", a.status, a.body)
 	}
 }
 

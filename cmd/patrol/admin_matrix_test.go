@@ -56,8 +56,8 @@ var matrix = map[string]row{
 	"set-token-policy": {let: both(none)}, "preview-token-policy": {let: ofReaders, body: func(*bureau, string) any {
 		return map[string]any{"token_policy": "only_fine_grained_tokens"}
 	}},
-	"list-members": {let: ofReaders},
-	"set-member":   {let: ofWriters, body: func(*bureau, string) any { return map[string]any{"role": "read"} }}, "remove-member": {let: ofWriters},
+	"list-members": {let: ofReaders}, "get-member": {let: ofReaders},
+	"set-member": {let: ofWriters, body: func(*bureau, string) any { return map[string]any{"role": "read"} }}, "remove-member": {let: ofWriters},
 	"ask-confirmation": {let: ofWriters}, "confirm-member": {let: both(operators)},
 	"list-audit": {let: both(operators)}, "list-organization-audit": {let: ofReaders},
 	"list-approvals": {let: ofReaders}, "approve-token": {let: ofReviewers}, "deny-token": {let: ofReviewers},
@@ -83,7 +83,8 @@ var matrix = map[string]row{
 	"get-organization-token-usage": {let: ofReaders}, "get-organization-token-timeline": {let: ofReaders}, "get-organization-refusal": {let: ofReaders},
 	"get-organization-usage": {let: ofReaders}, "list-replicas": {let: both(operators)},
 	"list-findings": {let: ofReaders}, "list-discovered-tokens": {let: ofReaders},
-	"get-token-usage": {let: both([]string{"operator", "member", "pending", "observed"})}, "get-token-timeline": {let: both([]string{"operator", "member", "pending", "observed"})},
+	"list-token-refusals": {let: both([]string{"operator", "member", "pending", "observed"})},
+	"get-token-usage":     {let: both([]string{"operator", "member", "pending", "observed"})}, "get-token-timeline": {let: both([]string{"operator", "member", "pending", "observed"})},
 	"check": {let: ofReaders, body: func(_ *bureau, o string) any {
 		return map[string]any{"method": "GET", "path": "/api/models/" + o + "/m"}
 	}},

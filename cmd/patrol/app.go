@@ -39,6 +39,8 @@ type App struct {
 	Config Config
 	Log    *slog.Logger
 	Clock  func() time.Time
+	// Polling is how often the change log is looked at; 0: the follower's default.
+	Polling time.Duration
 
 	Bundles  *bundles.Manager
 	Store    *sqlstore.Store
@@ -148,7 +150,7 @@ func (a *App) openState(ctx context.Context) error {
 		return err
 	}
 	a.Follower, err = snapshot.Start(ctx, snapshot.Options{
-		Feed: a.Store, FreezeOrganization: input.FreezeOrganization, FreezeGrants: input.FreezeGrants, Clock: a.Clock, Log: a.Log,
+		Feed: a.Store, FreezeOrganization: input.FreezeOrganization, FreezeGrants: input.FreezeGrants, Interval: a.Polling, Clock: a.Clock, Log: a.Log,
 	})
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ type world struct {
 var operator = inventory.Actor{Kind: "socket", Name: "uid:0"}
 
 // startApp starts an App on a fresh data directory and free ports.
-func startApp(t testing.TB, change func(*Config)) *world {
+func startApp(t testing.TB, change func(*Config), more ...func(*App)) *world {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "patrol") // short: socket paths end at 107 bytes
 	if err != nil {
@@ -55,6 +55,9 @@ func startApp(t testing.TB, change func(*Config)) *world {
 	w.App = &App{
 		Config: config, Log: slog.New(telemetry.Guard(slog.NewTextHandler(log, nil))),
 		Clock: func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) },
+	}
+	for _, f := range more {
+		f(w.App)
 	}
 	if err := w.Start(context.Background()); err != nil {
 		t.Fatal(err)

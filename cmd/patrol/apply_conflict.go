@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,27 +20,103 @@ import (
 // basis is what an organization's changes were planned on. The changes of one run
 // follow each other, so each that is made is the next one's basis.
 type basis struct {
-	row     inventory.OrganizationRow
-	members []inventory.MemberRow
-	touched map[string]bool // members whom the plan changes
-	looked  bool            // they were looked at again
-	ours    int             // changes of the organization itself that this run made
+	row  inventory.OrganizationRow
+	ours int // changes of the organization itself that this run made
+	// users are those whom this run has set, as it left them: type and address are
+	// so in every organization.
+	users map[string]*inventory.MemberRow
 }
 
-func (b *basis) touch(user string) {
-	if b != nil {
-		b.touched[user] = true
-	}
-}
-
-// remove takes a member out.
-func (b *basis) remove(user string) func(context.Context, *client.Client) error {
+// set makes a member what is wanted, as it was read; was is nil for none.
+func (b *basis) set(m *listedMember, was *inventory.MemberRow) func(context.Context, *client.Client) error {
 	return func(ctx context.Context, cl *client.Client) error {
-		if err := b.lookAtMembers(ctx, cl); err != nil {
+		version, err := b.version(ctx, cl, was)
+		if err != nil {
 			return err
 		}
-		return cl.RemoveMember(ctx, b.row.Name, user)
+		row, err := cl.SetMember(ctx, b.row.Name, m.User, m.body(), version)
+		if err == nil {
+			b.users[m.User] = row
+		}
+		return b.ofMember(m.User, was, err)
 	}
+}
+
+// remove takes a member out, as it was read.
+func (b *basis) remove(was *inventory.MemberRow) func(context.Context, *client.Client) error {
+	return func(ctx context.Context, cl *client.Client) error {
+		version, err := b.version(ctx, cl, was)
+		if err != nil {
+			return err
+		}
+		return b.ofMember(was.User, was, cl.RemoveMember(ctx, b.row.Name, was.User, version))
+	}
+}
+
+// version is that of a member as it was read (nil: there was none), or as it is
+// now where nothing is otherwise but what this run made so.
+func (b *basis) version(ctx context.Context, cl *client.Client, was *inventory.MemberRow) (int64, error) {
+	if was == nil {
+		return client.NotThere, nil
+	}
+	if b.users[was.User] == nil {
+		return was.Version, nil
+	}
+	now, err := cl.Member(ctx, b.row.Name, was.User)
+	if err != nil {
+		return 0, b.ofMember(was.User, was, err)
+	}
+	left := b.left(was)
+	left.Version = now.Version
+	if reflect.DeepEqual(left, now) {
+		return now.Version, nil
+	}
+	return was.Version, nil
+}
+
+// left is a member as it was read, but for what this run has made of the user.
+func (b *basis) left(was *inventory.MemberRow) *inventory.MemberRow {
+	if was == nil {
+		return nil
+	}
+	left := *was
+	if ours := b.users[was.User]; ours != nil {
+		left.Type, left.Email, left.EmailConfirmedAt = ours.Type, ours.Email, ours.EmailConfirmedAt
+	}
+	return &left
+}
+
+// ofMember finds out what kept a member from being changed; was is what was read,
+// nil for none.
+func (b *basis) ofMember(user string, was *inventory.MemberRow, err error) error {
+	if err == nil {
+		return nil
+	}
+	if changed := memberChanged(b.left(was), err); changed != "" {
+		return &outdated{basis: b, user: user, changed: []string{changed}}
+	}
+	return b.made(nil, err)
+}
+
+// memberChanged tells what somebody else made of a member since it was read (nil:
+// there was none), where an error says so; else "".
+func memberChanged(was *inventory.MemberRow, err error) string {
+	var said *client.Error
+	if !errors.As(err, &said) || said.Status != http.StatusPreconditionFailed && said.Status != http.StatusNotFound {
+		return ""
+	}
+	var now inventory.MemberRow
+	there := said.Present != nil && json.Unmarshal(said.Present, &now) == nil && now.UserID != ""
+	switch {
+	case was == nil && there:
+		return "was added as " + now.Role
+	case was == nil:
+		return ""
+	case !there:
+		return "was removed"
+	}
+	is := listedMember{Role: now.Role, Type: now.Type, Email: now.Email, Confirmed: new(now.EmailConfirmedAt != nil), Responsible: &now.Responsible}
+	return cmp.Or(strings.Join(is.differs(was), ", "), "was changed, and changed back")
 }
 
 // made takes note of a change that was made, or finds out what kept it from being.
@@ -66,45 +143,6 @@ func (b *basis) made(now *inventory.OrganizationRow, err error) error {
 		return &outdated{basis: b, present: present.Name, changed: organizationDiffers(&b.row, &present)}
 	}
 	return err
-}
-
-// lookAtMembers reads the members once more, before the first of them is changed:
-// they have no version of their own that the server could hold a change against.
-func (b *basis) lookAtMembers(ctx context.Context, cl *client.Client) error {
-	if b == nil || b.looked {
-		return nil
-	}
-	b.looked = true
-	rows, err := cl.Members(ctx, b.row.Name)
-	if err != nil {
-		return b.made(nil, err)
-	}
-	was, is := byUser(b.members), byUser(rows)
-	for _, user := range slices.Sorted(maps.Keys(b.touched)) {
-		before, now := was[user], is[user]
-		var changed []string
-		switch {
-		case before == nil && now == nil:
-		case before == nil:
-			changed = []string{"was added as " + now.Role}
-		case now == nil:
-			changed = []string{"was removed"}
-		default:
-			changed = (&listedMember{Role: now.Role, Type: now.Type, Email: now.Email, Confirmed: new(bool), Responsible: &now.Responsible}).differs(before)
-		}
-		if len(changed) > 0 {
-			return &outdated{basis: b, user: user, changed: changed}
-		}
-	}
-	return nil
-}
-
-func byUser(rows []inventory.MemberRow) map[string]*inventory.MemberRow {
-	out := make(map[string]*inventory.MemberRow, len(rows))
-	for i := range rows {
-		out[rows[i].User] = &rows[i]
-	}
-	return out
 }
 
 // outdated says that somebody else changed what a change was planned on.

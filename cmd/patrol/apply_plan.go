@@ -40,7 +40,8 @@ type present struct {
 // planner compares what is declared with what is present.
 type planner struct {
 	prune bool
-	on    *basis // the organization at hand; nil: it is made
+	on    *basis // the organization at hand
+	users map[string]*inventory.MemberRow
 	steps []planned
 	// last are removals of organizations, after all else.
 	last []planned
@@ -48,6 +49,13 @@ type planner struct {
 
 func (p *planner) add(action, what string, details []string, do func(context.Context, *client.Client) error) {
 	p.steps = append(p.steps, planned{action, what, details, do})
+}
+
+func (p *planner) basis(row *inventory.OrganizationRow) *basis {
+	if p.users == nil {
+		p.users = map[string]*inventory.MemberRow{}
+	}
+	return &basis{row: *row, users: p.users}
 }
 
 func (p *planner) plan(d *declared, have map[string]present) []planned {
@@ -72,7 +80,7 @@ func (p *planner) plan(d *declared, have map[string]present) []planned {
 
 func (p *planner) organization(o *declaredOrganization, have present) {
 	if have.row == nil {
-		p.on = nil
+		p.on = p.basis(&inventory.OrganizationRow{Name: o.Name}) // made by then
 		p.creation(o)
 		return
 	}
@@ -95,7 +103,7 @@ func (p *planner) organization(o *declaredOrganization, have present) {
 	if next {
 		details = append(details, nextDetail(o))
 	}
-	on := &basis{row: *row, members: have.members, touched: map[string]bool{}}
+	on := p.basis(row)
 	p.on = on
 	if len(details) > 0 {
 		p.add("change", "organization "+o.Name, details, func(ctx context.Context, cl *client.Client) error {
@@ -183,9 +191,9 @@ func (p *planner) settings(o *declaredOrganization, on *basis) {
 
 func (p *planner) members(o *declaredOrganization, have present) {
 	of, on := " of "+o.Name, p.on
-	present := map[string]inventory.MemberRow{}
-	for _, m := range have.members {
-		present[m.User] = m
+	present := map[string]*inventory.MemberRow{}
+	for i := range have.members {
+		present[have.members[i].User] = &have.members[i]
 	}
 	declared := map[string]bool{}
 	wanted := slices.Clone(o.Members)
@@ -193,44 +201,46 @@ func (p *planner) members(o *declaredOrganization, have present) {
 	for i := range wanted {
 		m := wanted[i].listed()
 		declared[m.User] = true
-		row, there := present[m.User]
+		was := present[m.User]
 		action, details := "create", []string{"role " + m.Role}
-		if there {
+		if was != nil {
 			action = "change"
-			if details = m.differs(&row); len(details) == 0 {
+			if details = m.differs(was); len(details) == 0 {
 				continue
 			}
 		} else {
 			details = append(details, m.differs(&inventory.MemberRow{Role: m.Role, Type: cmp.Or(m.Type, "user")})...)
 		}
-		on.touch(m.User)
-		p.add(action, "member "+m.User+of, details, func(ctx context.Context, cl *client.Client) error {
-			if err := on.lookAtMembers(ctx, cl); err != nil {
-				return err
-			}
-			_, err := cl.SetMember(ctx, o.Name, m.User, m.body())
-			return err
-		})
+		p.add(action, "member "+m.User+of, details, on.set(m, was))
 	}
 	if !p.prune || o.Members == nil {
 		return
 	}
-	for _, m := range have.members {
+	for _, m := range accountsFirst(have.members) {
 		if !declared[m.User] {
-			on.touch(m.User)
-			p.add("remove", "member "+m.User+of, nil, on.remove(m.User))
+			p.add("remove", "member "+m.User+of, nil, on.remove(m))
 		}
 	}
 }
 
 func (p *planner) removal(have present) {
-	on := &basis{row: *have.row, members: have.members, touched: map[string]bool{}}
-	for _, m := range have.members {
-		on.touch(m.User)
-		p.last = append(p.last, planned{"remove", "member " + m.User + " of " + have.row.Name, nil, on.remove(m.User)})
+	on := p.basis(have.row)
+	for _, m := range accountsFirst(have.members) {
+		p.last = append(p.last, planned{"remove", "member " + m.User + " of " + have.row.Name, nil, on.remove(m)})
 	}
 	p.last = append(p.last, planned{"remove", "organization " + have.row.Name, nil, func(ctx context.Context, cl *client.Client) error {
 		err := cl.DeleteOrganization(ctx, have.row.Name, on.row.Version)
 		return on.made(&on.row, err)
 	}})
+}
+
+// accountsFirst puts service accounts before the people who answer for them.
+func accountsFirst(rows []inventory.MemberRow) []*inventory.MemberRow {
+	out := make([]*inventory.MemberRow, len(rows))
+	for i := range rows {
+		out[i] = &rows[len(rows)-1-i]
+	}
+	lastAccounts(out, func(m *inventory.MemberRow) bool { return m.Type == inventory.TypeServiceAccount })
+	slices.Reverse(out)
+	return out
 }

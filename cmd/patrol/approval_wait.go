@@ -1,17 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
-	"github.com/patrol-authz/patrol/authz/admin/client"
+	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
 // ApprovalWaitCmd waits for a decision.
@@ -25,9 +25,9 @@ type ApprovalWaitCmd struct {
 // Help gives an example.
 func (*ApprovalWaitCmd) Help() string {
 	return "Says on standard error what it waits for, and why it gave up. Where no request is open yet, it waits for one: the token asks when it is used.\n\n" +
-		"Exit 0: the token was approved, or no approval is asked for: by the organization, or of a token that an administrator made. " +
-		"1: it was denied, revoked, suspended or disabled; the request was taken back, or the approval has ended; no approval is given to a token like it " +
-		"(of another kind, or without permissions there); the time ran out; or the server failed. 2: wrong usage.\n\n" +
+		"Exit 0: the token was approved, or is let in without an approval. " +
+		"1: it was denied, revoked, suspended or disabled; the request was taken back, or the approval has ended; it is refused for what no approval changes " +
+		"(its kind, its age, no permissions there, an owner who is no member); the time ran out; or the server failed. 2: wrong usage.\n\n" +
 		example("patrol approval wait acme 01a20daf-8d3a-7c75-94a4-182374a6e5b3 --timeout 1h")
 }
 
@@ -49,16 +49,13 @@ func (c *ApprovalWaitCmd) Run(ctx context.Context, cli *CLI) error {
 	defer cancel()
 	every = max(every, 100*time.Millisecond)
 	for said := ""; ; {
-		row, err := cl.Token(ctx, c.Organization, c.ID)
+		row, err := cl.OrganizationToken(ctx, c.Organization, c.ID)
 		if err != nil {
 			return err
 		}
-		on, gaveUp, err := c.outlook(ctx, cl, row)
-		if err != nil {
-			return err
-		}
+		on, gaveUp := c.outlook(row)
 		if on == "" {
-			if err := show(cli, row, nil, showToken); err != nil {
+			if err := show(cli, row, nil, showOrganizationToken); err != nil {
 				return err
 			}
 			return gaveUp
@@ -80,65 +77,42 @@ func (c *ApprovalWaitCmd) Run(ctx context.Context, cli *CLI) error {
 
 // outlook says what is waited for. Where that is nothing, gaveUp says why there
 // will be no approval, or is nil where the token has it or needs none.
-func (c *ApprovalWaitCmd) outlook(ctx context.Context, cl *client.Client, row *inventory.TokenRow) (on string, gaveUp, err error) {
+func (c *ApprovalWaitCmd) outlook(row *admin.OrganizationToken) (on string, gaveUp error) {
 	a := row.Authorization
 	if a == nil {
-		return "", fmt.Errorf("the token has nothing to do with %s", c.Organization), nil
+		return "", fmt.Errorf("the token has nothing to do with %s", c.Organization)
 	}
 	name := fmt.Sprintf("%s of %s", row.DisplayName, row.Owner)
 	switch {
 	case row.Disabled:
-		return "", errors.New("the token is disabled everywhere"), nil
+		return "", errors.New("the token is disabled everywhere")
 	case a.Status == "revoked", a.Status == "suspended":
-		return "", fmt.Errorf("the token is %s%s", a.Status, because(a.Comment)), nil
+		return "", fmt.Errorf("the token is %s%s", a.Status, because(a.Comment))
 	case a.Request != nil && a.Request.State == authz.RequestOpen:
-		return fmt.Sprintf("somebody at %s is to decide on %s: %s", c.Organization, name, permissions(a.Request.Grants)), nil, nil
+		return fmt.Sprintf("somebody at %s is to decide on %s: %s", c.Organization, name, permissions(a.Request.Grants)), nil
 	case a.Status == "denied":
-		return "", fmt.Errorf("the token is denied%s", because(a.Comment)), nil
+		return "", fmt.Errorf("the token is denied%s", because(a.Comment))
 	case a.Status == "approval_ended":
-		return "", errors.New("the approval has ended, and no other is asked for until the token is used"), nil
+		return "", errors.New("the approval has ended, and no other is asked for until the token is used")
 	case a.State == authz.StateNone && a.Request != nil && a.Request.State == authz.RequestWithdrawn:
-		return "", errors.New("the request was taken back"), nil
+		return "", errors.New("the request was taken back")
 	case a.Status == "approved":
-		return "", nil, nil
+		return "", nil
 	}
-	asked, none, err := c.asked(ctx, cl, row)
-	if err != nil || !asked {
-		return "", none, err
-	}
-	return fmt.Sprintf("no request of %s is open at %s yet: it asks when it is used", name, c.Organization), nil, nil
+	return c.unasked(&row.TokenRow, row.Standing)
 }
 
-// asked says whether an approval will be asked for; none, why the token will not
-// have one though the organization asks for it.
-func (c *ApprovalWaitCmd) asked(ctx context.Context, cl *client.Client, row *inventory.TokenRow) (asked bool, none, err error) {
-	o, err := cl.Organization(ctx, c.Organization)
-	var said *client.Error
-	if errors.As(err, &said) && said.Status == http.StatusForbidden {
-		return true, nil, nil // who may not read the policy cannot tell: the end of --timeout tells
-	}
-	if err != nil {
-		return false, nil, err
-	}
-	policies, err := cl.Policies(ctx)
-	if err != nil {
-		return false, nil, err
-	}
-	asks := slices.ContainsFunc(policies, func(p authz.TokenPolicy) bool {
-		return p.RequiresApproval && (p.Name == o.TokenPolicy || p.Name == o.NextTokenPolicy)
-	})
-	fourEyes, _ := o.Settings[inventory.SettingFourEyes].(bool)
+// unasked says what is waited for of a token that nobody was asked for.
+func (c *ApprovalWaitCmd) unasked(row *inventory.TokenRow, s *preview.Standing) (on string, gaveUp error) {
 	switch {
-	case o.Type != authz.TypeOrganization || !asks:
-		return false, nil, nil
-	case row.Kind != authz.KindFineGrained:
-		return false, fmt.Errorf("%s approves fine-grained tokens only, and this is a %s token", c.Organization, row.Kind), nil
-	case row.Authorization.AdminCreated && !fourEyes:
-		return false, nil, nil
-	case len(row.Grants) == 0:
-		return false, fmt.Errorf("the token has no permission on %s that could be approved", c.Organization), nil
+	case s == nil || s.Asks:
+		return fmt.Sprintf("no request of %s of %s is open at %s yet: it asks when it is used", row.DisplayName, row.Owner, c.Organization), nil
+	case s.Error != "":
+		return "", fmt.Errorf("whether it needs an approval cannot be judged: %s", s.Error)
+	case s.Allowed:
+		return "", nil
 	}
-	return true, nil, nil
+	return "", fmt.Errorf("no approval is asked for that would let it in: %s", cmp.Or(s.Message, s.Reason))
 }
 
 func because(comment string) string {

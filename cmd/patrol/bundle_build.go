@@ -43,7 +43,7 @@ type BundleBuildCmd struct {
 
 // Help gives examples.
 func (*BundleBuildCmd) Help() string {
-	return "Packs a tarball for a bundle service. What the gate refuses (see patrol policy check) is not packed. With --key it is signed, as OPA does; the key is read from a file alone.\n\n" +
+	return "Packs a tarball for a bundle service. What the gate refuses (see patrol policy check) is not packed. With --key it is signed, as OPA does, also a tarball that was packed elsewhere; the key is read from a file alone.\n\n" +
 		example("patrol bundle build ./policy --revision 2026-11-24 --out policy.tar.gz", "patrol bundle build ./policy --key private.pem --alg ES256 --key-id release")
 }
 

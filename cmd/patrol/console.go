@@ -45,7 +45,7 @@ func (a *App) newConsole() (*console.Console, error) {
 		return nil, err
 	}
 	return console.New(console.Options{
-		Commands: &commands{a}, Queries: a.Store, Reports: a.Store, Secret: a.newSecret, Policy: consolePolicy{a}, Previews: a.Preview,
+		Commands: &commands{a}, Queries: a.Store, Reports: a.Store, Secret: a.newSecret, Policy: consolePolicy{a}, Previews: a.Preview, Standings: a.Preview, Refusals: a.Records,
 		Sessions: sessions{a.Store}, Judge: consoleJudge{a}, Links: addressLinks{a},
 		PublicURL: a.Config.Answer.PublicURL, Provider: provider, SessionFor: time.Duration(a.Config.Login.SessionFor), Version: version,
 		Clock: a.Clock, Log: a.Log,
@@ -150,10 +150,11 @@ func (j consoleJudge) May(ctx context.Context, caller *console.Caller, organizat
 	})
 }
 
-func (j consoleJudge) MayOwn(ctx context.Context, caller *console.Caller, owner string, responsible []string) (map[string]bool, error) {
+func (j consoleJudge) MayOwn(ctx context.Context, caller *console.Caller, t console.OwnedToken) (map[string]bool, error) {
 	return j.ask(ctx, "patrol/console/own", map[string]any{
-		"caller": map[string]any{"name": caller.Name, "operator": caller.Operator},
-		"token":  map[string]any{"owner": owner, "responsible": append([]string{}, responsible...)},
+		"caller":       map[string]any{"name": caller.Name, "operator": caller.Operator, "member": t.Member},
+		"organization": t.Organization,
+		"token":        map[string]any{"owner": t.Owner, "responsible": append([]string{}, t.Responsible...)},
 	})
 }
 

@@ -246,3 +246,46 @@ func TestSettingsThatAreManagedElsewhere(t *testing.T) {
 		t.Errorf("it is %+v, %v", o, err)
 	}
 }
+
+// TestAnAddressIsConfirmedAsItWasShown: one that was given meanwhile is not
+// confirmed on a word for the one before.
+func TestAnAddressIsConfirmedAsItWasShown(t *testing.T) {
+	w, _ := consoleWorld(t)
+	w.do(t, inventory.AddMember{Organization: "acme", User: "zoe", Role: "read", Email: "zoe@example.com"})
+	page := "http://" + w.Config.Admin.Listen + "/organizations/acme/members"
+	operating := map[string]string{"Cookie": w.session(t)}
+	of := regexp.MustCompile(`name="user" value="zoe"><input type="hidden" name="version" value="(\d+)"`)
+	shown := func() string {
+		t.Helper()
+		_, _, body := ask(t, "GET", page, nil, operating)
+		found := of.FindStringSubmatch(body)
+		if found == nil {
+			t.Fatalf("zoe's form has no version:\n%s", body)
+		}
+		return found[1]
+	}
+	confirmed := func() bool {
+		t.Helper()
+		row, err := w.Store.Member(t.Context(), "acme", "zoe")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return row.EmailConfirmedAt != nil
+	}
+	before := shown()
+	w.do(t, inventory.AddMember{Organization: "acme", User: "zoe", Role: "read", Email: "mallory@example.com"})
+	for version, want := range map[string]int{before: http.StatusConflict, "": http.StatusUnprocessableEntity, "x": http.StatusUnprocessableEntity} {
+		for _, what := range []string{"/confirm", "/ask"} {
+			status, _, body := ask(t, "POST", page+what, url.Values{"user": {"zoe"}, "version": {version}}, operating)
+			if status != want || !strings.Contains(body, "Nothing was changed") {
+				t.Errorf("%s at version %q answers %d, want %d", what, version, status, want)
+			}
+		}
+	}
+	if confirmed() {
+		t.Fatal("an address that nobody looked at is confirmed")
+	}
+	if status, _, _ := ask(t, "POST", page+"/confirm", url.Values{"user": {"zoe"}, "version": {shown()}}, operating); status != http.StatusSeeOther || !confirmed() {
+		t.Errorf("the address that was shown: %d, confirmed %t", status, confirmed())
+	}
+}

@@ -141,7 +141,7 @@ func TestTheAuditLogIsInWords(t *testing.T) {
 	for _, page := range []string{"/organizations/acme/audit", "/organizations/acme"} {
 		_, _, body := ask(t, "GET", "http://"+w.Config.Admin.Listen+page, nil, header)
 		text := regexp.MustCompile(`<[^>]+>`).ReplaceAllString(body, "")
-		for _, want := range []string{"token policy changed organization.policy", "now Only access via fine-grained tokens", "settings changed", "approvals need two people yes", "greatest age in days 30"} {
+		for _, want := range []string{"token policy changed organization.policy", "now: Only access via fine-grained tokens", "settings changed", "approvals need two people: yes", "greatest age in days: 30"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s does not say %q:\n%s", page, want, text)
 			}

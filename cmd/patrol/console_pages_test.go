@@ -34,7 +34,7 @@ func someProvider(c *Config) {
 
 // sessionOf is the cookie of a user who has logged in by the provider that is
 // configured.
-func (w *world) sessionOf(t *testing.T, user string) map[string]string {
+func (w *world) sessionOf(t testing.TB, user string) map[string]string {
 	t.Helper()
 	if w.Config.Login.Issuer == "" {
 		t.Fatal("without a provider there are no such sessions: start it with someProvider")
@@ -69,7 +69,7 @@ func (w *world) used(t *testing.T, id string) {
 		}
 	}
 	b.Uses = []uses.Use{{Token: id, Organization: o.ID, Allowed: now, Refused: now}}
-	if err := w.Store.WriteUsage(t.Context(), b); err != nil {
+	if _, err := w.Store.WriteUsage(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	w.Hygiene.Close() // it would judge by the real rules

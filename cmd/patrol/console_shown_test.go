@@ -85,7 +85,7 @@ func shownPages(ids map[string]string) []struct{ name, path string } {
 		{"owned-operator", "/tokens/" + ids["dashboards"] + "?organization=acme"},
 		{"mine-operator", "/me"},
 		{"failure", "/organizations/nowhere"},
-		{"link", "/login/link?code=none"},
+		{"link-used", "/login/link?code=none"},
 	}
 }
 
@@ -96,9 +96,9 @@ func TestPagesAreShown(t *testing.T) {
 	tab := browser.Start(t)
 	base := "http://" + w.Config.Admin.Listen
 	tab.Open(base + "/login")
-	barriers(t, tab, "login")
-	tab.Picture(pictures, "login")
+	inBothThemes(t, tab, "login")
 	tab.Open(w.loginLink(t))
+	inBothThemes(t, tab, "link")
 	tab.Click("main button")
 	pages := shownPages(ids)
 	for _, page := range pages {

@@ -55,7 +55,7 @@ func (c *MemberAddCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	row, err := cl.SetMember(ctx, c.Organization, c.User, admin.NewMember{
 		Role: c.Role, Type: c.Type, Email: c.Email, Confirmed: c.Confirmed, Responsible: responsible(c.Responsible),
-	})
+	}, 0)
 	return show(cli, row, err, func(t *table, row *inventory.MemberRow) { members(t, []inventory.MemberRow{*row}) })
 }
 
@@ -140,5 +140,5 @@ func (c *MemberRemoveCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	return cli.done(cl.RemoveMember(ctx, c.Organization, c.User), "removed "+c.User+" from "+c.Organization)
+	return cli.done(cl.RemoveMember(ctx, c.Organization, c.User, 0), "removed "+c.User+" from "+c.Organization)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/admin/client"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
@@ -116,6 +117,23 @@ type memberChange struct {
 	Responsible []string `json:"responsible,omitempty"`
 
 	member *listedMember
+	was    *inventory.MemberRow // nil: there was none
+}
+
+// carryOut makes the change where the member is as it was read.
+func (m *memberChange) carryOut(ctx context.Context, cl *client.Client, organization string) (err error) {
+	switch {
+	case m.Action == "remove":
+		err = cl.RemoveMember(ctx, organization, m.User, m.was.Version)
+	case m.was == nil:
+		_, err = cl.SetMember(ctx, organization, m.User, m.member.body(), client.NotThere)
+	default:
+		_, err = cl.SetMember(ctx, organization, m.User, m.member.body(), m.was.Version)
+	}
+	if changed := memberChanged(m.was, err); changed != "" {
+		return fmt.Errorf("was changed by somebody else since it was read: %s", changed)
+	}
+	return err
 }
 
 // Run syncs them.
@@ -140,12 +158,7 @@ func (c *MemberSyncCmd) Run(ctx context.Context, cli *CLI) error {
 		if c.DryRun {
 			break
 		}
-		if m.Action == "remove" {
-			err = cl.RemoveMember(ctx, c.Organization, m.User)
-		} else {
-			_, err = cl.SetMember(ctx, c.Organization, m.User, m.member.body())
-		}
-		if err != nil {
+		if err := m.carryOut(ctx, cl, c.Organization); err != nil {
 			return fmt.Errorf("%s %s: %w; %d of %d changes were made: run it again to go on", m.Action, m.User, err, i, len(changes))
 		}
 	}
@@ -226,7 +239,7 @@ func planMembers(wanted []listedMember, have []inventory.MemberRow, prune bool) 
 		}
 		was := present[m.User]
 		delete(present, m.User)
-		change := memberChange{Action: "add", User: m.User, Role: m.Role, Type: m.Type, Email: m.Email, member: m}
+		change := memberChange{Action: "add", User: m.User, Role: m.Role, Type: m.Type, Email: m.Email, member: m, was: was}
 		if m.Responsible != nil {
 			change.Responsible = folded(*m.Responsible)
 		}
@@ -241,13 +254,14 @@ func planMembers(wanted []listedMember, have []inventory.MemberRow, prune bool) 
 	}
 	lastAccounts(changes, func(c memberChange) bool { return c.Responsible != nil })
 	hadAdmin := false
-	for _, m := range have {
+	for i := range have {
+		m := &have[i]
 		hadAdmin = hadAdmin || m.Role == "admin"
 		if present[m.User] == nil {
 			continue
 		}
 		if prune {
-			removals = append(removals, memberChange{Action: "remove", User: m.User, Was: m.Role})
+			removals = append(removals, memberChange{Action: "remove", User: m.User, Was: m.Role, was: m})
 		} else if m.Role == "admin" {
 			admins++
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -97,12 +98,12 @@ func TestMailsOnTokensGoToConfirmedAddresses(t *testing.T) {
 	}
 	tab := browser.Start(t)
 	tab.Open(base + link)
-	barriers(t, tab, "confirming an address")
-	tab.Picture(pictures, "address")
+	inBothThemes(t, tab, "address")
 	tab.Click("main button")
 	if text := tab.Text("main"); !strings.Contains(text, "Confirmed") || !strings.Contains(text, "carol@example.com") {
 		t.Errorf("after confirming:\n%s", text)
 	}
+	inBothThemes(t, tab, "address-confirmed")
 	if status, _, _ := ask(t, "POST", base+"/confirm", code, nil); status != http.StatusGone {
 		t.Errorf("the link is good twice: %d", status)
 	}
@@ -245,6 +246,7 @@ func TestAnAddressIsConfirmedInTheConsole(t *testing.T) {
 			t.Errorf("a member's %s: %d", path, status)
 		}
 	}
+	who.Set("version", strconv.FormatInt(w.member(t, "carol").Version, 10))
 	if status, _, _ := ask(t, "POST", members+"/ask", who, alice); status != http.StatusSeeOther {
 		t.Errorf("an administrator sends a link: %d", status)
 	}

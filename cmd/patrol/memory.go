@@ -20,7 +20,7 @@ const (
 	// hold no pointers: so it costs about the same with a million tokens as with
 	// none, and a fixed amount between two is a fixed price. Go's own pace, as
 	// much again as is alive, would double the memory of a large inventory.
-	garbage = 24 << 20
+	garbage = 30 << 20
 	// garbageInHurry is that while many tokens are imported or a large bundle is
 	// tried, which leave much.
 	garbageInHurry = 96 << 20

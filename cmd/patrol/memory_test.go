@@ -16,7 +16,7 @@ import (
 // bounds.
 func TestThePaceFollowsFromWhatIsAlive(t *testing.T) {
 	for live, want := range map[uint64]int{0: 100, 1 << 20: 400, 6 << 20: 400, 12 << 20: 200, 24 << 20: 100, 96 << 20: 25, 1 << 30: 15} {
-		if got := gcPercent(live, garbage); got != want {
+		if got := gcPercent(live, 24<<20); got != want {
 			t.Errorf("%d MB alive: %d %%, want %d %%", live>>20, got, want)
 		}
 	}

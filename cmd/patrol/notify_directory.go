@@ -9,6 +9,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 	"github.com/patrol-authz/patrol/authz/notify"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
 // directory is the store as the sender reads it.
@@ -38,6 +39,7 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 	}
 	if c.Token != nil {
 		s.Token = told(c.Token)
+		s.Token.Excepted = d.excepted(ctx, o.Name, c.Token.ID)
 		if a := c.Token.Authorization; a != nil && a.State == authz.StateDenied && a.ChangedAt != nil {
 			s.Token.AgainFrom = a.ChangedAt.Add(o.Cooldown())
 		}
@@ -51,6 +53,13 @@ func (d directory) Subject(ctx context.Context, e notify.Event) (*notify.Subject
 		s.Token.Comment, s.Token.By = question(c.Token)
 	}
 	return s, nil
+}
+
+// excepted says whether an exception lets a token in at present. Where that cannot
+// be judged it is not said.
+func (d directory) excepted(ctx context.Context, organization, token string) bool {
+	all, err := d.Preview.Stand(ctx, organization, []string{token}, preview.FewTries)
+	return err == nil && all[token] != nil && all[token].Allowed && all[token].Reason == "exception"
 }
 
 // mostHelpers is how many administrators a mail names.
@@ -80,12 +89,10 @@ func (d directory) shown(o *inventory.Organization) notify.Organization {
 		ID: o.ID, Name: o.Name, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy, EnforceAt: o.EnforceAt,
 		Observes: o.Enforcement == authz.Observe, Gather: gather,
 	}
-	present, next := o.Policies(d.Clock())
-	asks := map[string]bool{}
+	out.AsksFrom, _ = o.AsksForApproval(d.Bundles, d.Clock())
 	if r := d.Bundles.Ruleset(); r != nil {
 		for i := range r.Policies {
 			p := &r.Policies[i]
-			asks[p.Name] = p.RequiresApproval
 			if p.Name == o.TokenPolicy {
 				out.Title = p.Title
 			}
@@ -93,9 +100,6 @@ func (d directory) shown(o *inventory.Organization) notify.Organization {
 				out.NextTitle = p.Title
 			}
 		}
-	}
-	if next != "" && !asks[present] && asks[next] {
-		out.AsksFrom = o.EnforceAt
 	}
 	return out
 }
@@ -116,7 +120,7 @@ func persons(rows []sqlstore.Address) []notify.Person {
 // told is a token as messages show it.
 func told(t *inventory.TokenRow) *notify.Token {
 	out := &notify.Token{
-		ID: t.ID, Name: t.DisplayName, Last4: t.Last4, Kind: t.Kind, Owner: t.Owner, Purpose: t.Purpose, Grants: granted(t.Grants), CreatedAt: t.CreatedAt,
+		ID: t.ID, Name: t.DisplayName, Last4: t.Last4, Kind: t.Kind, Owner: t.Owner, Purpose: t.SaidPurpose(), Grants: granted(t.Grants), CreatedAt: t.CreatedAt,
 	}
 	if t.ExpiresAt != nil {
 		out.Expires = *t.ExpiresAt
@@ -136,9 +140,6 @@ func told(t *inventory.TokenRow) *notify.Token {
 			out.Request, out.AskedAt, out.Assignee = q.State, q.OpenedAt, q.Assignee
 			for _, v := range q.Votes {
 				out.Votes = append(out.Votes, v.Name)
-			}
-			if q.Purpose != "" {
-				out.Purpose = q.Purpose
 			}
 			out.Recommendation, out.Escalated = recommended(q.Recommendation), q.Escalated
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,6 +26,7 @@ func ownersWorld(t *testing.T) (w *world, base, denied, asked string) {
 	}
 	issue := func(name string, organizations ...string) string {
 		secret := credential.Generate()
+		w.secrets[name] = secret
 		c := inventory.IssueToken{Owner: "dora", DisplayName: name, Kind: authz.KindFineGrained, Digest: w.digester.Secret(secret), Last4: secret.Last4()}
 		for _, o := range organizations {
 			c.Grants = append(c.Grants, authz.Grant{Entity: authz.Entity{Type: "organization", Name: o}, Permissions: []string{"repo.write"}})
@@ -68,6 +70,13 @@ func TestAnOwnerFindsOutAndAsksAgainFromMyTokens(t *testing.T) {
 	if err != nil || row.Authorization.Request.State != authz.RequestOpen || row.Authorization.Request.Purpose != "Pushes the checkpoints of the nightly builds" {
 		t.Errorf("the token is %+v, %v", row.Authorization, err)
 	}
+	// Whoever is to decide reads what it is for, and so does the owner.
+	says(t, tab, "after saying what it is for", "Purpose\nPushes the checkpoints of the nightly builds")
+	for _, page := range []string{"review", "tokens"} {
+		if _, _, body := ask(t, "GET", base+"/organizations/acme/"+page+"/"+denied, nil, w.sessionOf(t, "bob")); !strings.Contains(body, "<dt>Purpose</dt><dd>Pushes the checkpoints of the nightly builds</dd>") {
+			t.Errorf("the page of %s does not say what it is for:\n%s", page, body)
+		}
+	}
 
 	// A question stands above the form that answers it.
 	tab.Open(base + "/me")
@@ -78,7 +87,7 @@ func TestAnOwnerFindsOutAndAsksAgainFromMyTokens(t *testing.T) {
 	says(t, tab, "an empty answer", "is missing", "Which pipeline")
 	tab.Type("textarea[name=answer]", "The one of the website")
 	tab.Click("form[action$='/answer'] button")
-	says(t, tab, "after the answer", "The administrators see it.", "In acme: waits for an approval", "dora,", "answered: The one of the website")
+	says(t, tab, "after the answer", "The administrators see it.", "In acme: waits for an approval", "What happened", "answered by dora answer: The one of the website", "owner asked by an operator question: Which pipeline releases with it?")
 	row, err = w.Store.Token(t.Context(), "acme", asked)
 	if q := row.Authorization.Request; err != nil || q.WaitsForOwner || q.Notes[len(q.Notes)-1].Kind != "answer" || q.Notes[len(q.Notes)-1].By != "dora" {
 		t.Errorf("the request is %+v, %v", q, err)
@@ -99,10 +108,21 @@ func TestATokensPageWithoutAnOrganization(t *testing.T) {
 	if _, _, body := ask(t, "GET", base+"/tokens/"+denied, nil, w.sessionOf(t, "eve")); !strings.Contains(body, "Not yours") || strings.Contains(body, "globex") {
 		t.Errorf("somebody else sees\n%s", body)
 	}
+	// What was said on the token as a whole is told to its owner, and nothing of globex on acme's page.
+	w.do(t, inventory.RevokeToken{Organization: "globex", Token: denied, Comment: "globex alone knows why"})
+	w.do(t, inventory.DisableToken{Token: denied, Comment: "It was in a public repository"})
+	for _, path := range []string{"/tokens/" + denied + "?organization=acme", "/tokens/" + denied} {
+		tab.Open(base + path)
+		says(t, tab, path, "disabled everywhere by an operator comment: It was in a public repository")
+		if _, text, _ := strings.Cut(tab.Text("main"), "What happened"); strings.Contains(text, "revoked") {
+			t.Errorf("%s tells of globex:\n%s", path, text)
+		}
+	}
+	w.do(t, inventory.EnableToken{Token: denied})
 	// Who is no member any more is told so, and no names of administrators.
 	w.do(t, inventory.RemoveMember{Organization: "globex", User: "dora"})
 	tab.Open(base + "/tokens/" + denied + "?organization=globex")
-	says(t, tab, "who has left", "dora is no member of globex", "Who can help: an administrator of globex")
+	says(t, tab, "who has left", "dora is no member of globex", "Who can help: an administrator of globex", "globex alone knows why")
 }
 
 // TestOwnersPagesAreShown in both themes and on a phone, as their owner and who
@@ -113,6 +133,10 @@ func TestOwnersPagesAreShown(t *testing.T) {
 	account := w.issueTo(t, "deployer", "deploy the site")
 	w.do(t, inventory.SuspendToken{Organization: "acme", Token: w.issueTo(t, "deployer", longName), Comment: "Is it still in use?"})
 	w.do(t, inventory.IssueToken{Owner: "dora", DisplayName: "laptop", Kind: authz.KindWrite, Digest: inventorytest.Digest(9000), Last4: "x0y1"})
+	for i, path := range []string{"/api/models/acme/llm/tree/main?recursive=true", "/api/models/acme/llm/tree/main?recursive=true", "/models/of/acme", "/api/models/acme/llm"} {
+		w.ask(t, "GET", path, w.secrets["nightly builds"].Reveal(), fmt.Sprintf("4f1c7a52-5c8e-4a9e-8d0c-3b7a7b1f9f1%d", i))
+	}
+	w.written(t)
 	tab := browser.Start(t)
 	loginAs(tab, base, "dora", "/me")
 	pages := []struct{ name, path string }{

@@ -21,6 +21,7 @@ type PolicyCmd struct {
 	Check PolicyCheckCmd `cmd:"" help:"Send a bundle through the gate without activating it."`
 	Eval  PolicyEvalCmd  `cmd:"" help:"Evaluate a Rego query against a bundle, with an input."`
 	Fmt   PolicyFmtCmd   `cmd:"" help:"Format Rego files."`
+	New   PolicyNewCmd   `cmd:"" help:"Begin a token policy, with its test beside it."`
 }
 
 // askedOften are entries that requests, or each token of many, ask.

@@ -18,7 +18,7 @@ import (
 )
 
 // replicas are three Apps on one PostgreSQL, with one digest key.
-func replicas(t *testing.T, url string, change func(*Config)) []*world {
+func replicas(t *testing.T, url string, change func(*Config), more ...func(*App)) []*world {
 	t.Helper()
 	key := filepath.Join(t.TempDir(), "digest.key")
 	secret := make([]byte, 32)
@@ -33,7 +33,7 @@ func replicas(t *testing.T, url string, change func(*Config)) []*world {
 			if change != nil {
 				change(c)
 			}
-		})
+		}, more...)
 	}
 	return all
 }
@@ -106,6 +106,27 @@ func TestARevocationIsInForceAtAllReplicas(t *testing.T) {
 	count(t, "%d revocations at three replicas: in force everywhere after %v (median), %v (p99), %v (longest)", n, took[len(took)/2], p99, took[len(took)-1])
 	if p99 > 5*time.Second { // five times what is promised: this is no measurement
 		t.Errorf("p99 is %v", p99)
+	}
+}
+
+// TestAReplicaIsToldOfARevocation: nobody looks at the change log by itself here;
+// what is done at one replica is in force at the others since PostgreSQL told them.
+func TestAReplicaIsToldOfARevocation(t *testing.T) {
+	all := replicas(t, postgrestest.Start(t).Database(t), func(c *Config) { c.Inventory.MaxStaleness = duration(time.Hour) },
+		func(a *App) { a.Polling = time.Hour })
+	secrets, ids := shared(t, all[0], 1)
+	ask := make([]func(credential.Secret) string, len(all))
+	for i, w := range all {
+		ask[i] = deciding(t, w)
+		until(t, time.Now(), "allowed", func() string { return ask[i](secrets[0]) })
+	}
+	all[1].do(t, inventory.SuspendToken{Organization: "acme", Token: ids[0]})
+	for i := range all {
+		until(t, time.Now(), "token_suspended", func() string { return ask[i](secrets[0]) })
+	}
+	all[2].do(t, inventory.RevokeToken{Organization: "acme", Token: ids[0]})
+	for i := range all {
+		until(t, time.Now(), "token_revoked", func() string { return ask[i](secrets[0]) })
 	}
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -12,8 +14,9 @@ import (
 
 // RouteCmd holds the commands on the route table.
 type RouteCmd struct {
-	List RouteListCmd `cmd:"" help:"List the route table in the order in which it is tried."`
-	Test RouteTestCmd `cmd:"" help:"Say which route a request takes, by the base and the bundles named."`
+	List     RouteListCmd     `cmd:"" help:"List the route table in the order in which it is tried."`
+	Test     RouteTestCmd     `cmd:"" help:"Say which route a request takes, by the base and the bundles named."`
+	Coverage RouteCoverageCmd `cmd:"" help:"Say which routes the requests of a file take, and which requests take none."`
 }
 
 // RouteListCmd lists routes.
@@ -42,17 +45,24 @@ func (*RouteListCmd) Run(ctx context.Context, cli *CLI) error {
 					permission = "from " + r.Permission.From + " " + r.Permission.Name
 				}
 			}
-			query := ""
-			for k, v := range r.Query {
-				query += k + "=" + v
-			}
-			methods := strings.Join(r.Methods, ", ")
-			if len(r.Methods) == 0 {
-				methods = "all"
-			}
-			t.row(methods, r.Pattern, dash(query), r.Access, permission)
+			t.row(methodsOf(&r), r.Pattern, queryOf(&r), r.Access, permission)
 		}
 	})
+}
+
+func methodsOf(e *routing.Entry) string {
+	if len(e.Methods) == 0 {
+		return "all"
+	}
+	return strings.Join(e.Methods, ", ")
+}
+
+func queryOf(e *routing.Entry) string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(e.Query)) {
+		list = append(list, k+"="+e.Query[k])
+	}
+	return dash(strings.Join(list, "&"))
 }
 
 // RouteTestCmd routes a request.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
 // TokenCmd holds the commands on tokens.
@@ -25,6 +27,7 @@ type TokenCmd struct {
 	Delete     TokenDeleteCmd     `cmd:"" help:"Delete a token; what was decided on it is kept."`
 	Usage      TokenUsageCmd      `cmd:"" help:"Show how a token is used."`
 	Timeline   TokenTimelineCmd   `cmd:"" help:"Tell what happened to a token."`
+	Refusals   TokenRefusalsCmd   `cmd:"" help:"List the last requests with a token that were refused."`
 	Discovered TokenDiscoveredCmd `cmd:"" help:"List unknown tokens that were seen while an organization observed."`
 	Find       TokenFindCmd       `cmd:"" help:"Say which token a secret is, without sending the secret."`
 	Scan       TokenScanCmd       `cmd:"" help:"Find issued secrets in files, without a server."`
@@ -174,8 +177,45 @@ func (c *TokenShowCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	row, err := cl.Token(ctx, c.Organization, c.ID)
+	if c.Organization != "" {
+		row, err := cl.OrganizationToken(ctx, c.Organization, c.ID)
+		return show(cli, row, err, showOrganizationToken)
+	}
+	row, err := cl.Token(ctx, "", c.ID)
 	return show(cli, row, err, showToken)
+}
+
+// showOrganizationToken shows also how a token stands.
+func showOrganizationToken(t *table, row *admin.OrganizationToken) {
+	showToken(t, &row.TokenRow)
+	s := row.Standing
+	if s == nil {
+		return
+	}
+	stands := func(j *preview.Judged) string {
+		text := "refused (" + j.Reason + ")"
+		if j.Allowed {
+			text = "allowed (" + j.Reason + ")"
+		}
+		if j.Allowed && len(j.Reasons) > 0 {
+			text += ", in spite of " + strings.Join(j.Reasons, ", ")
+		}
+		if len(j.Next) > 0 {
+			text += ", by the next policy refused (" + strings.Join(j.Next, ", ") + ")"
+		}
+		return text
+	}
+	t.row("at present", stands(&s.Judged))
+	for i := range s.Others {
+		j := &s.Others[i]
+		t.row("", fmt.Sprintf("%s on %s: %s", j.Permission, cmp.Or(j.On, "organization "+row.Organization), stands(j)))
+	}
+	if s.Message != "" && !s.Allowed {
+		t.row("told", s.Message)
+	}
+	if s.Error != "" {
+		t.row("error", s.Error)
+	}
 }
 
 func showToken(t *table, row *inventory.TokenRow) {

@@ -145,7 +145,8 @@ type TokenDiscoveredCmd struct {
 
 // Help gives an example.
 func (*TokenDiscoveredCmd) Help() string {
-	return "While an organization only observes, tokens that are not in the inventory are let through and gathered by their digest, so that they can be imported before the policy is enforced.\n\n" +
+	return "While an organization only observes, tokens that are not in the inventory are let through and gathered by their digest, so that they can be imported before the policy is enforced. " +
+		"At most 10,000 of an organization are kept, those that were not imported yet; what exceeds that is counted in patrol_usage_dropped_total.\n\n" +
 		example("patrol token discovered acme", "patrol token discovered acme --for-import > found.jsonl", "patrol token import found.jsonl")
 }
 

@@ -35,11 +35,7 @@ func (c *WhyCmd) Run(ctx context.Context, cli *CLI) error {
 func showRefusal(t *table, r *record.Refusal) {
 	t.row("when", moment(&r.Time))
 	if r.Request.Method != "" {
-		path := r.Request.Path
-		if len(r.Request.Query) > 0 {
-			path += "?" + strings.Join(r.Request.Query, "&")
-		}
-		t.row("request", r.Request.Method+" "+path)
+		t.row("request", requested(r.Request.Method, r.Request.Path, r.Request.Query))
 		t.row("host", dash(r.Request.Host))
 	}
 	if r.Request.Address != "" {

@@ -143,6 +143,10 @@ func routes(r *authz.Ruleset) any {
 func (a *App) previewer() *preview.Previewer {
 	return preview.New(preview.Options{
 		Store: a.Store, Rules: a.Bundles.Ruleset, Judge: decide.Judge, Freeze: input.FreezeOrganization, Clock: a.Clock,
+		Sentence: func(o *authz.Outcome) string {
+			told, _ := answer.Told(o, a.answerOptions())
+			return told
+		},
 		Snapshot: func() preview.Snapshot {
 			if s := a.Follower.Snapshot(); s != nil {
 				return s

@@ -13,10 +13,6 @@ import (
 
 func organizationPath(name string) string { return "/api/organizations/" + url.PathEscape(name) }
 
-func memberPath(organization, user string) string {
-	return organizationPath(organization) + "/members/" + url.PathEscape(user)
-}
-
 // Organizations lists all organizations.
 func (c *Client) Organizations(ctx context.Context) ([]inventory.OrganizationRow, error) {
 	return List[inventory.OrganizationRow](ctx, c, "/api/organizations", nil, 0)
@@ -58,17 +54,6 @@ func ifMatch(version int64) http.Header {
 	return header
 }
 
-// Members lists an organization's members.
-func (c *Client) Members(ctx context.Context, organization string) ([]inventory.MemberRow, error) {
-	return c.FindMembers(ctx, organization, inventory.MemberFilter{})
-}
-
-// FindMembers lists those of an organization's members that a filter lets through.
-func (c *Client) FindMembers(ctx context.Context, organization string, f inventory.MemberFilter) ([]inventory.MemberRow, error) {
-	query := given(map[string]string{"role": f.Role, "type": f.Type, "address": f.Address, "q": f.Query})
-	return List[inventory.MemberRow](ctx, c, organizationPath(organization)+"/members", query, 0)
-}
-
 // given are the parameters of a query that are not empty.
 func given(all map[string]string) url.Values {
 	query := url.Values{}
@@ -78,26 +63,6 @@ func given(all map[string]string) url.Values {
 		}
 	}
 	return query
-}
-
-// SetMember adds a member or changes a role.
-func (c *Client) SetMember(ctx context.Context, organization, user string, m admin.NewMember) (*inventory.MemberRow, error) {
-	return send[inventory.MemberRow](ctx, c, http.MethodPut, memberPath(organization, user), m)
-}
-
-// ConfirmMember says that a member's address is theirs.
-func (c *Client) ConfirmMember(ctx context.Context, organization, user string) (*inventory.MemberRow, error) {
-	return send[inventory.MemberRow](ctx, c, http.MethodPost, memberPath(organization, user)+"/confirm", nil)
-}
-
-// AskConfirmation mails a member a link to confirm the address.
-func (c *Client) AskConfirmation(ctx context.Context, organization, user string) (*inventory.MemberRow, error) {
-	return send[inventory.MemberRow](ctx, c, http.MethodPost, memberPath(organization, user)+"/ask-confirmation", nil)
-}
-
-// RemoveMember removes a member; the approvals of the member's tokens end.
-func (c *Client) RemoveMember(ctx context.Context, organization, user string) error {
-	return c.Do(ctx, http.MethodDelete, memberPath(organization, user), nil, nil)
 }
 
 // Audit lists the newest entries of the audit log: of an organization, or of

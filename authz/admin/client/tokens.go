@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/record"
 )
 
 // tokenPath is a token's path: as an organization sees it, or whole.
@@ -75,6 +77,21 @@ func filter(f inventory.TokenFilter) url.Values {
 // Token reads a token: as an organization sees it, or whole where that is "".
 func (c *Client) Token(ctx context.Context, organization, id string) (*inventory.TokenRow, error) {
 	return send[inventory.TokenRow](ctx, c, http.MethodGet, tokenPath(organization, id), nil)
+}
+
+// OrganizationToken reads a token as an organization sees it, and how it stands
+// there.
+func (c *Client) OrganizationToken(ctx context.Context, organization, id string) (*admin.OrganizationToken, error) {
+	return send[admin.OrganizationToken](ctx, c, http.MethodGet, tokenPath(organization, id), nil)
+}
+
+// Refusals lists the last requests with a token that were refused.
+func (c *Client) Refusals(ctx context.Context, id string, limit int) ([]record.Told, error) {
+	rows, err := send[[]record.Told](ctx, c, http.MethodGet, tokenPath("", id)+"/refusals?limit="+strconv.Itoa(limit), nil)
+	if err != nil {
+		return nil, err
+	}
+	return *rows, nil
 }
 
 // FindToken says which token has, or had, a secret, by the secret's SHA-256 in hex.

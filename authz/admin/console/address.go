@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -95,11 +96,18 @@ func (c *Console) confirmMember(w http.ResponseWriter, a *ask) error {
 	})
 }
 
+// onMember carries out a command on a member as the page showed it: on the address
+// that was looked at.
 func (c *Console) onMember(w http.ResponseWriter, a *ask, done string, command func(user string) inventory.Command) error {
 	if err := a.ParseForm(); err != nil {
 		return &failure{http.StatusBadRequest, "That cannot be", "The form could not be read. Nothing was changed."}
 	}
-	if _, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), command(a.PostForm.Get("user"))); err != nil {
+	version, _ := strconv.ParseInt(a.PostForm.Get("version"), 10, 64) // 0 is refused
+	if version <= 0 {
+		return noVersion
+	}
+	_, err := c.Commands.Do(a.Context(), a.caller.actor(a.organization), inventory.IfVersion{Command: command(a.PostForm.Get("user")), Version: version})
+	if err != nil {
 		return err
 	}
 	http.Redirect(w, a.Request, at(a.organization, "members")+"?done="+done, http.StatusSeeOther)

@@ -32,7 +32,7 @@ func (c *Console) entries(rows []inventory.AuditRow) []entry {
 var detailLabels = map[string]string{
 	"people": "approved by", "user": "member", "from": "before", "to": "now", "enforce_at": "from", "next": "dated change", "enforcement": "mode",
 	"existing_tokens": "present tokens", "email_confirmed_by": "address confirmed by", "email": "address", "responsible": "answers for it",
-	"requests": "requests opened", "display_name": "name", "assigned": "to", "added": "added", "removed": "taken away",
+	"requests": "requests opened", "display_name": "name", "assigned": "to", "added": "added", "removed": "taken away", "escalated": "why",
 }
 
 // untold are details that the words for the action tell already.
@@ -81,11 +81,22 @@ func settingDetails(settings map[string]any) (out []detail) {
 	return out
 }
 
-// sentenceOf are details in a row.
-func sentenceOf(said []detail) string {
-	parts := make([]string, len(said))
-	for i, d := range said {
-		parts[i] = d.Label + ": " + d.Value
+// saidIn are the details that are somebody's words, or a name or time: those are
+// told of a token. Counts and ids are in the audit log.
+var saidIn = []string{"purpose", "question", "comment", "reason", "answer", "escalated", "assigned", "people", "until"}
+
+// saidOf are the details of a change of a token that are told, and what was said
+// with it where they do not tell that.
+func saidOf(details map[string]any, text string) []detail {
+	some, told := map[string]any{}, text == ""
+	for _, key := range saidIn {
+		if v, ok := details[key]; ok {
+			some[key] = v
+			told = told || v == text
+		}
 	}
-	return strings.Join(parts, "; ")
+	if !told {
+		some["comment"] = text
+	}
+	return detailsOf(some, nil)
 }

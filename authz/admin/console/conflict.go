@@ -63,7 +63,7 @@ func (c *Console) onOrganization(a *ask, thing string) *crossed {
 	}
 	rows = slices.DeleteFunc(rows, func(r inventory.AuditRow) bool { return !strings.HasPrefix(r.Action, "organization.") })
 	for _, r := range since(rows, opened(a.PostForm), func(r inventory.AuditRow) time.Time { return r.Time }) {
-		e := event{Event: usage.Event{Time: r.Time, Kind: usage.EventAudit, By: r.Actor.Name}, What: actionWords(r.Action, r.Details), Words: sentenceOf(detailsOf(r.Details, c.titles()))}
+		e := event{Event: usage.Event{Time: r.Time, Kind: usage.EventAudit, By: r.Actor.Name}, What: actionWords(r.Action, r.Details), Said: detailsOf(r.Details, c.titles())}
 		out.Events = append(out.Events, e)
 	}
 	return out

@@ -61,16 +61,20 @@ type BundleSource struct {
 	Warnings                                       []string
 }
 
-// Options of the console. Commands, Queries, Reports, Policy, Previews, Sessions, Judge
-// and Links are required.
+// Options of the console. Commands, Queries, Reports, Policy, Previews, Standings,
+// Refusals, Sessions, Judge and Links are required.
 type Options struct {
 	Commands Commands
 	Queries  Queries
 	Reports  Reports
 	Policy   Policy
 	Previews Previews
-	Sessions Sessions
-	Judge    Judge
+	// Standings judges how tokens stand, and Refusals finds what of them was
+	// refused, for their owners.
+	Standings Standings
+	Refusals  Refusals
+	Sessions  Sessions
+	Judge     Judge
 	// Links reads the links that confirm addresses.
 	Links Links
 	// Secret makes the secret of a token that is rotated.

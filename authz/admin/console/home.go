@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -28,7 +29,9 @@ func (c *Console) home(w http.ResponseWriter, a *ask) error {
 	} else {
 		for _, name := range governed(a.caller) {
 			o, err := c.Queries.Organization(a.Context(), name)
-			if err != nil {
+			if gone := (*inventory.NotFound)(nil); errors.As(err, &gone) {
+				continue // a group of the login provider may lead to one that is no more
+			} else if err != nil {
 				return err
 			}
 			rows = append(rows, *o)

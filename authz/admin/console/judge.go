@@ -23,6 +23,10 @@ const (
 	seeOwn    = "see"
 	askForOwn = "ask"
 	rotateOwn = "rotate"
+	// seeNames: names of people in the organization are told; seeRefusals: so are
+	// the requests with the token that were refused.
+	seeNames    = "names"
+	seeRefusals = "refusals"
 )
 
 // Roles that may see an organization's tokens.
@@ -35,9 +39,19 @@ const (
 // patrol as a whole); data.patrol.console does.
 type Judge interface {
 	May(ctx context.Context, caller *Caller, organization string) (map[string]bool, error)
-	// MayOwn says what a caller may do on the owner's pages of a token: one of an
-	// owner, for whom some people answer.
-	MayOwn(ctx context.Context, caller *Caller, owner string, responsible []string) (map[string]bool, error)
+	// MayOwn says what a caller may do on the owner's pages of a token.
+	MayOwn(ctx context.Context, caller *Caller, t OwnedToken) (map[string]bool, error)
+}
+
+// OwnedToken is a token on an owner's page.
+type OwnedToken struct {
+	Owner string
+	// Organization is the page's; "" for the token as a whole.
+	Organization string
+	// Responsible answer there for the owner, a service account.
+	Responsible []string
+	// Member: the caller is a member there.
+	Member bool
 }
 
 // ask is a request on its way: who asks, and in which organization.

@@ -6,11 +6,11 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 	"github.com/patrol-authz/patrol/authz/usage"
 )
 
@@ -23,16 +23,16 @@ var noToken = &failure{http.StatusNotFound, "Not yours", "There is no such token
 type ownToken struct {
 	*inventory.TokenRow
 	// on is the token as the organization sees it; nil where the page is of none.
-	on  *inventory.TokenRow
-	may map[string]bool
-	// whole says that the caller may see it in every organization.
-	whole bool
+	on *inventory.TokenRow
+	// may is what the caller may do on the page, and as a whole what they may on
+	// the token in every organization.
+	may, whole map[string]bool
 }
 
 // own finds a token, and what the caller may do about it; who may not see it gets
 // the one answer.
 func (c *Console) own(a *ask, organization string) (*ownToken, error) {
-	whole, err := c.Queries.Token(a.Context(), "", a.PathValue("id"))
+	row, err := c.Queries.Token(a.Context(), "", a.PathValue("id"))
 	var missing *inventory.NotFound
 	if errors.As(err, &missing) {
 		return nil, noToken
@@ -40,24 +40,26 @@ func (c *Console) own(a *ask, organization string) (*ownToken, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &ownToken{TokenRow: whole}
-	everywhere, err := c.Judge.MayOwn(a.Context(), a.caller, whole.Owner, nil)
-	if err != nil {
+	t := &ownToken{TokenRow: row}
+	if t.whole, err = c.Judge.MayOwn(a.Context(), a.caller, OwnedToken{Owner: row.Owner}); err != nil {
 		return nil, c.unjudged(err)
 	}
-	t.whole = everywhere[seeOwn]
-	var responsible []string
+	t.may = t.whole
 	if organization != "" {
-		switch t.on, err = c.Queries.Token(a.Context(), organization, whole.ID); {
+		switch t.on, err = c.Queries.Token(a.Context(), organization, row.ID); {
 		case errors.As(err, &missing):
 			return nil, noToken
 		case err != nil:
 			return nil, err
 		}
-		responsible = t.on.Responsible
-	}
-	if t.may, err = c.Judge.MayOwn(a.Context(), a.caller, whole.Owner, responsible); err != nil {
-		return nil, c.unjudged(err)
+		roles, err := c.Queries.Roles(a.Context(), a.caller.Name)
+		if err != nil {
+			return nil, err
+		}
+		asked := OwnedToken{Owner: row.Owner, Organization: t.on.Organization, Responsible: t.on.Responsible, Member: roles[t.on.Organization] != ""}
+		if t.may, err = c.Judge.MayOwn(a.Context(), a.caller, asked); err != nil {
+			return nil, c.unjudged(err)
+		}
 	}
 	if !t.may[seeOwn] {
 		return nil, noToken
@@ -122,118 +124,6 @@ func (c *Console) say(w http.ResponseWriter, a *ask, field string, command func(
 	return nil
 }
 
-func (c *Console) showOwned(w http.ResponseWriter, a *ask, status int, organization string, words said) error {
-	t, err := c.own(a, organization)
-	if err != nil {
-		return err
-	}
-	all, err := c.standings(a, t.Owner, []inventory.TokenRow{*t.TokenRow})
-	if err != nil {
-		return err
-	}
-	places := all[t.ID]
-	if organization == "" && len(places) == 1 {
-		organization = places[0].Row.Organization
-		if t, err = c.own(a, organization); err != nil {
-			return err
-		}
-	}
-	body := map[string]any{"Token": t.TokenRow, "Said": words, "Conflict": words.Conflict, "MayOwn": t.may, "Theirs": t.Owner != a.caller.Name}
-	if t.whole {
-		body["Places"] = slices.DeleteFunc(places, func(s *standing) bool { return t.on != nil && s.Row.Organization == t.on.Organization })
-	}
-	if t.on != nil {
-		if err := c.ownedIn(a, t, body); err != nil {
-			return err
-		}
-	}
-	c.show(w, a.Request, a, status, "owned", t.DisplayName, body)
-	return nil
-}
-
-// ownedIn adds how a token stands in the organization of the page.
-func (c *Console) ownedIn(a *ask, t *ownToken, body map[string]any) error {
-	roles, err := c.Queries.Roles(a.Context(), t.Owner)
-	if err != nil {
-		return err
-	}
-	p, err := c.presently(a, t.on.Organization, roles)
-	if err != nil {
-		return err
-	}
-	s := stand(t.on, p)
-	body["Row"], body["Asked"], body["Standing"], body["Member"] = t.on, compare(t.on), s, p.member
-	named, err := c.tellsNames(a, t, p)
-	if err != nil {
-		return err
-	}
-	if named {
-		body["Helpers"], err = c.helpers(a, t.on.Organization)
-	} else {
-		unnamed(s, a.caller.Name)
-	}
-	body["Thread"] = thread(s)
-	return err
-}
-
-// tellsNames says whether the reader is told names of people in the organization of
-// the page: who is no member is not.
-func (c *Console) tellsNames(a *ask, t *ownToken, p *present) (bool, error) {
-	if a.may[operate] {
-		return true, nil
-	}
-	if a.caller.Name == t.Owner {
-		return p.member, nil
-	}
-	roles, err := c.Queries.Roles(a.Context(), a.caller.Name)
-	return roles[t.on.Organization] != "", err
-}
-
-// unnamed takes the names of others than the reader from what was asked and said.
-func unnamed(s *standing, reader string) {
-	if s.Row.Authorization == nil || s.Row.Authorization.Request == nil {
-		return
-	}
-	notes := s.Row.Authorization.Request.Notes
-	for i := range notes {
-		switch {
-		case notes[i].By == reader:
-		case notes[i].Kind == "question":
-			notes[i].By = "an administrator"
-		default:
-			notes[i].By = "who answers for it"
-		}
-	}
-}
-
-// thread is what the owner was asked and has said, but for the question that
-// waits; what reviewers say among themselves is not for the owner.
-func thread(s *standing) (out []inventory.Note) {
-	if s.Row.Authorization == nil || s.Row.Authorization.Request == nil {
-		return nil
-	}
-	notes := s.Row.Authorization.Request.Notes
-	for i := range notes {
-		n := &notes[i]
-		if n != s.Asked && (n.Kind == "question" || n.Kind == "answer" || n.Kind == "purpose") {
-			out = append(out, *n)
-		}
-	}
-	return out
-}
-
-// anOperator is who is on the machine, for an owner.
-const anOperator = "an operator"
-
-// speaker is who said something, for an owner: who is on the machine has no name
-// that says anything to them.
-func speaker(name string) string {
-	if strings.HasPrefix(name, "uid:") {
-		return anOperator
-	}
-	return name
-}
-
 // NewSecret is a secret for a token: its digest, its end, and itself, to be
 // shown once.
 type NewSecret struct {
@@ -276,10 +166,7 @@ func (c *Console) rotate(w http.ResponseWriter, a *ask) error {
 		told := c.onToken(a, whole.TokenRow, nil, func(e usage.Event) bool { return slices.Contains(ofTheWhole, e.What) })
 		for i := range told.Events { // what others said is not all for the owner, nor are names: they may have left
 			e := &told.Events[i]
-			e.Words = ""
-			if e.By = speaker(e.By); e.By != a.caller.Name && e.By != anOperator {
-				e.By = ""
-			}
+			e.Words, e.Said, e.By = "", nil, named(e.By, a.caller.Name, false)
 		}
 		return c.showOwned(w, a, http.StatusConflict, "", said{Conflict: told})
 	}
@@ -298,18 +185,6 @@ func until(now time.Time, overlap time.Duration) time.Time {
 	return now.Add(overlap)
 }
 
-// helpers are the names of the administrators of an organization.
-func (c *Console) helpers(a *ask, organization string) ([]string, error) {
-	rows, _, err := c.Queries.Members(a.Context(), organization, inventory.Page{Limit: 1000})
-	var names []string
-	for _, m := range rows {
-		if m.Role == roleAdmin && len(names) < 10 {
-			names = append(names, m.User)
-		}
-	}
-	return names, err
-}
-
 // mine lists the caller's own tokens.
 func (c *Console) mine(w http.ResponseWriter, a *ask) error {
 	rows, next, err := c.Queries.Tokens(a.Context(), "", inventory.TokenFilter{Owner: a.caller.Name}, inventory.Page{Limit: pageSize, Cursor: a.URL.Query().Get("cursor")})
@@ -318,7 +193,7 @@ func (c *Console) mine(w http.ResponseWriter, a *ask) error {
 		return err
 	}
 	body := map[string]any{"Rows": rows, "OverSocket": a.caller.overSocket(), "Provider": c.Provider != nil}
-	if body["Standings"], err = c.standings(a, a.caller.Name, rows); err != nil {
+	if body["Standings"], err = c.standings(a.Context(), rows); err != nil {
 		return err
 	}
 	if next != "" {
@@ -354,7 +229,7 @@ func (c *Console) account(w http.ResponseWriter, a *ask) error {
 	case !a.may[operate]: // whether there is such an organization is not told
 		return noToken
 	}
-	may, err := c.Judge.MayOwn(a.Context(), a.caller, account, responsible)
+	may, err := c.Judge.MayOwn(a.Context(), a.caller, OwnedToken{Owner: account, Organization: organization, Responsible: responsible, Member: len(responsible) > 0})
 	if err != nil {
 		return c.unjudged(err)
 	}
@@ -369,17 +244,9 @@ func (c *Console) account(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	roles, err := c.Queries.Roles(a.Context(), account)
+	standings, err := c.standingsIn(a.Context(), organization, rows, preview.FewTries)
 	if err != nil {
 		return err
-	}
-	p, err := c.presently(a, organization, roles)
-	if err != nil {
-		return err
-	}
-	standings := make([]*standing, len(rows))
-	for i := range rows {
-		standings[i] = stand(&rows[i], p)
 	}
 	body := map[string]any{"Standings": standings, "Organization": organization, "Account": account, "Answers": len(responsible) > 0}
 	if next != "" {

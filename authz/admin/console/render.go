@@ -18,35 +18,69 @@ import (
 //go:embed templates
 var templates embed.FS
 
+// page is one page in the layout: its own template of the set of all of them.
 type page struct{ *template.Template }
 
-// parsePages puts each page into the layout. A template that does not parse
-// keeps the server from starting.
+// parsePages puts each page into the layout. All are one set, so that what they
+// share is in memory once: the layout alone is there for each of them. A
+// template that does not parse, or has a name that another has, keeps the
+// server from starting.
 func parsePages() (map[string]page, error) {
 	names, err := fs.Glob(templates, "templates/*.html")
 	if err != nil {
 		return nil, err
 	}
-	layout, err := template.New("layout").Funcs(functions).ParseFS(templates, "templates/layout.html", "templates/parts.html")
+	layout, err := fs.ReadFile(templates, "templates/layout.html")
 	if err != nil {
-		return nil, fmt.Errorf("read the console's layout: %w", err)
+		return nil, err
 	}
-	pages := map[string]page{}
+	set, pages := template.New("").Funcs(functions), map[string]page{}
 	for _, name := range names {
 		short := strings.TrimSuffix(path.Base(name), ".html")
-		if short == "layout" || short == "parts" {
+		if short == "layout" {
 			continue
 		}
-		t, err := layout.Clone()
+		text, err := fs.ReadFile(templates, name)
+		if err == nil && short != "parts" {
+			err = define(set, short+"/", string(layout))
+		}
 		if err == nil {
-			_, err = t.ParseFS(templates, name)
+			err = define(set, short+"/", string(text))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read the console's page %s: %w", short, err)
 		}
-		pages[short] = page{t}
+		if t := set.Lookup(short + "/layout"); t != nil {
+			pages[short] = page{t}
+		}
 	}
 	return pages, nil
+}
+
+// define adds the templates of a text to a set; those that each page has go by
+// the page's name.
+func define(set *template.Template, prefix, text string) error {
+	for _, own := range []string{"layout", "main"} {
+		for _, as := range []string{`{{define "`, `{{template "`} {
+			text = strings.ReplaceAll(text, as+own+`"`, as+prefix+own+`"`)
+		}
+	}
+	one, err := template.New("").Funcs(functions).Parse(text)
+	if err != nil {
+		return err
+	}
+	for _, t := range one.Templates() {
+		if t.Name() == "" {
+			continue
+		}
+		if set.Lookup(t.Name()) != nil {
+			return fmt.Errorf("there is a template %q already", t.Name())
+		}
+		if _, err := set.AddParseTree(t.Name(), t.Tree); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var functions = template.FuncMap{
@@ -62,7 +96,7 @@ var functions = template.FuncMap{
 	"label":  func(status string) string { return strings.ReplaceAll(status, "_", " ") },
 	"list":   func(all ...string) []string { return all },
 
-	"byPolicy": byPolicy, "present": presentWords,
+	"present":  presentWords,
 	"advises":  recommended,
 	"speaker":  speaker,
 	"number":   func(n any) string { return numbered(n) },
@@ -146,7 +180,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, a *ask, status in
 		f.Caller, f.Organization, f.May = a.caller, a.organization, a.may
 	}
 	var b bytes.Buffer
-	if err := c.pages[name].ExecuteTemplate(&b, "layout", f); err != nil {
+	if err := c.pages[name].Execute(&b, f); err != nil {
 		c.Log.Error("a page of the console cannot be written", "page", name, "error", err)
 		http.Error(w, "The server made a mistake; its log tells more.", http.StatusInternalServerError)
 		return

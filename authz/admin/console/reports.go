@@ -94,14 +94,25 @@ type reasonUse struct {
 func (c *Console) reasons(list []usage.ReasonUse) []reasonUse {
 	out := make([]reasonUse, len(list))
 	for i, r := range list {
-		out[i] = reasonUse{ReasonUse: r, Title: strings.ReplaceAll(r.Reason, "_", " ")}
-		if rules := c.Policy.Ruleset(); rules != nil {
-			if said := rules.Catalogue.Get(r.Reason); said != nil && said.Title != "" {
-				out[i].Title = said.Title
-			}
-		}
+		out[i] = reasonUse{ReasonUse: r, Title: reasonTitle(c.catalogue(), r.Reason)}
 	}
 	return out
+}
+
+// catalogue is that of the active bundle.
+func (c *Console) catalogue() authz.Catalogue {
+	if rules := c.Policy.Ruleset(); rules != nil {
+		return rules.Catalogue
+	}
+	return nil
+}
+
+// reasonTitle is a reason in the words of the catalogue.
+func reasonTitle(all authz.Catalogue, reason string) string {
+	if said := all.Get(reason); said != nil && said.Title != "" {
+		return said.Title
+	}
+	return strings.ReplaceAll(reason, "_", " ")
 }
 
 // refusals are the reasons of what was refused, the most frequent first, by day.
@@ -135,10 +146,12 @@ func narrower(row *hygiene.Row) []authz.Grant {
 	return grants
 }
 
-// event is an entry of a timeline: what happened, and more about it, in words.
+// event is an entry of a timeline in words: what happened, what was said with it,
+// and more about it.
 type event struct {
 	usage.Event
 	What, Words string
+	Said        []detail
 }
 
 // told puts a timeline into words; titles are those of findings. Usage is left
@@ -151,7 +164,7 @@ func told(events []usage.Event, titles map[string]string) (out []event) {
 		one := event{Event: e, What: strings.ReplaceAll(e.What, "_", " "), Words: e.Text}
 		switch e.Kind {
 		case usage.EventAudit:
-			one.What, one.Words = actionWords(e.What, e.Details), detailWords(e.Details, e.Text)
+			one.What, one.Words, one.Said = actionWords(e.What, e.Details), "", saidOf(e.Details, e.Text)
 		case usage.EventRequest:
 			if by, ok := strings.CutPrefix(e.Text, "by "); ok && e.What == "opened" {
 				one.What, one.Words = "asked for", openedWords[by]

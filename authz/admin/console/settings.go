@@ -143,6 +143,9 @@ func (f *settingsForm) changes(present map[string]string) map[string]any {
 	return out
 }
 
+// noVersion is the answer to a form that has none: it was not the page's.
+var noVersion = &failure{http.StatusUnprocessableEntity, "That cannot be", "The form says not what it changes: open the page again. Nothing was changed."}
+
 // setSettings changes what has a field; what has none stays.
 func (c *Console) setSettings(w http.ResponseWriter, a *ask) error {
 	if err := a.ParseForm(); err != nil {
@@ -157,7 +160,7 @@ func (c *Console) setSettings(w http.ResponseWriter, a *ask) error {
 	}
 	f := readSettings(a.PostForm)
 	if f.Version <= 0 {
-		return &failure{http.StatusUnprocessableEntity, "That cannot be", "The form says not what it changes: open the page again. Nothing was changed."}
+		return noVersion
 	}
 	if f.Version != o.Version {
 		return c.settingsAgain(w, a, o, f)

@@ -1,16 +1,26 @@
 package console
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
-// standing is how a token stands in an organization, in words for its owner.
+// Standings says how tokens, by their ids, stand in an organization: judged as
+// requests are, on at most so much of what each may do there.
+type Standings interface {
+	Stand(ctx context.Context, organization string, tokens []string, most int) (map[string]*preview.Standing, error)
+}
+
+// standing is how a token stands in an organization, in words for its owner. The
+// policy says whether and why; these are its reasons with what is known about them.
 type standing struct {
 	Row *inventory.TokenRow
 	// Words are short, for a list; Says is what they mean, in sentences.
@@ -23,7 +33,16 @@ type standing struct {
 	Ask string
 	// From is when it may be asked again, where that is not yet.
 	From time.Time
+	// Parts are what of it comes out otherwise; More are those that are not listed.
+	Parts []part
+	More  int
 }
+
+// part is something that a token may do, and what becomes of it.
+type part struct{ What, Says string }
+
+// mostParts is how many parts of what a token may do are listed.
+const mostParts = 10
 
 // What an owner may ask.
 const (
@@ -33,35 +52,45 @@ const (
 	askAnew    = "again"
 )
 
-// present is what a standing is judged by.
+// present is what the words for a standing are made of, beside the decision.
 type present struct {
 	now          time.Time
 	organization *inventory.OrganizationRow
+	catalogue    authz.Catalogue
 	// policy decides at present, next from a date on; nil where there is none.
 	policy, next *authz.TokenPolicy
-	// member: the owner is one of the organization.
-	member bool
 }
 
-// asks says whether the present or the next policy asks for an approval.
-func (p *present) asks() bool {
-	return p.policy != nil && p.policy.RequiresApproval || p.next != nil && p.next.RequiresApproval
-}
+// circumstance is how what is against a token takes effect.
+type circumstance int
 
-// exempt says whether a token needs no approval since an administrator made it.
-func (p *present) exempt(a *inventory.AuthorizationRow) bool {
-	return a.AdminCreated && p.organization.Settings[inventory.SettingFourEyes] != true
-}
+const (
+	refused  circumstance = iota
+	observed              // it is let in, while the organization only observes
+	excepted              // it is let in by an exception
+	waived                // it is let in by another rule of the bundle
+	dated                 // it is let in until the next policy is in force
+)
 
-// stand says how a token stands: what ends it everywhere first, then what holds
-// in the organization, in the order in which requests are judged.
-func stand(row *inventory.TokenRow, p *present) *standing {
+// Reasons of the base bundle that have words of their own here, beside those that
+// Go has to know.
+const (
+	reasonApproved       = "approved"
+	reasonAdminCreated   = "admin_created"
+	reasonTypeNotAllowed = "token_type_not_allowed"
+	reasonNoGrant        = "no_grant"
+	reasonLifetime       = "lifetime_exceeded"
+	reasonException      = "exception"
+)
+
+// stand puts a decision on a token into words.
+func stand(row *inventory.TokenRow, j *preview.Standing, p *present) *standing {
 	s := &standing{Row: row}
-	a := row.Authorization
-	if a == nil {
-		a = &inventory.AuthorizationRow{}
+	if j == nil { // not read by this server yet, or read no more
+		s.is("cannot be judged at present", "waiting", "This server cannot say at present whether it is let in. Look again in a moment.")
+		return s
 	}
-	s.Reason = a.Comment
+	a := authorizationOf(row)
 	if q := a.Request; q != nil && q.WaitsForOwner && q.State == authz.RequestOpen {
 		for i := range q.Notes {
 			if q.Notes[i].Kind == "question" {
@@ -69,180 +98,274 @@ func stand(row *inventory.TokenRow, p *present) *standing {
 			}
 		}
 	}
-	in, on := row.Organization, ""
-	if a.ChangedAt != nil {
-		on = " on " + moment(*a.ChangedAt)
-	}
-	if q := a.Request; q != nil && q.Decision == a.Status && q.DecidedAt != nil {
-		on, s.Reason = " on "+moment(*q.DecidedAt), q.Comment // and not of when it was resumed since
-	}
 	switch {
-	case row.Disabled:
-		s.is("disabled everywhere", "bad", "It is disabled everywhere. Who operates patrol can enable it again.")
-	case row.ExpiresAt != nil && !p.now.Before(*row.ExpiresAt):
-		s.is("expired", "bad", "It expired on "+moment(*row.ExpiresAt)+", and is refused everywhere. A new token takes its place.")
-	case a.Status == authz.StateRevoked:
-		s.is("revoked", "bad", "An administrator of "+in+" revoked it"+on+", for ever. It goes on elsewhere. If it was leaked, make a new one and delete this one.")
-	case !p.member:
-		s.is("refused: "+row.Owner+" is no member", "bad", row.Owner+" is no member of "+in+": the token is refused there. An administrator of "+in+" makes somebody a member.")
-		s.Reason = ""
-	case a.Status == "suspended":
-		s.is("suspended", "stopped", "An administrator of "+in+" suspended it"+on+": it is refused there until they resume it.")
+	case j.Allowed && len(j.Reasons) == 0 && (len(j.Next) == 0 || p.organization.EnforceAt == nil): // the dated change was taken back just now
+		s.works(&j.Judged, p)
+	case j.Allowed && len(j.Reasons) == 0:
+		s.against(j.Next[0], dated, &j.Judged, p)
+	case j.Allowed && j.Reason == authz.ReasonObserved:
+		s.against(j.Reasons[0], observed, &j.Judged, p)
+	case j.Allowed && j.Reason == reasonException:
+		s.against(j.Reasons[0], excepted, &j.Judged, p)
+	case j.Allowed:
+		s.against(j.Reasons[0], waived, &j.Judged, p)
 	default:
-		s.byPolicy(a, p, on)
+		s.against(j.Reason, refused, &j.Judged, p)
+	}
+	if j.Allowed {
+		s.parts(j.Others, p)
 	}
 	return s
 }
 
-func (s *standing) is(words, tone, says string) { s.Words, s.Tone, s.Says = words, tone, says }
-
-// byPolicy is how a token stands that the token policy and its approvals judge.
-func (s *standing) byPolicy(a *inventory.AuthorizationRow, p *present, on string) {
-	row, in := s.Row, s.Row.Organization
-	switch {
-	case row.Kind != authz.KindFineGrained:
-		s.authorized(p, func(t *authz.TokenPolicy) string { return t.Unscoped })
-		s.Reason = ""
-		if p.policy != nil && p.policy.Unscoped == "Authorized" {
-			s.outlives(p)
-		}
-		return
-	case len(row.Grants) == 0:
-		s.refused(p, "no grant", "It has no grant on "+in+".", "A token with grants on "+in+" is needed.")
-		return
-	case s.outlives(p):
-		return
-	case !p.asks() || p.exempt(a) && a.Status == "none":
-		s.authorized(p, func(t *authz.TokenPolicy) string { return t.FineGrained })
-		s.Reason = "" // a decision that no policy asks for sleeps
-		if a.AdminCreated && p.asks() {
-			s.is("works: made by an administrator", "good", "It needs no approval: "+row.Owner+" is an administrator of "+in+", and was when it was made.")
-		}
-		return
+func authorizationOf(row *inventory.TokenRow) *inventory.AuthorizationRow {
+	if row.Authorization == nil {
+		return &inventory.AuthorizationRow{}
 	}
-	s.byApproval(a, p, on)
+	return row.Authorization
 }
 
-// byApproval is how a token stands of which the token policy asks for an approval:
-// at present, or from the day of the next one on.
-func (s *standing) byApproval(a *inventory.AuthorizationRow, p *present, on string) {
-	in, refused := s.Row.Organization, "Until it is approved it is refused there."
-	switch {
-	case p.policy == nil || !p.policy.RequiresApproval:
-		refused = "From " + day(p.organization.EnforceAt) + " on it is refused there without an approval; until that day it works."
-	case p.organization.Enforcement == authz.Observe:
-		refused = "It works all the same as long as " + in + " only observes."
-	}
-	q := a.Request
-	switch a.Status {
-	case "pending":
-		s.Ask = askPurpose
-		s.is("waits for an approval", "waiting", "An administrator of "+in+" has to approve it. "+refused)
-		if q != nil {
-			s.Says = "Administrators of " + in + " were asked on " + moment(q.OpenedAt) + " to approve it. " + refused
-		}
-		if s.Asked != nil {
-			s.Words = "waits for an answer"
-		}
-	case authz.StateDenied:
-		s.Ask = askAnew
-		s.is("denied", "bad", "An administrator of "+in+" denied it"+on+". It is refused there; elsewhere it goes on.")
-		cooldown := (&inventory.Organization{Settings: p.organization.Settings}).Cooldown()
-		switch {
-		case q != nil && q.State == authz.RequestOpen:
-			s.Ask = askPurpose
-			s.is("denied, asked again", "waiting", "An administrator of "+in+" denied it"+on+". They were asked again on "+moment(q.OpenedAt)+"; until they have decided it is refused there.")
-			if s.Asked != nil {
-				s.Words = "denied, waits for an answer"
-			}
-		case a.ChangedAt != nil && p.now.Before(a.ChangedAt.Add(cooldown)):
-			s.From = a.ChangedAt.Add(cooldown)
-		}
-	case "approval_ended":
-		s.Ask = askAnew
-		s.is("approval ended", "waiting", "Its approval by "+in+" ended"+ended(a)+". It has to be approved again. "+refused)
-	case authz.StateApproved:
-		s.is("approved", "good", "An administrator of "+in+" approved it"+on+".")
+func (s *standing) is(words, tone, says string) { s.Words, s.Tone, s.Says = words, tone, says }
+
+// works is how a token stands that nothing is against.
+func (s *standing) works(j *preview.Judged, p *present) {
+	row, a, in := s.Row, authorizationOf(s.Row), s.Row.Organization
+	switch j.Reason {
+	case reasonApproved:
+		s.Reason = a.Comment
+		s.is("approved", "good", "An administrator of "+in+" approved it"+s.on(a)+".")
 		if a.ExpiresAt != nil {
-			s.Words = "approved until " + a.ExpiresAt.UTC().Format(time.DateOnly)
-			s.Says += " The approval ends on " + moment(*a.ExpiresAt) + "."
+			s.Words = "approved until " + day(a.ExpiresAt)
+			s.Says += " The approval ends on " + moment(a.ExpiresAt) + "."
 		}
-		if q != nil && q.State == authz.RequestOpen {
+		if q := a.Request; q != nil && q.State == authz.RequestOpen {
 			s.Ask = askPurpose
 			s.Words += ", more is asked"
 			s.Says += " What it asks for beyond that was asked on " + moment(q.OpenedAt) + ", and waits for an administrator."
 		}
+	case reasonAdminCreated:
+		s.is("works: made by an administrator", "good", "It needs no approval: "+row.Owner+" is an administrator of "+in+", and was when it was made.")
+	default:
+		if p.policy == nil {
+			s.is("works", "good", in+" is a user's own: no token policy is asked there.")
+			return
+		}
+		policy := "The token policy of " + in + ", “" + p.policy.Title + "”, "
+		s.is("works", "good", policy+"authorizes it.")
+		if cell := p.cell(row.Kind); cell != "" && cell != "Authorized" {
+			s.Says = "It is let in at present. " + policy + "says of " + kindWords(row.Kind) + " tokens: " + lowerFirst(cell) + "."
+		}
+	}
+}
+
+// cell is what the table of the policies says of a kind of tokens.
+func (p *present) cell(kind string) string {
+	if kind == authz.KindFineGrained {
+		return p.policy.FineGrained
+	}
+	return p.policy.Unscoped
+}
+
+// on is when the state was decided on, and the reason that was given; and not of
+// when it was resumed since.
+func (s *standing) on(a *inventory.AuthorizationRow) string {
+	if q := a.Request; q != nil && q.Decision == a.Status && q.DecidedAt != nil {
+		s.Reason = q.Comment
+		return " on " + moment(q.DecidedAt)
+	}
+	if a.ChangedAt != nil {
+		return " on " + moment(a.ChangedAt)
+	}
+	return ""
+}
+
+// against is how a token stands that something is against.
+func (s *standing) against(reason string, how circumstance, j *preview.Judged, p *present) {
+	row, a, in := s.Row, authorizationOf(s.Row), s.Row.Organization
+	switch reason {
+	case authz.ReasonTokenUnknown:
+		s.is("disabled everywhere", "bad", "It is disabled everywhere. Who operates patrol can enable it again.")
+	case authz.ReasonTokenExpired:
+		s.is("expired", "bad", "It expired on "+moment(row.ExpiresAt)+", and is refused everywhere. A new token takes its place.")
+	case authz.ReasonTokenRevoked:
+		s.Reason = a.Comment
+		s.is("revoked", "bad", "An administrator of "+in+" revoked it"+s.on(a)+", for ever. It goes on elsewhere. If it was leaked, make a new one and delete this one.")
+	case authz.ReasonTokenSuspended:
+		s.Reason = a.Comment
+		s.is("suspended", "stopped", "An administrator of "+in+" suspended it"+s.on(a)+": it is refused there until they resume it.")
+	case authz.ReasonApprovalPending:
+		s.Reason = a.Comment
+		s.waits(a, how, j, p)
+	case authz.ReasonApprovalDenied:
+		s.Reason = a.Comment
+		s.denied(a, p)
+	case authz.ReasonPolicyError:
+		s.is("cannot be judged", "bad", "The policy could not be evaluated: its requests are refused until it can. Who operates patrol finds the cause in the log.")
+	default:
+		s.byRule(reason, how, j, p)
+	}
+}
+
+// byRule is how a token stands that a rule is against: by what the rule is about,
+// what helps, and how it takes effect.
+func (s *standing) byRule(reason string, how circumstance, j *preview.Judged, p *present) {
+	row, in := s.Row, s.Row.Organization
+	short, why, help := "", "", ""
+	switch reason {
+	case authz.ReasonOwnerNotMember:
+		short, why, help = "refused: "+row.Owner+" is no member", row.Owner+" is no member of "+in+".", "An administrator of "+in+" makes somebody a member."
+	case reasonTypeNotAllowed:
+		policy := p.policy
+		if how == dated {
+			policy = p.next
+		}
+		short, why = "refused by the token policy", "The token policy of "+in+titled(policy)+" does not authorize "+kindWords(row.Kind)+" tokens."
+		if row.Kind != authz.KindFineGrained {
+			help = "A fine-grained token with grants on " + in + " takes its place."
+		}
+	case reasonNoGrant:
+		short, why, help = "refused: no grant", "It has no grant on "+in+".", "A token with grants on "+in+" is needed."
+	case reasonLifetime:
+		short, why, help = "refused: lives too long", p.lifetimes(j), "A new token that ends in time takes its place."
+	default:
+		short, why = "refused: "+lowerFirst(p.title(reason)), p.title(reason)+"."
+		if j.Message != "" {
+			why = j.Message + "."
+		}
+		if reason != authz.ReasonInsufficientPermission { // a rule of somebody's, which may read anything
+			help = "This was judged without a request: one of another path or address may come out otherwise."
+		}
+	}
+	switch how {
+	case observed:
+		s.is("works while "+in+" observes", "waiting", why+" It works as long as "+in+" only observes.")
+	case excepted:
+		s.is("works by an exception", "waiting", why+" An exception in the policy lets it in.")
+	case waived:
+		s.is("works all the same", "waiting", why+" It is let in all the same: "+lowerFirst(p.title(j.Reason))+".")
+	case dated:
+		s.is("works until "+day(p.organization.EnforceAt), "waiting", "It is refused from "+day(p.organization.EnforceAt)+" on. "+why)
+	default:
+		s.is(short, "bad", why+" It is refused there.")
+	}
+	if help != "" {
+		s.Says += " " + help
+	}
+}
+
+// titled adds a policy's title, where it has one here.
+func titled(policy *authz.TokenPolicy) string {
+	if policy == nil {
+		return ""
+	}
+	return ", “" + policy.Title + "”,"
+}
+
+// title is a reason in the words of the bundle's catalogue.
+func (p *present) title(reason string) string { return reasonTitle(p.catalogue, reason) }
+
+// lifetimes are the limits of an organization, or what the rule says of itself.
+func (p *present) lifetimes(j *preview.Judged) string {
+	settings := settingsOf(p.organization)
+	var limits []string
+	for _, l := range []struct{ setting, words string }{{settingAge, "are at most %s old"}, {settingLifetime, "end within %s"}} {
+		if n, _ := strconv.Atoi(settings[l.setting]); n > 0 {
+			limits = append(limits, fmt.Sprintf(l.words, number(n)+" "+plural(n, "day", "days")))
+		}
+	}
+	if len(limits) == 0 {
+		return j.Message + "."
+	}
+	return p.organization.Name + " lets in tokens that " + strings.Join(limits, " and ") + "."
+}
+
+// waits is how a token stands of which the token policy asks for an approval that
+// it has not: at present, or from the day of the next policy on.
+func (s *standing) waits(a *inventory.AuthorizationRow, how circumstance, j *preview.Judged, p *present) {
+	in, then := s.Row.Organization, "Until it is approved it is refused there."
+	switch how {
+	case observed:
+		then = "It works all the same as long as " + in + " only observes."
+	case excepted:
+		then = "It works all the same by an exception in the policy."
+	case waived:
+		then = "It works all the same: " + lowerFirst(p.title(j.Reason)) + "."
+	case dated:
+		then = "From " + day(p.organization.EnforceAt) + " on it is refused there without an approval; until that day it works."
+	}
+	switch q := a.Request; {
+	case q != nil && q.State == authz.RequestOpen:
+		s.Ask = askPurpose
+		s.is("waits for an approval", "waiting", "Administrators of "+in+" were asked on "+moment(q.OpenedAt)+" to approve it. "+then)
+		if s.Asked != nil {
+			s.Words = "waits for an answer"
+		}
+	case a.Status == "approval_ended":
+		s.Ask = askAnew
+		s.is("approval ended", "waiting", "Its approval by "+in+" ended"+ended(a)+". It has to be approved again. "+then)
 	default: // withdrawn, or there was no room to ask
 		s.Ask = askFirst
-		s.is("needs an approval", "waiting", "An administrator of "+in+" has to approve it, and nobody was asked yet. "+refused)
+		s.is("needs an approval", "waiting", "An administrator of "+in+" has to approve it, and nobody was asked yet. "+then)
 	}
 }
 
-// refused says why a token is refused, or would be if the organization did not
-// only observe, and what helps.
-func (s *standing) refused(p *present, short, why, help string) {
-	s.Reason = ""
-	if p.organization.Enforcement == authz.Observe {
-		s.is("works while "+s.Row.Organization+" observes", "waiting", why+" It works as long as "+s.Row.Organization+" only observes. "+help)
-		return
-	}
-	s.is("refused: "+short, "bad", why+" It is refused there. "+help)
-}
-
-// outlives says whether a token goes beyond how old the organization lets tokens
-// become, or how long they may still live, as data.patrol.checks.lifetime judges.
-func (s *standing) outlives(p *present) bool {
-	in, settings := s.Row.Organization, settingsOf(p.organization)
-	limit := func(name string) int {
-		n, _ := strconv.Atoi(settings[name])
-		return n
-	}
-	days := func(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
-	age, left := limit(settingAge), limit(settingLifetime)
-	switch {
-	case age > 0 && p.now.Sub(s.Row.CreatedAt) > days(age):
-		s.refused(p, "too old", in+" lets in tokens of at most "+number(age)+" "+plural(age, "day", "days")+", and this one is older.", "A new token takes its place.")
-	case left > 0 && s.Row.ExpiresAt == nil:
-		s.refused(p, "no end", in+" lets in tokens that end within "+number(left)+" "+plural(left, "day", "days")+", and this one has no end.", "A token that ends takes its place.")
-	case left > 0 && s.Row.ExpiresAt.Sub(p.now) > days(left):
-		s.refused(p, "ends too late", in+" lets in tokens that end within "+number(left)+" "+plural(left, "day", "days")+", and this one goes on until "+moment(*s.Row.ExpiresAt)+".", "A token that ends sooner takes its place.")
-	default:
-		return false
-	}
-	return true
-}
-
-// authorized is how a token stands by a cell of the policies' table alone.
-func (s *standing) authorized(p *present, cell func(*authz.TokenPolicy) string) {
-	in := s.Row.Organization
-	if p.policy == nil {
-		s.is("not decided on", "", "")
-		return
-	}
-	title := "“" + p.policy.Title + "”"
-	switch cell(p.policy) {
-	case "Authorized":
-		s.is("works", "good", "The token policy of "+in+", "+title+", authorizes it.")
-	case "Unauthorized":
-		s.is("refused by the token policy", "bad", "The token policy of "+in+", "+title+", does not authorize "+kindWords(s.Row.Kind)+" tokens: it is refused there.")
-		if p.organization.Enforcement == authz.Observe {
-			s.is("works while "+in+" observes", "waiting", "The token policy of "+in+", "+title+", does not authorize "+kindWords(s.Row.Kind)+" tokens. It works as long as "+in+" only observes.")
-		} else if s.Row.Kind != authz.KindFineGrained {
-			s.Says += " A fine-grained token with grants on " + in + " takes its place."
+// denied is how a token stands that an administrator has denied.
+func (s *standing) denied(a *inventory.AuthorizationRow, p *present) {
+	in, on := s.Row.Organization, s.on(a)
+	s.Ask = askAnew
+	s.is("denied", "bad", "An administrator of "+in+" denied it"+on+". It is refused there; elsewhere it goes on.")
+	cooldown := (&inventory.Organization{Settings: p.organization.Settings}).Cooldown()
+	switch q := a.Request; {
+	case q != nil && q.State == authz.RequestOpen:
+		s.Ask = askPurpose
+		s.is("denied, asked again", "waiting", "An administrator of "+in+" denied it"+on+". They were asked again on "+moment(q.OpenedAt)+"; until they have decided it is refused there.")
+		if s.Asked != nil {
+			s.Words = "denied, waits for an answer"
 		}
-	default:
-		s.is(lowerFirst(cell(p.policy)), "", "The token policy of "+in+", "+title+", says: "+lowerFirst(cell(p.policy))+".")
+	case a.ChangedAt != nil && p.now.Before(a.ChangedAt.Add(cooldown)):
+		s.From = a.ChangedAt.Add(cooldown)
 	}
-	if p.next != nil && cell(p.next) == "Unauthorized" && cell(p.policy) == "Authorized" {
-		s.is("works until "+day(p.organization.EnforceAt), "waiting", s.Says+" From "+day(p.organization.EnforceAt)+" on “"+p.next.Title+"” does not.")
+}
+
+// parts tell what of a token that works comes out otherwise.
+func (s *standing) parts(others []preview.Judged, p *present) {
+	if slices.ContainsFunc(others, func(j preview.Judged) bool { return !j.Allowed }) {
+		s.Words += ", in part"
 	}
+	for i := range others {
+		j := &others[i]
+		if i == mostParts {
+			s.More = len(others) - mostParts
+			return
+		}
+		one := part{permissionWord(j.Permission) + " on everything of " + s.Row.Organization, p.verdict(j)}
+		if j.Resource != nil {
+			one.What = permissionWord(j.Permission) + " on " + j.On
+		}
+		s.Parts = append(s.Parts, one)
+	}
+}
+
+// verdict is a decision in a few words.
+func (p *present) verdict(j *preview.Judged) string {
+	switch {
+	case j.Reason == authz.ReasonTokenUnknown: // a known one
+		return "refused (disabled everywhere)"
+	case !j.Allowed:
+		return "refused (" + lowerFirst(p.title(j.Reason)) + ")"
+	case len(j.Reasons) > 0:
+		return lowerFirst(p.title(j.Reason)) + " (" + lowerFirst(p.title(j.Reasons[0])) + ")"
+	case len(j.Next) > 0 && p.organization.EnforceAt != nil:
+		return "works until " + day(p.organization.EnforceAt) + " (" + lowerFirst(p.title(j.Next[0])) + ")"
+	}
+	return "works (" + lowerFirst(p.title(j.Reason)) + ")"
 }
 
 func ended(a *inventory.AuthorizationRow) string {
 	if a.ExpiresAt == nil {
 		return ""
 	}
-	return " on " + moment(*a.ExpiresAt)
+	return " on " + moment(a.ExpiresAt)
 }
 
 func lowerFirst(s string) string {
@@ -253,41 +376,69 @@ func lowerFirst(s string) string {
 }
 
 // standings say how tokens stand, in each organization that lists them, by the
-// token's id. owner is the name of theirs.
-func (c *Console) standings(a *ask, owner string, rows []inventory.TokenRow) (map[string][]*standing, error) {
+// token's id.
+func (c *Console) standings(ctx context.Context, rows []inventory.TokenRow) (map[string][]*standing, error) {
 	ids := make([]string, len(rows))
 	for i := range rows {
 		ids[i] = rows[i].ID
 	}
-	on, err := c.Queries.Reach(a.Context(), ids)
+	on, err := c.Queries.Reach(ctx, ids)
 	if err != nil {
 		return nil, fmt.Errorf("read where tokens reach: %w", err)
 	}
-	roles, err := c.Queries.Roles(a.Context(), owner)
-	if err != nil {
-		return nil, err
-	}
-	out, known := map[string][]*standing{}, map[string]*present{}
-	for i := range on {
-		row := &on[i]
-		p := known[row.Organization]
-		if p == nil {
-			if p, err = c.presently(a, row.Organization, roles); err != nil {
-				return nil, err
-			}
-			known[row.Organization] = p
+	out := map[string][]*standing{}
+	for len(on) > 0 { // one organization after the other, as they come
+		n := 1
+		for n < len(on) && on[n].Organization == on[0].Organization {
+			n++
 		}
-		out[row.ID] = append(out[row.ID], stand(row, p))
+		list, err := c.standingsIn(ctx, on[0].Organization, on[:n], preview.FewTries)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range list {
+			out[s.Row.ID] = append(out[s.Row.ID], s)
+		}
+		on = on[n:]
 	}
 	return out, nil
 }
 
-// presently is what an organization's tokens of an owner are judged by, who has
-// roles in organizations.
-func (c *Console) presently(a *ask, organization string, roles map[string]string) (*present, error) {
-	o, err := c.Queries.Organization(a.Context(), organization)
+// standingsIn say how tokens stand in an organization, as it sees them.
+func (c *Console) standingsIn(ctx context.Context, organization string, rows []inventory.TokenRow, most int) ([]*standing, error) {
+	judged, p, err := c.judged(ctx, organization, rows, most)
 	if err != nil {
 		return nil, err
 	}
-	return &present{now: c.Clock(), organization: o, policy: c.describe(o.TokenPolicy), next: c.describe(o.NextTokenPolicy), member: roles[o.Name] != ""}, nil
+	out := make([]*standing, len(rows))
+	for i := range rows {
+		out[i] = stand(&rows[i], judged[rows[i].ID], p)
+	}
+	return out, nil
+}
+
+// judged is what the policy decides on tokens in an organization, by their ids, and
+// what else is told with it.
+func (c *Console) judged(ctx context.Context, organization string, rows []inventory.TokenRow, most int) (map[string]*preview.Standing, *present, error) {
+	o, err := c.Queries.Organization(ctx, organization)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids := make([]string, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].ID
+	}
+	all, err := c.Standings.Stand(ctx, o.Name, ids, most)
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	if err != nil { // an organization that this server has not read yet, perhaps: the rest of a page is good
+		c.Log.Warn("how tokens stand cannot be judged at present", "organization", o.Name, "error", err)
+	}
+	for id, j := range all {
+		if j.Error != "" {
+			c.Log.Error("how a token stands cannot be judged", "token", id, "organization", o.Name, "error", j.Error)
+		}
+	}
+	return all, &present{now: c.Clock(), organization: o, catalogue: c.catalogue(), policy: c.describe(o.TokenPolicy), next: c.describe(o.NextTokenPolicy)}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
 // pageSize is how many rows a listing shows.
@@ -32,13 +33,17 @@ func (c *Console) tokens(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	o, err := c.Queries.Organization(a.Context(), a.organization)
+	judged, p, err := c.judged(a.Context(), a.organization, rows, preview.FewTries)
 	if err != nil {
 		return err
 	}
+	words := make(map[string]string, len(rows))
+	for i := range rows {
+		words[rows[i].ID] = byPolicy(&rows[i], judged[rows[i].ID], p)
+	}
 	q.Del("done")
 	body := map[string]any{
-		"Policy": c.describe(o.TokenPolicy), "Organization": o, "Rows": rows, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Severities": severities, "Findings": c.findingChoices(counts, f.Finding),
+		"Organization": p.organization, "Rows": rows, "Words": words, "Filter": asked, "Revoked": f.Status == "all", "Statuses": statuses, "Kinds": kinds, "Severities": severities, "Findings": c.findingChoices(counts, f.Finding),
 		"First": q.Get("cursor") == "", "Filtered": f != (inventory.TokenFilter{Sort: f.Sort}),
 	}
 	if next != "" {
@@ -92,6 +97,15 @@ func (c *Console) findingKinds() []authz.FindingKind {
 		return r.Findings
 	}
 	return nil
+}
+
+// findingTitles are the findings in words.
+func (c *Console) findingTitles() map[string]string {
+	titles := map[string]string{}
+	for _, k := range c.findingKinds() {
+		titles[k.Name] = k.Title
+	}
+	return titles
 }
 
 func (c *Console) findingChoices(counts []hygiene.Count, chosen string) []choice {
@@ -183,11 +197,14 @@ func (c *Console) token(w http.ResponseWriter, a *ask) error {
 	if err != nil {
 		return err
 	}
-	o, err := c.Queries.Organization(a.Context(), a.organization)
+	judged, p, err := c.judged(a.Context(), a.organization, []inventory.TokenRow{*row}, preview.ManyTries)
 	if err != nil {
 		return err
 	}
-	body := map[string]any{"Token": row, "Asked": compare(row), "Policy": c.describe(o.TokenPolicy)}
+	body := map[string]any{"Token": row, "Asked": compare(row), "Words": byPolicy(row, judged[row.ID], p)}
+	if j := judged[row.ID]; j != nil {
+		body["Present"], body["Standing"] = p.verdict(&j.Judged), stand(row, j, p)
+	}
 	if err := c.report(a, row.ID, body); err != nil {
 		return err
 	}
@@ -213,11 +230,7 @@ func (c *Console) report(a *ask, id string, body map[string]any) error {
 	for i := range rows {
 		findings[i] = found{rows[i], narrower(&rows[i])}
 	}
-	titles := map[string]string{}
-	for _, k := range c.findingKinds() {
-		titles[k.Name] = k.Title
-	}
-	timeline := told(events, titles)
+	timeline := told(events, c.findingTitles())
 	more := max(0, len(timeline)-mostEvents)
 	body["Usage"], body["Chart"], body["Findings"], body["Reasons"] = used, draw(used.Days), findings, c.reasons(used.Reasons)
 	body["Timeline"], body["More"] = timeline[:len(timeline)-more], more

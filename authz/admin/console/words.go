@@ -10,6 +10,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 )
 
 // permissionWords say what a permission allows, where its name does not.
@@ -37,7 +38,7 @@ var actionsDone = map[string]string{
 	"token.issue": "issued", "token.import": "imported", "token.see": "first seen", "token.update": "changed", "token.rotate": "given another secret",
 	"token.reuse": "the old secret was used", "token.revoke": "revoked", "token.suspend": "suspended", "token.resume": "resumed",
 	"token.disable": "disabled everywhere", "token.enable": "enabled again", "token.delete": "deleted",
-	"approval.request": "asked for at its first use", "approval.ask": "asked for again by the owner", "approval.withdraw": "request withdrawn",
+	"approval.request": "asked for at its first use", "approval.ask": "asked for, saying what for", "approval.withdraw": "request withdrawn",
 	"approval.comment": "noted", "approval.question": "owner asked", "approval.assign": "assigned", "approval.remind": "reminded",
 	"approval.escalate": "left to administrators", "approval.approve": "approved", "approval.deny": "denied",
 	"organization.create": "organization made", "organization.policy": "token policy changed", "organization.settings": "settings changed",
@@ -47,39 +48,16 @@ var actionsDone = map[string]string{
 }
 
 func actionWords(action string, details map[string]any) string {
-	if details["vote"] == true {
+	switch {
+	case details["vote"] == true:
 		return "voted to approve"
+	case details["answer"] != nil:
+		return "answered"
 	}
 	if w, ok := actionsDone[action]; ok {
 		return w
 	}
 	return action
-}
-
-// saidIn are the details that are somebody's words, or a name or time: those are
-// told. Counts and ids are in the audit log.
-var saidIn = []string{"purpose", "question", "comment", "reason", "answer", "escalated", "assigned", "people", "until"}
-
-func detailWords(details map[string]any, text string) string {
-	said := []string{}
-	if text != "" {
-		said = append(said, text)
-	}
-	for _, key := range saidIn {
-		word, _ := details[key].(string)
-		switch {
-		case word == "" || word == text:
-		case key == "until":
-			said = append(said, "until "+valueWords(word))
-		case key == "assigned":
-			said = append(said, "to "+word)
-		case key == "people":
-			said = append(said, "with "+word)
-		default:
-			said = append(said, word)
-		}
-	}
-	return strings.Join(said, "; ")
 }
 
 // openedWords say when a request opened.
@@ -199,23 +177,27 @@ func statusWords(t *inventory.TokenRow) string {
 	return strings.ReplaceAll(a.Status, "_", " ")
 }
 
-// byPolicy is a status as the listing says it, where nobody decided by what the
-// token policy says of the kind.
-func byPolicy(t *inventory.TokenRow, p *authz.TokenPolicy) string {
-	if a := t.Authorization; p == nil || a == nil || a.Status != "none" || a.AdminCreated {
+// byPolicy is a status as the listing says it: where nobody decided, by what the
+// policy decides at present.
+func byPolicy(t *inventory.TokenRow, j *preview.Standing, p *present) string {
+	if a := t.Authorization; j == nil || a == nil || a.Status != "none" {
 		return statusWords(t)
 	}
-	cell := p.FineGrained
-	if t.Kind != authz.KindFineGrained {
-		cell = p.Unscoped
-	}
-	switch cell {
-	case "Authorized":
+	switch {
+	case t.Disabled: // which is told beside it
+		return statusWords(t)
+	case j.Allowed && j.Reason == reasonAdminCreated:
+		return "made by an administrator"
+	case j.Allowed && len(j.Reasons) == 0 && len(j.Next) == 0:
 		return "authorized by policy"
-	case "Unauthorized":
+	case j.Allowed:
+		return lowerFirst(p.title(j.Reason))
+	case j.Reason == reasonTypeNotAllowed:
 		return "unauthorized by policy"
+	case j.Reason == authz.ReasonApprovalPending:
+		return "needs an approval"
 	}
-	return statusWords(t)
+	return "refused: " + lowerFirst(p.title(j.Reason))
 }
 
 // presentWords is a status by itself.

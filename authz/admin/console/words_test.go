@@ -10,6 +10,7 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/preview"
 	"github.com/patrol-authz/patrol/authz/usage"
 )
 
@@ -29,6 +30,15 @@ func TestNumbersAndSpansAreForPeople(t *testing.T) {
 	}
 }
 
+// sentenceOf are details in a row.
+func sentenceOf(said []detail) string {
+	parts := make([]string, len(said))
+	for i, d := range said {
+		parts[i] = d.Label + ": " + d.Value
+	}
+	return strings.Join(parts, "; ")
+}
+
 // TestATimelineIsInWords: what was said and until when, no counts and no ids;
 // usage is left to the chart.
 func TestATimelineIsInWords(t *testing.T) {
@@ -37,6 +47,7 @@ func TestATimelineIsInWords(t *testing.T) {
 		{Kind: usage.EventAudit, What: "approval.approve", Details: map[string]any{"vote": true}},
 		{Kind: usage.EventAudit, What: "approval.assign", Details: map[string]any{"request": "1-2", "assigned": "rita"}},
 		{Kind: usage.EventAudit, What: "approval.escalate", Details: map[string]any{"escalated": "too broad for me"}},
+		{Kind: usage.EventAudit, What: "approval.deny", Text: "said with it", Details: map[string]any{"version": 3.0, "reason": "no"}},
 		{Kind: usage.EventAudit, What: "local.unheard_of"},
 		{Kind: usage.EventRequest, What: "opened", Text: "by hit"},
 		{Kind: usage.EventRequest, What: "withdrawn"},
@@ -45,10 +56,11 @@ func TestATimelineIsInWords(t *testing.T) {
 		{Kind: usage.EventUsage, What: "allowed"},
 	}
 	want := [][2]string{
-		{"approved", "fine; until 2026-09-01 00:00 UTC"},
+		{"approved", "comment: fine; until: 2026-09-01 00:00 UTC"},
 		{"voted to approve", ""},
-		{"assigned", "to rita"},
-		{"left to administrators", "too broad for me"},
+		{"assigned", "to: rita"},
+		{"left to administrators", "why: too broad for me"},
+		{"denied", "comment: said with it; reason: no"},
 		{"local.unheard_of", ""},
 		{"asked for", "at its first use"},
 		{"withdrawn", ""},
@@ -60,8 +72,8 @@ func TestATimelineIsInWords(t *testing.T) {
 		t.Fatalf("%d entries, want %d: %+v", len(got), len(want), got)
 	}
 	for i := range want {
-		if got[i].What != want[i][0] || got[i].Words != want[i][1] {
-			t.Errorf("%q, %q; want %q", got[i].What, got[i].Words, want[i])
+		if words := got[i].Words + sentenceOf(got[i].Said); got[i].What != want[i][0] || words != want[i][1] {
+			t.Errorf("%q, %q; want %q", got[i].What, words, want[i])
 		}
 	}
 }
@@ -113,33 +125,32 @@ func TestAnEntryOfTheAuditLogIsInWords(t *testing.T) {
 	}
 }
 
-// TestWhereNobodyDecidedThePolicySpeaks, as its METADATA has it; where that says
-// more than a word, it is not decided on.
+// TestWhereNobodyDecidedThePolicySpeaks: the listing says what it decides; where
+// somebody has decided, it says that.
 func TestWhereNobodyDecidedThePolicySpeaks(t *testing.T) {
-	asks := &authz.TokenPolicy{Unscoped: "Unauthorized", FineGrained: "Unauthorized without an approval (except for admin-created)"}
-	open := &authz.TokenPolicy{Unscoped: "Authorized", FineGrained: "Authorized"}
-	none := func(kind string) *inventory.TokenRow {
-		return &inventory.TokenRow{Kind: kind, Authorization: &inventory.AuthorizationRow{Status: "none"}}
-	}
-	made := none(authz.KindFineGrained)
-	made.Authorization.AdminCreated = true
-	denied := none(authz.KindRead)
-	denied.Authorization.Status = authz.StateDenied
+	p := &present{catalogue: authz.Catalogue{"lifetime_exceeded": {Title: "Lifetime exceeded"}, "exception": {Title: "Allowed by an exception"}}}
 	for _, c := range []struct {
-		row    *inventory.TokenRow
-		policy *authz.TokenPolicy
+		status string
+		judged preview.Judged
 		want   string
 	}{
-		{none(authz.KindRead), asks, "unauthorized by policy"},
-		{none(authz.KindFineGrained), asks, "not decided on"},
-		{none(authz.KindFineGrained), open, "authorized by policy"},
-		{none(authz.KindWrite), nil, "not decided on"},
-		{made, asks, "made by an administrator"},
-		{denied, open, "denied"},
+		{"none", preview.Judged{Allowed: true, Reason: "allowed"}, "authorized by policy"},
+		{"none", preview.Judged{Allowed: true, Reason: "admin_created"}, "made by an administrator"},
+		{"none", preview.Judged{Allowed: true, Reason: "exception", Reasons: []string{"token_type_not_allowed"}}, "allowed by an exception"},
+		{"none", preview.Judged{Reason: "token_type_not_allowed"}, "unauthorized by policy"},
+		{"none", preview.Judged{Reason: "approval_pending"}, "needs an approval"},
+		{"none", preview.Judged{Reason: "lifetime_exceeded"}, "refused: lifetime exceeded"},
+		{"denied", preview.Judged{Allowed: true, Reason: "allowed"}, "denied"},
+		{"pending", preview.Judged{Reason: "approval_pending"}, "pending"},
 	} {
-		if got := byPolicy(c.row, c.policy); got != c.want {
-			t.Errorf("a %s token is %q, want %q", c.row.Kind, got, c.want)
+		row := &inventory.TokenRow{Authorization: &inventory.AuthorizationRow{Status: c.status}}
+		if got := byPolicy(row, &preview.Standing{Judged: c.judged}, p); got != c.want {
+			t.Errorf("%s, %s: it is %q, want %q", c.status, c.judged.Reason, got, c.want)
 		}
+	}
+	gone := &inventory.TokenRow{Authorization: &inventory.AuthorizationRow{Status: "none"}}
+	if got := byPolicy(gone, nil, p); got != "not decided on" {
+		t.Errorf("of one that is not judged: %q", got)
 	}
 }
 

@@ -53,6 +53,9 @@ func doubtful(o *Options) string {
 			return why != ""
 		})
 	}
+	if givesResults(o) {
+		why = "a function is called with its result, which may be known, as an argument"
+	}
 	if reachIntoOneAnother(o.Compiler) {
 		why = "one rule gives a part of what another gives whole"
 	}

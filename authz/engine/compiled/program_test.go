@@ -103,6 +103,47 @@ func TestNegationsThatOPAPlansWronglyAreRefused(t *testing.T) {
 	}
 }
 
+// TestACallWithItsResultAsAnArgumentIsRefused: where the result is known, OPA goes
+// on to the else of a rule that gives another.
+func TestACallWithItsResultAsAnArgumentIsRefused(t *testing.T) {
+	const why = "called with its result"
+	for condition, why := range map[string]string{
+		`f(101, "small")`:                               why,
+		`x := "small"; f(101, x)`:                       why,
+		`f(1, x); f(101, x)`:                            why,
+		`y := [x | f(101, x)]; y == input.y`:            why,
+		`plus(1, 2, x) with plus as data.r.g; x == 3`:   "",
+		`plus(1, 2, 3) with plus as data.r.g`:           why,
+		`false } else := 2 if { f(101, "small")`:        why,
+		`every x in [1] { f(x, "small") }`:              why,
+		`f(1, x); x == "small"`:                         "",
+		`f(101) == "small"`:                             "",
+		`"small" = f(101)`:                              "",
+		`x := f(f(101)); x == f(input.x)`:               "",
+		`f(input.x)`:                                    "",
+		`y := [f(z) | some z in [1]]; f(y)`:             "",
+		`h(1, 1)`:                                       why,
+		`g(1, 2, 1)`:                                    "",
+		`plus(1, 2, x); x == 3`:                         "",
+		`x := plus(1, 2) with plus as data.r.g; x == 3`: "",
+	} {
+		module := "package r\n\nf(n) := \"large\" if {\n\tn > 100\n} else := \"small\"\n\ng(a, _) := a\n\ndefault h(_) := 1\n\nh(n) := 2 if n > 5\n\nr if { " + condition + " }"
+		compiler := ast.MustCompileModules(map[string]string{"r.rego": module})
+		_, err := compiled.New(t.Context(), compiled.Options{Compiler: compiler, Entrypoint: ast.MustParseRef("data.r.r")})
+		refusal := &compiled.Refusal{}
+		if errors.As(err, &refusal) != (why != "") || !strings.Contains(refusal.Why, why) {
+			t.Errorf("%s: got %v", condition, err)
+		}
+	}
+	compiler := ast.MustCompileModules(map[string]string{"r.rego": "package r\n\nf(n) := n if { n > 1 } else := 1\n"})
+	for query, refused := range map[string]bool{"data.r.f(1, x)": false, "data.r.f(1, x); x = 3": true, "data.r.f(1, 1)": true} {
+		_, err := compiled.New(t.Context(), compiled.Options{Compiler: compiler, Query: ast.MustParseBody(query)})
+		if refusal := (*compiled.Refusal)(nil); errors.As(err, &refusal) != refused {
+			t.Errorf("the query %s: got %v", query, err)
+		}
+	}
+}
+
 // TestAListOfWhatRulesAndDataGiveTogetherIsRefused: OPA lists the data first.
 func TestAListOfWhatRulesAndDataGiveTogetherIsRefused(t *testing.T) {
 	data := ast.MustParseTerm(`{"q": {"y": 1}, "base": {"a": 1}}`).Value.(ast.Object)

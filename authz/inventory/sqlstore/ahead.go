@@ -59,8 +59,8 @@ func (a *ahead) request(s *state, tokenID, organizationID string) (*inventory.Re
 // most is how many values one question names.
 const most = 256
 
-// former is a row of former_digests.
-type former struct{ Digest []byte }
+// digestRow is a row of which only the digest is asked for.
+type digestRow struct{ Digest []byte }
 
 // readFormers reads which digests are those of secrets that were rotated away.
 func (s *state) readFormers(a *ahead, digests []authz.Digest) error {
@@ -70,7 +70,7 @@ func (s *state) readFormers(a *ahead, digests []authz.Digest) error {
 	}
 	for part := range slices.Chunk(digests, most) {
 		where, args := in("f.digest", bytesOf(part), nil)
-		err := db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *former) error {
+		err := db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *digestRow) error {
 			a.former[authz.Digest(f.Digest)] = true
 			return nil
 		})

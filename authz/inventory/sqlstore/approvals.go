@@ -58,11 +58,11 @@ func (s *Store) FindApprovals(ctx context.Context, organization string, f invent
 		size := limit(p)
 		for looked := 0; looked < maxLooked; {
 			part := min(max(size+1-len(rows), 50), 500)
-			list, err := requestsAfter(st, o, f, at, part)
+			list, err := s.requestsAfter(st, o, f, at, part)
 			if err != nil {
 				return err
 			}
-			found, err := s.approvalRows(st, o, list)
+			found, err := s.approvalRows(st, o, s.mayPass(o, f, list))
 			if err != nil {
 				return err
 			}
@@ -150,6 +150,26 @@ func approvalCursor(cursor string, levels []int64) (at requestPlace, err error) 
 	return at, nil
 }
 
+// mayPass are those of some requests that may pass a filter, as far as that is
+// known without their tokens: no more is read of the others.
+func (s *Store) mayPass(o *inventory.Organization, f inventory.ApprovalFilter, list []*inventory.Request) []*inventory.Request {
+	if f.Group == "" && f.Recommendation == "" {
+		return list
+	}
+	_, rules := s.Policies.(inventory.Recommender) // see recommend
+	out := make([]*inventory.Request, 0, len(list))
+	for _, q := range list {
+		said := q.Recommendation
+		if f.Recommendation != "" && (said == nil && !rules || said != nil && said.Action != f.Recommendation) {
+			continue
+		}
+		if f.Group == "" || inventory.GroupKey(o.ID, q.Grants) == f.Group {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
 // passes applies what is not worth an index.
 func passes(f inventory.ApprovalFilter, row *inventory.ApprovalRow) bool {
 	if f.Recommendation != "" && (row.Recommendation == nil || row.Recommendation.Action != f.Recommendation) {
@@ -160,7 +180,7 @@ func passes(f inventory.ApprovalFilter, row *inventory.ApprovalRow) bool {
 
 // requestsAfter reads the next requests: those in one state, or in any, each by
 // its part of the index.
-func requestsAfter(st *state, o *inventory.Organization, f inventory.ApprovalFilter, at requestPlace, size int) ([]*inventory.Request, error) {
+func (s *Store) requestsAfter(st *state, o *inventory.Organization, f inventory.ApprovalFilter, at requestPlace, size int) ([]*inventory.Request, error) {
 	states := []string{f.Status}
 	if f.Status == "" || f.Status == "all" {
 		states = []string{authz.RequestOpen, authz.RequestDecided, authz.RequestWithdrawn}
@@ -173,9 +193,16 @@ func requestsAfter(st *state, o *inventory.Organization, f inventory.ApprovalFil
 		}
 		owner = u.ID
 	}
+	from := "requests q"
+	switch {
+	case owner != "":
+		from += s.index("requests_owner")
+	case f.Assignee != "" && f.Assignee != "-":
+		from += s.index("requests_assignee")
+	}
 	var list []*inventory.Request
 	for _, state := range states {
-		q := &question{from: "requests q"}
+		q := &question{from: from}
 		q.where("q.organization_id = ?", o.ID)
 		q.where("q.state = ?", state)
 		if at.risk != anyRisk {
@@ -189,7 +216,7 @@ func requestsAfter(st *state, o *inventory.Organization, f inventory.ApprovalFil
 		case "-":
 			q.where("q.assignee = ?", "")
 		default:
-			q.where("q.assignee = ?", inventory.Fold(f.Assignee))
+			q.where("q.assignee = ? AND q.assignee <> ''", inventory.Fold(f.Assignee)) // its index has no others
 		}
 		n := len(q.args) + 1
 		q.args = append(q.args, at.opened, at.id)
@@ -271,7 +298,7 @@ func (s *Store) ApprovalGroups(ctx context.Context, organization string) (out []
 		if err != nil {
 			return err
 		}
-		list, err := requestsAfter(st, o, inventory.ApprovalFilter{Status: authz.RequestOpen}, requestPlace{risk: anyRisk}, maxGrouped)
+		list, err := s.requestsAfter(st, o, inventory.ApprovalFilter{Status: authz.RequestOpen}, requestPlace{risk: anyRisk}, maxGrouped)
 		if err != nil {
 			return err
 		}

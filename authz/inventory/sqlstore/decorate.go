@@ -9,7 +9,14 @@ import (
 
 type findingRow struct{ TokenID, Finding, Severity, Title string }
 
-// decorate adds to rows when tokens were last used, and what was found of them.
+// lastRow is when a token was last used, and refused.
+type lastRow struct {
+	TokenID           string
+	UsedAt, RefusedAt int64
+}
+
+// decorate adds to rows when tokens were last used and refused, and what was found
+// of them.
 func (s *state) decorate(o *inventory.Organization, rows []inventory.TokenRow) error {
 	at := make(map[string]int, len(rows))
 	ids := make([]string, len(rows))
@@ -23,8 +30,9 @@ func (s *state) decorate(o *inventory.Organization, rows []inventory.TokenRow) e
 			first, only = []any{o.ID}, "x.organization_id = $1 AND "
 		}
 		where, args := in("x.token_id", part, first)
-		err := db.Each(s.ctx, s.session, "SELECT x.token_id, max(x.used_at) FROM token_uses x WHERE "+only+where+" GROUP BY x.token_id", args, func(r *useRow) error {
-			rows[at[r.TokenID]].LastUsedAt = optional(fromMillis(r.UsedAt))
+		err := db.Each(s.ctx, s.session, "SELECT x.token_id, max(x.used_at), max(x.refused_at) FROM token_uses x WHERE "+only+where+" GROUP BY x.token_id", args, func(r *lastRow) error {
+			row := &rows[at[r.TokenID]]
+			row.LastUsedAt, row.LastRefusedAt = optional(fromMillis(r.UsedAt)), optional(fromMillis(r.RefusedAt))
 			return nil
 		})
 		if err == nil && o != nil {

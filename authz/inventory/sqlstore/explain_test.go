@@ -5,11 +5,13 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
 )
@@ -90,6 +92,19 @@ func TestNoPageReadsAWholeTable(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		for _, f := range []inventory.ApprovalFilter{{Owner: "user-4"}, {Status: "open", Assignee: "bob"}, {Status: "open", Owner: "user-4", Sort: "risk"}} {
+			if _, _, err := s.FindApprovals(ctx, "acme", f, inventory.Page{Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := s.Discovered(ctx, "acme", inventory.Page{Limit: 10}); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []hygiene.Filter{{}, {Finding: "f"}, {Severity: "high"}} {
+			if _, _, err := s.Findings(ctx, "acme", f, inventory.Page{Limit: 10}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, organization := range []string{"", "acme"} {
 			if _, _, err := s.Audit(ctx, organization, inventory.Page{Limit: 10}); err != nil {
 				t.Fatal(err)
@@ -124,12 +139,35 @@ func TestNoPageReadsAWholeTable(t *testing.T) {
 			if whole := readsAll(t, d, query, args); whole != "" {
 				t.Errorf("%s\n%s", query, whole)
 			}
+			goesBy(t, d, query, args)
 		}
 	})
 }
 
+// goesBy holds a question about some of an organization's open requests to the
+// index of these.
+func goesBy(t *testing.T, d *database, query string, args []any) {
+	t.Helper()
+	index, explain := "requests_owner", "EXPLAIN "
+	switch {
+	case !slices.Contains(args, any(authz.RequestOpen)) || !strings.Contains(query, "requests q"):
+		return
+	case strings.Contains(query, "q.owner_id = $"):
+	case strings.Contains(query, "q.assignee = $"):
+		index = "requests_assignee"
+	default:
+		return
+	}
+	if d.Postgres == "" {
+		explain = "EXPLAIN QUERY PLAN "
+	}
+	if lines := strings.Join(plan(t, d.raw, explain+query, args), "\n"); !strings.Contains(lines, index) {
+		t.Errorf("%s\ndoes not go by %s:\n%s", query, index, lines)
+	}
+}
+
 // big are the tables that grow with tokens and with time.
-var big = regexp.MustCompile(`(?i)\b(tokens|token_namespaces|authorizations|requests|audit)\b`)
+var big = regexp.MustCompile(`(?i)\b(tokens|token_namespaces|authorizations|requests|audit|findings|discovered)\b`)
 
 // readsAll returns the part of a plan that reads a big table without an index,
 // or sorts; empty where none does.

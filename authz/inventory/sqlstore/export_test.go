@@ -28,6 +28,10 @@ func Asked(s *Store) func() map[string][]any {
 // walks in order.
 func SortUpTo(s *Store, n int) { s.mostSorted = n }
 
+// LookThrough says through how many tokens a look goes for those of a stage, for
+// tests.
+func LookThrough(s *Store, n int) { s.window = n }
+
 // LookAtAudit says how many entries of the audit log a narrowed page looks at, for
 // tests.
 func LookAtAudit(s *Store, n int64) { s.mostAudited = n }

@@ -13,7 +13,7 @@ import (
 
 // mostAudited is how many entries of the audit log a page that is narrowed looks at,
 // at most: no page costs more than another, however long the log is.
-const mostAudited = 50_000
+const mostAudited = 20_000
 
 // FindAudit lists the entries of the audit log that a filter lets through, newest
 // first; of one organization, or of all. A page may be short and still have a next
@@ -145,27 +145,58 @@ func (s *Store) FindMembers(ctx context.Context, organization string, f inventor
 			return err
 		}
 		query := "SELECT u.id, u.name, u.type, u.email, u.email_confirmed_at, p.role, p.since " + q.String() + " ORDER BY u.name LIMIT " + strconv.Itoa(limit(p)+1)
+		var found []memberFound
 		if err := db.Each(ctx, st.session, query, q.args, func(m *memberFound) error {
-			if len(rows) == limit(p) {
-				next = rows[len(rows)-1].User
+			if len(found) == limit(p) {
+				next = found[len(found)-1].Name
 				return nil
 			}
-			rows = append(rows, inventory.MemberRow{
-				Organization: o.Name, User: m.Name, UserID: m.ID, Type: m.Type, Role: m.Role, Email: m.Email, Since: fromMillis(m.Since),
-				EmailConfirmedAt: optional(fromMillis(m.EmailConfirmedAt)),
-			})
+			found = append(found, *m)
 			return nil
 		}); err != nil {
 			return err
 		}
-		for i := range rows {
-			if rows[i].Responsible, err = st.responsible(o, rows[i].UserID, rows[i].Type); err != nil {
+		for i := range found {
+			m := &found[i]
+			u := &inventory.User{ID: m.ID, Name: m.Name, Type: m.Type, Email: m.Email, Address: inventory.Address{ConfirmedAt: fromMillis(m.EmailConfirmedAt)}}
+			row, err := st.member(o, u, &inventory.Period{Role: m.Role, Since: fromMillis(m.Since)})
+			if err != nil {
 				return err
 			}
+			rows = append(rows, *row)
 		}
 		return nil
 	})
 	return rows, next, err
+}
+
+// Members lists the present members of an organization by name.
+func (s *Store) Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error) {
+	return s.FindMembers(ctx, organization, inventory.MemberFilter{}, p)
+}
+
+// Member reads a present member.
+func (s *Store) Member(ctx context.Context, organization, user string) (row *inventory.MemberRow, err error) {
+	err = s.reading(ctx, func(st *state) error {
+		o, err := named(st, organization)
+		if err != nil {
+			return err
+		}
+		u, err := st.UserByName(inventory.Fold(user))
+		if err != nil {
+			return err
+		}
+		if u != nil {
+			if row, err = memberRow(st, o, u.ID); err != nil {
+				return err
+			}
+		}
+		if row == nil || row.Role == "" {
+			row, err = nil, &inventory.NotFound{What: "member", Name: user}
+		}
+		return err
+	})
+	return row, err
 }
 
 func narrowMembers(q *question, f inventory.MemberFilter) error {

@@ -1,9 +1,11 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,27 +93,27 @@ func (s *Store) PruneFindings(ctx context.Context) error {
 // organization itself comes first.
 func (s *Store) Findings(ctx context.Context, organization string, f hygiene.Filter, p inventory.Page) (rows []hygiene.Row, next string, err error) {
 	token, name, ok := strings.Cut(p.Cursor, "/")
-	if p.Cursor != "" && !ok {
+	switch {
+	case p.Cursor != "" && !ok:
 		return nil, "", &inventory.Invalid{Field: "cursor", Problem: "is none of ours"}
+	case !storable(p.Cursor) || !storable(f.Finding):
+		return nil, "", &inventory.Invalid{Field: "finding", Problem: "is not UTF-8, or holds a NUL character"}
 	}
 	err = s.reading(ctx, func(st *state) error {
 		o, err := named(st, organization)
 		if err != nil {
 			return err
 		}
-		list, err := st.FindingsPage(ctx, db.FindingsPageParams{
-			OrganizationID: o.ID, TokenID: token, After: name, Finding: f.Finding, Least: int64(max(0, hygiene.Rank(f.Severity))), Size: beyond(p),
-		})
+		list, err := s.findingsAfter(st, o, f, token, name, limit(p)+1)
 		for i := range list {
 			r := &list[i]
 			if i == limit(p) {
-				next = list[i-1].TokenID + "/" + list[i-1].Finding
+				next = list[i-1].Token + "/" + list[i-1].Finding
 				break
 			}
-			f := db.Finding{
-				TokenID: r.TokenID, Finding: r.Finding, Severity: r.Severity, Title: r.Title, Message: r.Message, Todo: r.Todo, Details: r.Details, FirstAt: r.FirstAt,
-			}
-			row, problem := findingOf(&f)
+			row, problem := findingOf(&db.Finding{
+				TokenID: r.Token, Finding: r.Finding, Severity: r.Severity, Title: r.Title, Message: r.Message, Todo: r.Todo, Details: r.Details, FirstAt: r.FirstAt,
+			})
 			row.DisplayName, row.Last4, row.Owner = r.DisplayName, r.Last4, r.Owner
 			err = errors.Join(err, problem)
 			rows = append(rows, row)
@@ -119,6 +121,57 @@ func (s *Store) Findings(ctx context.Context, organization string, f hygiene.Fil
 		return err
 	})
 	return rows, next, err
+}
+
+// found is a finding with the names of its token.
+type found struct {
+	Token, Finding, Severity, Title, Message, Todo, Details string
+	FirstAt                                                 int64
+	DisplayName, Last4, Owner                               string
+}
+
+// findingsAfter reads the next findings: those of one name, of each grade that is
+// asked for, or all, each by its index.
+func (s *Store) findingsAfter(st *state, o *inventory.Organization, f hygiene.Filter, token, name string, size int) (list []found, err error) {
+	const anyGrade = -1
+	from, grades := "findings f", []int64{anyGrade}
+	least := int64(max(0, hygiene.Rank(f.Severity)))
+	switch {
+	case f.Finding != "":
+		from += s.index("findings_name")
+	case least > 0:
+		from += s.index("findings_grade")
+		grades = nil
+		for grade := least; grade <= gravest; grade++ {
+			grades = append(grades, grade)
+		}
+	}
+	for _, grade := range grades {
+		q := &question{from: from + " LEFT JOIN tokens t ON t.id = f.token_id LEFT JOIN users u ON u.id = t.owner_id"}
+		q.where("f.organization_id = ?", o.ID)
+		if f.Finding != "" {
+			q.where("f.finding = ?", f.Finding)
+			q.where("f.grade >= ?", least)
+		}
+		if grade != anyGrade {
+			q.where("f.grade = ?", grade)
+		}
+		n := len(q.args) + 1
+		q.args = append(q.args, token, name)
+		q.conditions = append(q.conditions, fmt.Sprintf("f.token_id >= $%d AND (f.token_id, f.finding) > (%s)", n, db.Placeholders(n, 2)))
+		query := fmt.Sprintf(`SELECT f.token_id, f.finding, f.severity, f.title, f.message, f.todo, f.details, f.first_at, coalesce(t.display_name, ''), coalesce(t.last4, ''), coalesce(u.name, '')
+			%s ORDER BY f.token_id, f.finding LIMIT %d`, q, size)
+		if err := db.Each(st.ctx, st.session, query, q.args, func(r *found) error {
+			list = append(list, *r)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, b found) int {
+		return cmp.Or(strings.Compare(a.Token, b.Token), strings.Compare(a.Finding, b.Finding))
+	})
+	return list[:min(len(list), size)], nil
 }
 
 // CountFindings counts findings by their name and severity.

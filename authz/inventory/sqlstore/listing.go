@@ -81,6 +81,8 @@ type listing struct {
 	ownerName    string
 	filter       inventory.TokenFilter
 	order        *order // nil: the newest first
+	most         int    // how many tokens the look at hand is at, at most
+	isFew        *bool  // see few; nil: not asked yet
 }
 
 // page reads on until a page is full, since the status of a token is known only
@@ -89,7 +91,14 @@ func (l *listing) page(p inventory.Page) (rows []inventory.TokenRow, next string
 	size, last := limit(p), ""
 	cursor := p.Cursor
 	for looked := 0; ; {
-		part, err := l.part(cursor, min(max(size+1-len(rows), 50), 500))
+		wanted := min(max(size+1-len(rows), 50), 500)
+		// What most pass is enough at once: PostgreSQL finds all that it is asked for,
+		// also what is not read any more.
+		l.most = maxLooked - looked
+		if looked == 0 {
+			l.most = min(2*wanted, maxLooked)
+		}
+		part, err := l.part(cursor, wanted)
 		if err != nil {
 			return nil, "", err
 		}

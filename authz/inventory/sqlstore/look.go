@@ -43,7 +43,7 @@ var errDone = errors.New("enough was looked at")
 func (k *look) at(q *question, key, by string, text bool) error {
 	from := q.String()
 	passes := k.listing.passing(q, q.at)
-	query := fmt.Sprintf("SELECT %s, %s, %s %s ORDER BY %s LIMIT %d", key, q.at.id, passes, from, by, maxLooked-k.looked)
+	query := fmt.Sprintf("SELECT %s, %s, %s %s ORDER BY %s LIMIT %d", key, q.at.id, passes, from, by, k.listing.most-k.looked)
 	return k.read(query, q.args, text)
 }
 
@@ -69,7 +69,7 @@ func (k *look) see(p place, passes int64) error {
 	if passes != 0 {
 		k.found = append(k.found, p)
 	}
-	if k.done = len(k.found) == k.size || k.looked == maxLooked; k.done {
+	if k.done = len(k.found) == k.size || k.looked == k.listing.most; k.done {
 		return errDone // what follows is not asked for
 	}
 	return nil
@@ -126,9 +126,16 @@ func (l *listing) passing(q *question, at pointer) string {
 	return "CASE WHEN " + strings.Join(p.conditions, " AND ") + " THEN 1 ELSE 0 END"
 }
 
+// Whether a row is there, asked of one token at a time: an EXISTS PostgreSQL may
+// answer by reading first all tokens that have one, however few are looked at.
+const (
+	isThere  = "(SELECT 1 FROM %s LIMIT 1) IS NOT NULL"
+	notThere = "(SELECT 1 FROM %s LIMIT 1) IS NULL"
+)
+
 // passingFindings: what is asked of findings holds of one of them.
 func (l *listing) passingFindings(p *question, id string) {
-	condition := "EXISTS (SELECT 1 FROM findings g WHERE g.token_id = " + id
+	condition := "findings g WHERE g.token_id = " + id
 	and := func(what string, value any) {
 		p.args = append(p.args, value)
 		condition += " AND " + what + db.Placeholders(len(p.args), 1)
@@ -141,16 +148,16 @@ func (l *listing) passingFindings(p *question, id string) {
 		// Of the grade itself SQLite would look in the index of grades.
 		and("g.grade + 0 >= ", hygiene.Rank(l.filter.Severity))
 	}
-	p.conditions = append(p.conditions, condition+")")
+	p.conditions = append(p.conditions, fmt.Sprintf(isThere, condition))
 }
 
 // passingHere are the conditions that are an organization's.
 func (l *listing) passingHere(p *question, id string) {
-	decided := func(not, condition string) {
-		p.where(not+"EXISTS (SELECT 1 FROM authorizations a WHERE a.token_id = "+id+" AND a.organization_id = ? AND "+condition+")", l.organization.ID)
+	decided := func(there, condition string) {
+		p.where(fmt.Sprintf(there, "authorizations a WHERE a.token_id = "+id+" AND a.organization_id = ? AND "+condition), l.organization.ID)
 	}
-	open := func(not string) {
-		p.where(not+"EXISTS (SELECT 1 FROM requests r WHERE r.organization_id = ? AND r.state = 'open' AND r.token_id = "+id+")", l.organization.ID)
+	open := func(there string) {
+		p.where(fmt.Sprintf(there, "requests r WHERE r.organization_id = ? AND r.state = 'open' AND r.token_id = "+id), l.organization.ID)
 	}
 	if l.filter.Finding != "" || l.filter.Severity != "" {
 		l.passingFindings(p, id)
@@ -158,19 +165,19 @@ func (l *listing) passingHere(p *question, id string) {
 	switch l.filter.Status {
 	case "all":
 	case "":
-		decided("NOT ", "a.state = 'revoked'")
+		decided(notThere, "a.state = 'revoked'")
 	case "approved", "approval_ended":
-		decided("", "a.state = 'approved'")
+		decided(isThere, "a.state = 'approved'")
 	case authz.StateDenied:
-		decided("", "a.state = 'denied'")
+		decided(isThere, "a.state = 'denied'")
 	case authz.StateRevoked:
-		decided("", "a.state = 'revoked'")
+		decided(isThere, "a.state = 'revoked'")
 	case "suspended":
-		decided("", "a.suspended")
+		decided(isThere, "a.suspended")
 	case "pending", "pending_frozen":
-		open("")
+		open(isThere)
 	case "none":
-		decided("NOT ", "(a.state <> 'none' OR a.suspended)")
-		open("NOT ")
+		decided(notThere, "(a.state <> 'none' OR a.suspended)")
+		open(notThere)
 	}
 }

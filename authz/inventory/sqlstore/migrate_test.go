@@ -30,25 +30,29 @@ func (d *database) open() (*sqlstore.Store, error) {
 
 // onBoth runs a test on each database.
 func onBoth(t *testing.T, test func(*testing.T, *database)) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "db")
-	server := postgrestest.Start(t)
-	url := server.Database(t)
-	for name, d := range map[string]struct {
-		options        sqlstore.Options
-		driver, source string
-	}{
-		"SQLite":     {sqlstore.Options{Path: path}, "sqlite", "file:" + path},
-		"PostgreSQL": {sqlstore.Options{Postgres: url}, "pgx", url},
-	} {
-		t.Run(name, func(t *testing.T) {
-			raw, err := sql.Open(d.driver, d.source)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer raw.Close()
-			test(t, &database{d.options, raw})
-		})
-	}
+	on(t, "SQLite", sqlstore.Options{Path: path}, "sqlite", "file:"+path, test)
+	onPostgreSQL(t, test)
+}
+
+// onPostgreSQL runs a test of what SQLite has not.
+func onPostgreSQL(t *testing.T, test func(*testing.T, *database)) {
+	t.Helper()
+	url := postgrestest.Start(t).Database(t)
+	on(t, "PostgreSQL", sqlstore.Options{Postgres: url}, "pgx", url, test)
+}
+
+func on(t *testing.T, name string, o sqlstore.Options, driver, source string, test func(*testing.T, *database)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		raw, err := sql.Open(driver, source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		test(t, &database{o, raw})
+	})
 }
 
 func (d *database) version(t *testing.T) (n int) {

@@ -87,11 +87,13 @@ type pointer struct {
 // inReach points as the rows of token_namespaces x do, and theToken as those of
 // tokens t; others hold an id.
 var (
-	inReach  = pointer{"x.token", true, "(SELECT i.id FROM tokens i WHERE i.number = x.token)"}
+	inReach  = pointer{"x.token", true, idOfNumber("x.token")}
 	theToken = pointer{"t.number", true, "t.id"}
 )
 
 func byID(column string) pointer { return pointer{column: column, id: column} }
+
+func idOfNumber(number string) string { return "(SELECT i.id FROM tokens i WHERE i.number = " + number + ")" }
 
 // numberOf is the number of the token of an id.
 func numberOf(id string) string { return "(SELECT i.number FROM tokens i WHERE i.id = " + id + ")" }
@@ -102,6 +104,14 @@ func (p pointer) of(tokens string) string {
 		return tokens + ".number = " + p.column
 	}
 	return tokens + ".id = " + p.column
+}
+
+// idOf is the id of the token at which another column points in the same way.
+func (p pointer) idOf(column string) string {
+	if p.number {
+		return idOfNumber(column)
+	}
+	return column
 }
 
 // value is what the column of a token of that id holds.

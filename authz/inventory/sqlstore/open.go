@@ -58,6 +58,7 @@ type Store struct {
 	foresaw     func(bool)                     // tests only
 	mostSorted  int                            // see order.go
 	mostAudited int64                          // see find.go
+	window      int                            // see stages.go
 }
 
 // Open opens a database, makes its tables if they are not there, and brings them
@@ -70,7 +71,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Retention == 0 {
 		o.Retention = 7 * 24 * time.Hour
 	}
-	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited}
+	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited, window: defaultWindow}
 	err := s.connect(ctx)
 	if err == nil {
 		err = s.migrate(ctx)
@@ -93,7 +94,7 @@ func OpenPresent(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("open the database: %w", err)
 		}
 	}
-	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited}
+	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited, window: defaultWindow}
 	err := s.connect(ctx)
 	if err == nil {
 		err = s.current(ctx)

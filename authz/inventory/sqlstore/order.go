@@ -214,11 +214,16 @@ func (o *order) walked(k *look, p *place) error {
 // few says whether so few tokens are what the filter's index gives that they are
 // read and sorted.
 func (l *listing) few() (few bool, err error) {
+	if l.isFew != nil {
+		return *l.isFew, nil
+	}
 	q := l.question()
 	n := 0
 	query := fmt.Sprintf("SELECT count(*) FROM (SELECT %s %s LIMIT %d) c", q.at.column, q, l.store.mostSorted+1)
 	err = l.state.session.QueryRowContext(l.state.ctx, query, q.args...).Scan(&n)
-	return n <= l.store.mostSorted, err
+	few = n <= l.store.mostSorted
+	l.isFew = &few
+	return few, err
 }
 
 // tokensByID reads tokens that are not deleted.

@@ -43,7 +43,7 @@ func orderly(t *testing.T, c *counted) (ids []string) {
 			if i%9 == 0 { // refused, never used
 				u = usage.Use{Token: r.ID, Organization: c.acme, Refused: began}
 			}
-			if err := c.WriteUsage(t.Context(), &usage.Batch{Uses: []usage.Use{u}}); err != nil {
+			if _, err := c.WriteUsage(t.Context(), &usage.Batch{Uses: []usage.Use{u}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -94,27 +94,29 @@ func TestTokensAreListedInEachOrder(t *testing.T) {
 			"last_used": func(a, b *inventory.TokenRow) int { return cmp.Compare(when(a), when(b)) },
 			"severity":  func(a, b *inventory.TokenRow) int { return cmp.Compare(grade[a.ID], grade[b.ID]) },
 		} {
-			for _, way := range []string{"", "-"} {
+			for _, down := range []string{"", "-"} {
 				for filtered, f := range map[string]inventory.TokenFilter{
 					"": {}, "all": {Status: "all"}, "owner": {Owner: "user-3"}, "finding": {Finding: "f2"}, "kind": {Kind: authz.KindRead, Query: "TOK0"}, "pending": {Status: "pending"},
 					"grave": {Severity: "high"}, "any finding of owner": {Severity: "low", Owner: "user-3"}, "grave finding": {Finding: "f2", Severity: "medium"},
 				} {
-					for _, few := range []bool{true, false} {
-						sqlstore.SortUpTo(c.Store, map[bool]int{true: 8000, false: 0}[few])
+					// What is few is sorted; what is not is walked, in long or short windows.
+					for _, way := range [][2]int{{8000, 1500}, {0, 1500}, {0, 4}} {
+						sqlstore.SortUpTo(c.Store, way[0])
+						sqlstore.LookThrough(c.Store, way[1])
 						f.Sort = ""
 						want := listed(t, c, f, 1000)
 						slices.SortStableFunc(want, func(a, b inventory.TokenRow) int {
 							d := cmp.Or(compare(&a, &b), strings.Compare(a.ID, b.ID))
-							if way == "-" {
+							if down == "-" {
 								return -d
 							}
 							return d
 						})
-						f.Sort = way + name
+						f.Sort = down + name
 						for _, size := range []int{3, 1000} {
 							got := listed(t, c, f, size)
 							if !slices.EqualFunc(got, want, func(a, b inventory.TokenRow) bool { return a.ID == b.ID }) {
-								t.Errorf("sort=%s, %s, few %v, pages of %d: %d rows, want %d:\n%v\n%v", f.Sort, filtered, few, size, len(got), len(want), names(got), names(want))
+								t.Errorf("sort=%s, %s, %v, pages of %d: %d rows, want %d:\n%v\n%v", f.Sort, filtered, way, size, len(got), len(want), names(got), names(want))
 							}
 						}
 					}

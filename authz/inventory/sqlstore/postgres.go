@@ -111,7 +111,7 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	if s.writeDB, err = s.pool(ctx, c); err != nil {
 		return err
 	}
-	if s.readDB, err = s.pool(ctx, c); err != nil {
+	if s.readDB, err = s.pool(ctx, forPages(c)); err != nil {
 		return err
 	}
 	var version int
@@ -128,6 +128,20 @@ func (s *Store) openPostgres(ctx context.Context) error {
 		}
 	})
 	return nil
+}
+
+// forPages lets PostgreSQL plan as pages need it. They are some hundred rows by an
+// index: to start workers for one costs more than it takes. And what is few of one
+// organization, or by one name, is very much of another: a plan that was made for
+// any of them is a thousand times slower for some.
+func forPages(c *pgxpool.Config) *pgxpool.Config {
+	c = c.Copy()
+	for name, value := range map[string]string{"max_parallel_workers_per_gather": "0", "plan_cache_mode": "force_custom_plan"} {
+		if c.ConnConfig.RuntimeParams[name] == "" {
+			c.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	return c
 }
 
 func (s *Store) pool(ctx context.Context, c *pgxpool.Config) (*sql.DB, error) {
@@ -193,6 +207,7 @@ func hear(ctx context.Context, c *pgx.ConnConfig, password func(*pgx.ConnConfig)
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
+	heard() // of what was told while nobody listened
 	for {
 		if _, err := conn.WaitForNotification(ctx); err != nil {
 			return err

@@ -64,33 +64,6 @@ func (s *Store) Organization(ctx context.Context, name string) (row *inventory.O
 	return row, err
 }
 
-// Members lists the present members of an organization by name.
-func (s *Store) Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error) {
-	err = s.reading(ctx, func(st *state) error {
-		o, err := named(st, organization)
-		if err != nil {
-			return err
-		}
-		found, err := st.MembersPage(ctx, db.MembersPageParams{OrganizationID: o.ID, After: p.Cursor, Size: beyond(p)})
-		for i, m := range found {
-			if i == limit(p) {
-				next = rows[i-1].User
-				break
-			}
-			row := inventory.MemberRow{
-				Organization: o.Name, User: m.Name, UserID: m.ID, Type: m.Type, Role: m.Role, Email: m.Email, Since: fromMillis(m.Since),
-				EmailConfirmedAt: optional(fromMillis(m.EmailConfirmedAt)),
-			}
-			if row.Responsible, err = st.responsible(o, m.ID, m.Type); err != nil {
-				return err
-			}
-			rows = append(rows, row)
-		}
-		return err
-	})
-	return rows, next, err
-}
-
 // Token reads one token, as an organization sees it or whole.
 func (s *Store) Token(ctx context.Context, organization, id string) (row *inventory.TokenRow, err error) {
 	err = s.reading(ctx, func(st *state) error {

@@ -72,5 +72,5 @@ func (s *Store) rowsOn(st *state, organization string, ids []string) (rows []inv
 			rows = append(rows, *row)
 		}
 	}
-	return rows, nil
+	return rows, st.decorate(o, rows)
 }

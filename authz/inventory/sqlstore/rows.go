@@ -53,25 +53,40 @@ func (s *Store) organizationRow(o *inventory.Organization) *inventory.Organizati
 	return row
 }
 
+// memberRow is a member, or who was one: then without a role.
 func memberRow(st *state, o *inventory.Organization, userID string) (*inventory.MemberRow, error) {
 	u, err := st.UserByID(userID)
 	if err != nil || u == nil {
 		return nil, err
 	}
 	periods, err := st.Periods(o.ID, userID)
-	if err != nil {
+	if err != nil || len(periods) == 0 {
 		return nil, err
 	}
-	row := &inventory.MemberRow{Organization: o.Name, User: u.Name, UserID: u.ID, Type: u.Type, Email: u.Email, EmailConfirmedAt: optional(u.ConfirmedAt)}
-	if row.Responsible, err = st.responsible(o, u.ID, u.Type); err != nil {
-		return nil, err
+	last := periods[len(periods)-1]
+	row, err := st.member(o, u, last)
+	if err == nil && !last.Until.IsZero() {
+		row.Role, row.Version = "", 0
 	}
-	if n := len(periods); n > 0 {
-		row.Role, row.Since = periods[n-1].Role, periods[n-1].Since
-		if !periods[n-1].Until.IsZero() {
-			row.Role = ""
+	return row, err
+}
+
+// member is a member in a period of the membership.
+func (s *state) member(o *inventory.Organization, u *inventory.User, p *inventory.Period) (*inventory.MemberRow, error) {
+	row := &inventory.MemberRow{
+		Organization: o.Name, User: u.Name, UserID: u.ID, Type: u.Type, Role: p.Role, Email: u.Email, Since: p.Since, EmailConfirmedAt: optional(u.ConfirmedAt),
+	}
+	var named []string
+	if u.Type == inventory.TypeServiceAccount { // nobody answers for a person
+		var err error
+		if named, err = s.Responsible(o.ID, u.ID); err != nil {
+			return nil, err
+		}
+		if row.Responsible, err = s.responsible(o, u.ID, u.Type); err != nil {
+			return nil, err
 		}
 	}
+	row.Version = inventory.MemberVersion(u, p, named)
 	return row, nil
 }
 
@@ -150,8 +165,8 @@ func (s *Store) rotations(row *inventory.TokenRow, t *inventory.Token) {
 
 // asks says whether the present or the next policy asks for an approval.
 func (s *Store) asks(o *inventory.Organization) bool {
-	present, next := o.Policies(s.Clock())
-	return s.Policies.RequiresApproval(present) || next != "" && s.Policies.RequiresApproval(next)
+	_, asks := o.AsksForApproval(s.Policies, s.Clock())
+	return asks
 }
 
 func (s *Store) status(o *inventory.Organization, a *inventory.Authorization, q *inventory.Request) string {

@@ -1,11 +1,14 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
 	"github.com/patrol-authz/patrol/authz/usage"
 )
@@ -16,28 +19,29 @@ const usageSince = "usage_since"
 // maxDiscovered bounds the unknown tokens that are kept of an organization.
 const maxDiscovered = 10_000
 
-// WriteUsage adds a batch of usage, in one transaction. It does not take the
-// turn of commands: adding up does not depend on what it adds to.
-func (s *Store) WriteUsage(ctx context.Context, b *usage.Batch) error {
+// WriteUsage adds a batch of usage, in one transaction, and returns the unknown
+// tokens for which there was no room. It does not take the turn of commands:
+// adding up does not depend on what it adds to.
+func (s *Store) WriteUsage(ctx context.Context, b *usage.Batch) (left []usage.Unknown, err error) {
 	o := s.dialect.writing
 	tx, err := s.writeDB.BeginTx(ctx, &o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer tx.Rollback()
 	st := s.newState(ctx, tx)
 	defer st.close()
 	if err := st.SetMetaOnce(ctx, db.SetMetaOnceParams{Name: usageSince, Value: strconv.FormatInt(millis(s.Clock()), 10)}); err != nil {
-		return err
+		return nil, err
 	}
 	if err := st.addCounts(b); err != nil {
-		return err
+		return nil, err
 	}
-	if err := st.addUnknown(b.Unknown); err != nil {
-		return fmt.Errorf("write unknown tokens: %w", err)
+	if left, err = st.addUnknown(b.Unknown); err != nil {
+		return nil, fmt.Errorf("write unknown tokens: %w", err)
 	}
 	st.close()
-	return tx.Commit()
+	return left, tx.Commit()
 }
 
 func (s *state) addCounts(b *usage.Batch) error {
@@ -67,38 +71,84 @@ func (s *state) addCounts(b *usage.Batch) error {
 	return nil
 }
 
-// addUnknown writes unknown tokens: new ones while their organization has not
-// too many.
-func (s *state) addUnknown(list []usage.Unknown) error {
+// addUnknown writes unknown tokens, and returns the new ones of which their
+// organization has too many: the most used ones have what room there is. Several
+// replicas at once may exceed it by what each wrote.
+func (s *state) addUnknown(list []usage.Unknown) (left []usage.Unknown, err error) {
 	for len(list) > 0 {
 		n := 1
 		for n < len(list) && list[n].Organization == list[0].Organization {
 			n++
 		}
-		part := list[:n]
-		list = list[n:]
-		have, err := s.CountDiscovered(s.ctx, part[0].Organization)
+		part, more, err := s.withinRoom(list[:n])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if have+int64(n) <= maxDiscovered {
-			rows := make([]db.AddDiscoveredParams, n)
-			for i := range part {
-				rows[i] = discoveredRow(&part[i])
-			}
-			if err := s.AddDiscoveries(s.ctx, rows); err != nil {
-				return err
-			}
-			continue
-		}
+		left = append(left, more...)
+		list = list[n:]
+		rows := make([]db.AddDiscoveredParams, len(part))
 		for i := range part {
-			u := &part[i]
-			if err := s.RaiseDiscovered(s.ctx, db.RaiseDiscoveredParams{More: u.Count, LastAt: millis(u.Last), OrganizationID: u.Organization, Digest: u.Digest[:]}); err != nil {
-				return err
-			}
+			rows[i] = discoveredRow(&part[i])
+		}
+		if err := s.AddDiscoveries(s.ctx, rows); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return left, nil
+}
+
+// withinRoom are those of one organization's unknown tokens that are kept of it
+// already, and the new ones for which there is room, in the order of list; left
+// are all others.
+func (s *state) withinRoom(list []usage.Unknown) (kept, left []usage.Unknown, err error) {
+	organization := list[0].Organization
+	room, err := s.roomForUnknown(organization)
+	if err != nil || len(list) <= room {
+		return list, nil, err
+	}
+	// Those that were imported are unknown no more, and need no room.
+	if err := s.ForgetImported(s.ctx, organization); err != nil {
+		return nil, nil, err
+	}
+	if room, err = s.roomForUnknown(organization); err != nil {
+		return nil, nil, err
+	}
+	known := map[authz.Digest]bool{}
+	for part := range slices.Chunk(list, most) {
+		digests := make([][]byte, len(part))
+		for i := range part {
+			digests[i] = part[i].Digest[:]
+		}
+		where, args := in("d.digest", digests, []any{organization})
+		err := db.Each(s.ctx, s.session, "SELECT d.digest FROM discovered d WHERE d.organization_id = $1 AND "+where, args, func(d *digestRow) error {
+			known[authz.Digest(d.Digest)] = true
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	byUse := slices.Clone(list)
+	slices.SortStableFunc(byUse, func(x, y usage.Unknown) int { return cmp.Compare(y.Count, x.Count) })
+	for i := range byUse {
+		if !known[byUse[i].Digest] && room > 0 {
+			known[byUse[i].Digest] = true
+			room--
+		}
+	}
+	for _, u := range list {
+		if known[u.Digest] {
+			kept = append(kept, u)
+		} else {
+			left = append(left, u)
+		}
+	}
+	return kept, left, nil
+}
+
+func (s *state) roomForUnknown(organization string) (int, error) {
+	n, err := s.CountDiscovered(s.ctx, organization)
+	return max(0, maxDiscovered-int(n)), err
 }
 
 func discoveredRow(u *usage.Unknown) db.AddDiscoveredParams {

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"encoding/hex"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -74,12 +75,12 @@ func (c *counted) write(counts ...usage.Count) {
 			u.Refused = n.Last
 		}
 		b.Uses = []usage.Use{u}
-		if err := c.WriteUsage(context.Background(), &usage.Batch{Uses: b.Uses}); err != nil {
+		if _, err := c.WriteUsage(context.Background(), &usage.Batch{Uses: b.Uses}); err != nil {
 			c.t.Fatal(err)
 		}
 	}
 	b.Uses = nil
-	if err := c.WriteUsage(context.Background(), b); err != nil {
+	if _, err := c.WriteUsage(context.Background(), b); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -202,7 +203,7 @@ func TestFindingsAreReplacedAndKeepTheirBeginning(t *testing.T) {
 			}
 		}
 		save(pair, finding("unused", "low", "Idle for 90 days"), finding("no_expiry", "medium", "Never"))
-		save(whole, finding("exception_ended", "low", "One"))
+		save(whole, finding("exception_ended", "medium", "One"))
 		c.forward(time.Hour)
 		save(pair, finding("unused", "low", "Idle for 91 days"), finding("owner_gone", "high", "Gone"))
 		rows, next, err := c.Findings(ctx, "acme", hygiene.Filter{}, inventory.Page{})
@@ -219,9 +220,27 @@ func TestFindingsAreReplacedAndKeepTheirBeginning(t *testing.T) {
 		if !rows[1].FirstAt.Equal(began.Add(time.Hour)) {
 			t.Errorf("first found at %s", rows[1].FirstAt)
 		}
-		for filter, want := range map[hygiene.Filter]int{{Finding: "unused"}: 1, {Severity: "high"}: 1, {Severity: "low"}: 3, {Finding: "none"}: 0} {
-			if rows, _, err := c.Findings(ctx, "acme", filter, inventory.Page{}); err != nil || len(rows) != want {
+		for filter, want := range map[hygiene.Filter]int{
+			{}: 3, {Finding: "unused"}: 1, {Severity: "high"}: 1, {Severity: "medium"}: 2, {Severity: "low"}: 3, {Finding: "none"}: 0,
+			{Finding: "unused", Severity: "low"}: 1, {Finding: "unused", Severity: "high"}: 0,
+		} {
+			rows, _, err := c.Findings(ctx, "acme", filter, inventory.Page{})
+			if err != nil || len(rows) != want {
 				t.Errorf("%+v: %d findings (%v), want %d", filter, len(rows), err, want)
+			}
+			var by []hygiene.Row
+			for p := (inventory.Page{Limit: 1}); ; {
+				one, next, err := c.Findings(ctx, "acme", filter, p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				by = append(by, one...)
+				if p.Cursor = next; next == "" {
+					break
+				}
+			}
+			if !reflect.DeepEqual(by, rows) {
+				t.Errorf("%+v: by pages of one\n%+v, at once\n%+v", filter, by, rows)
 			}
 		}
 		one, next, err := c.Findings(ctx, "acme", hygiene.Filter{}, inventory.Page{Limit: 2})
@@ -351,7 +370,7 @@ func TestUnknownTokensAreListedUntilTheyAreImported(t *testing.T) {
 			return usage.Unknown{Organization: c.acme, Digest: authz.Digest{n, 9}, Host: "hub.example", Network: "192.0.2.0/24", Permission: "repo.write", Count: 2, First: at, Last: at}
 		}
 		for range 2 {
-			if err := c.WriteUsage(ctx, &usage.Batch{Unknown: []usage.Unknown{unknown(1, 1), unknown(2, 2), unknown(3, 2)}}); err != nil {
+			if _, err := c.WriteUsage(ctx, &usage.Batch{Unknown: []usage.Unknown{unknown(1, 1), unknown(2, 2), unknown(3, 2)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -370,6 +389,86 @@ func TestUnknownTokensAreListedUntilTheyAreImported(t *testing.T) {
 		}
 		if _, _, err := c.Discovered(ctx, "acme", inventory.Page{Cursor: "x"}); err == nil {
 			t.Error("a cursor of nobody's is taken")
+		}
+	})
+}
+
+// TestOnlyWhatExceedsTheRoomForUnknownTokensIsLeftOut: a flood of unknown tokens
+// keeps those that are known from being counted no more than it keeps the most
+// used of the new ones from what room there is.
+func TestOnlyWhatExceedsTheRoomForUnknownTokensIsLeftOut(t *testing.T) {
+	counting(t, func(t *testing.T, c *counted) {
+		ctx := context.Background()
+		do(t, c.Store, inventory.CreateOrganization{Name: "globex"})
+		globex := must(c.Organization(ctx, "globex"))(t).ID
+		digest := func(n int) authz.Digest { return authz.Digest{byte(n >> 8), byte(n), 9} } // in the order of n
+		unknown := func(organization string, n, minute int, count int64) usage.Unknown {
+			at := began.Add(time.Duration(minute) * time.Minute)
+			return usage.Unknown{Organization: organization, Digest: digest(n), Host: "hub.example", Network: "192.0.2.0/24", Count: count, First: at, Last: at}
+		}
+		write := func(list ...usage.Unknown) []usage.Unknown {
+			t.Helper()
+			return must(c.WriteUsage(ctx, &usage.Batch{Unknown: list}))(t)
+		}
+		// kept are the digests that are listed, with their requests.
+		kept := func(organization string) map[string]usage.Discovered {
+			t.Helper()
+			all := map[string]usage.Discovered{}
+			for cursor := ""; ; {
+				rows, next, err := c.Discovered(ctx, organization, inventory.Page{Limit: 1000, Cursor: cursor})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range rows {
+					all[d.Digest] = d
+				}
+				if cursor = next; next == "" {
+					return all
+				}
+			}
+		}
+		of := func(n int) string { d := digest(n); return hex.EncodeToString(d[:]) }
+
+		const room = 10_000
+		first := make([]usage.Unknown, room-3) // 10, 12, 14 …
+		for i := range first {
+			first[i] = unknown(c.acme, 10+2*i, 1, 1)
+		}
+		if left := write(first...); len(left) > 0 {
+			t.Fatalf("%d were left out", len(left))
+		}
+		// Five new ones, two that are known, and one of an organization that has room.
+		left := write(unknown(c.acme, 10, 2, 4), unknown(c.acme, 11, 2, 1), unknown(c.acme, 13, 2, 9), unknown(c.acme, 14, 2, 5),
+			unknown(c.acme, 15, 2, 2), unknown(c.acme, 17, 2, 1), unknown(c.acme, 19, 2, 3), unknown(globex, 11, 2, 1))
+		if len(left) != 2 || left[0].Digest != digest(11) || left[1].Digest != digest(17) {
+			t.Errorf("left out: %+v", left)
+		}
+		all := kept("acme")
+		if len(all) != room || len(kept("globex")) != 1 {
+			t.Errorf("%d are kept, %d of the other", len(all), len(kept("globex")))
+		}
+		for n, requests := range map[int]int64{10: 5, 12: 1, 14: 6, 13: 9, 15: 2, 19: 3} {
+			if d := all[of(n)]; d.Requests != requests {
+				t.Errorf("of %d there are %d requests, want %d", n, d.Requests, requests)
+			}
+		}
+		if d := all[of(10)]; !d.LastAt.Equal(began.Add(2*time.Minute)) || !d.FirstAt.Equal(began.Add(time.Minute)) {
+			t.Errorf("one that is known was first used %s, last %s", d.FirstAt, d.LastAt)
+		}
+		// Full: a flood is left out, and no more.
+		if left := write(unknown(c.acme, 10, 1, 1), unknown(c.acme, 21, 3, 7)); len(left) != 1 || left[0].Digest != digest(21) {
+			t.Errorf("left out: %+v", left)
+		}
+		if d := kept("acme")[of(10)]; d.Requests != 6 || !d.LastAt.Equal(began.Add(2*time.Minute)) {
+			t.Errorf("one that is known, at an earlier time: %+v", d)
+		}
+		// Who imports what was found has room for more.
+		do(t, c.Store, inventory.ImportTokens{Tokens: []inventory.ImportToken{{Digest: digest(12), Owner: "bob", DisplayName: "found", Kind: "read"}}})
+		if left := write(unknown(c.acme, 21, 3, 7), unknown(c.acme, 23, 3, 1)); len(left) != 1 || left[0].Digest != digest(23) {
+			t.Errorf("after one was imported, left out: %+v", left)
+		}
+		if all := kept("acme"); len(all) != room || all[of(21)].Requests != 7 {
+			t.Errorf("after one was imported, %d are kept", len(all))
 		}
 	})
 }

@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,10 +41,16 @@ func membersAreKept(t *testing.T, o Open) {
 		by := map[string]inventory.MemberRow{}
 		for _, r := range rows {
 			by[r.User] = r
+			if one, err := other.Member(ctx, "ACME", strings.ToUpper(r.User)); err != nil || !reflect.DeepEqual(one, &r) || r.Version == 0 {
+				t.Errorf("listed %+v, read %+v, %v", r, one, err)
+			}
 		}
 		return by
 	}
 	rows := shown()
+	if got := rows["ci"].Version; got != made.Version {
+		t.Errorf("made at version %d, listed at %d", made.Version, got)
+	}
 	if got := rows["ci"]; !reflect.DeepEqual(got.Responsible, []string{"bob", "rita"}) || got.Type != "service_account" {
 		t.Errorf("the listing shows %+v", got)
 	}
@@ -72,6 +80,11 @@ func membersAreKept(t *testing.T, o Open) {
 
 	do(t, s, inventory.ConfirmAddress{Organization: "acme", User: "rita", By: inventory.ConfirmedByAdministrator})
 	do(t, s, inventory.RemoveMember{Organization: "acme", User: "bob"})
+	for _, name := range []string{"bob", "nobody"} {
+		if one, err := other.Member(ctx, "acme", name); one != nil || !isNotFound(err) {
+			t.Errorf("%s is no member: %+v, %v", name, one, err)
+		}
+	}
 	rows = shown()
 	if got := rows["ci"].Responsible; !reflect.DeepEqual(got, []string{"rita"}) || len(accounts("bob")) > 0 {
 		t.Errorf("bob has left, and %v answer", got)
@@ -91,4 +104,9 @@ func membersAreKept(t *testing.T, o Open) {
 	if err != nil || u == nil || u.ConfirmedBy != inventory.ConfirmedByAdministrator || !u.AskedAt.IsZero() {
 		t.Errorf("rita is %+v, %v", u, err)
 	}
+}
+
+func isNotFound(err error) bool {
+	var missing *inventory.NotFound
+	return errors.As(err, &missing)
 }

@@ -23,6 +23,7 @@ type Store interface {
 	Organizations(context.Context, inventory.Page) (rows []inventory.OrganizationRow, next string, err error)
 	Organization(ctx context.Context, name string) (*inventory.OrganizationRow, error)
 	Members(ctx context.Context, organization string, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
+	Member(ctx context.Context, organization, user string) (*inventory.MemberRow, error)
 	FindMembers(ctx context.Context, organization string, f inventory.MemberFilter, p inventory.Page) (rows []inventory.MemberRow, next string, err error)
 	FindAudit(ctx context.Context, organization string, f inventory.AuditFilter, p inventory.Page) (rows []inventory.AuditRow, next string, err error)
 	Tokens(ctx context.Context, organization string, f inventory.TokenFilter, p inventory.Page) (rows []inventory.TokenRow, next string, err error)

@@ -124,9 +124,10 @@ func (q *Queries) AllUsers(ctx context.Context) ([]User, error) {
 
 const changedAuthorizations = `-- name: ChangedAuthorizations :many
 SELECT a.token_id, a.organization_id, a.state, a.grants, a.expires_at, a.suspended, a.changed_at, a.changed_by, a.comment FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'authorization' AND change > $1) c
-JOIN authorizations a ON a.token_id = c.key1 AND a.organization_id = c.key2
+CROSS JOIN authorizations a WHERE a.token_id = c.key1 AND a.organization_id = c.key2
 `
 
+// SQLite keeps to the order of a CROSS JOIN: what was changed comes first.
 func (q *Queries) ChangedAuthorizations(ctx context.Context, change int64) ([]Authorization, error) {
 	rows, err := q.db.QueryContext(ctx, changedAuthorizations, change)
 	if err != nil {
@@ -239,8 +240,8 @@ func (q *Queries) ChangedPeriods(ctx context.Context, change int64) ([]Period, e
 
 const changedRequests = `-- name: ChangedRequests :many
 SELECT q.id, q.token_id, q.organization_id, q.round, q.state, q.grants, q.opened_at, q.opened_by, q.decided_at, q.decided_by, q.decision, q.comment, q.owner_id, q.purpose, q.assignee, q.review, q.risk FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'request' AND change > $1) c
-JOIN requests q ON q.token_id = c.key1 AND q.organization_id = c.key2
-WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2)
+CROSS JOIN requests q WHERE q.token_id = c.key1 AND q.organization_id = c.key2
+AND q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2)
 `
 
 func (q *Queries) ChangedRequests(ctx context.Context, change int64) ([]Request, error) {

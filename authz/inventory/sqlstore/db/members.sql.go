@@ -95,58 +95,6 @@ func (q *Queries) LastUser(ctx context.Context) (int64, error) {
 	return column_1, err
 }
 
-const membersPage = `-- name: MembersPage :many
-SELECT u.id, u.name, u.type, u.email, u.email_confirmed_at, p.role, p.since FROM users u JOIN periods p ON p.user_id = u.id
-WHERE p.organization_id = $1 AND p.until = 0 AND u.name > $2 ORDER BY u.name LIMIT $3
-`
-
-type MembersPageParams struct {
-	OrganizationID string `db:"organization_id"`
-	After          string `db:"after"`
-	Size           int32  `db:"size"`
-}
-
-type MembersPageRow struct {
-	ID               string `db:"id"`
-	Name             string `db:"name"`
-	Type             string `db:"type"`
-	Email            string `db:"email"`
-	EmailConfirmedAt int64  `db:"email_confirmed_at"`
-	Role             string `db:"role"`
-	Since            int64  `db:"since"`
-}
-
-func (q *Queries) MembersPage(ctx context.Context, arg MembersPageParams) ([]MembersPageRow, error) {
-	rows, err := q.db.QueryContext(ctx, membersPage, arg.OrganizationID, arg.After, arg.Size)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []MembersPageRow
-	for rows.Next() {
-		var i MembersPageRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Name,
-			&i.Type,
-			&i.Email,
-			&i.EmailConfirmedAt,
-			&i.Role,
-			&i.Since,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const namedResponsible = `-- name: NamedResponsible :many
 SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 ORDER BY person_id
 `

@@ -207,8 +207,8 @@ func (q *Queries) CountUnknown(ctx context.Context, arg CountUnknownParams) (Cou
 
 const discoveredPage = `-- name: DiscoveredPage :many
 SELECT organization_id, digest, host, network, permission, requests, first_at, last_at FROM discovered d WHERE d.organization_id = $1
-AND (d.last_at < $2 OR d.last_at = $2 AND d.digest < $3)
-AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest = d.digest) ORDER BY d.last_at DESC, d.digest DESC LIMIT $4
+AND d.last_at <= $2 AND (d.last_at < $2 OR d.digest < $3)
+AND (SELECT t.digest FROM tokens t WHERE t.digest = d.digest LIMIT 1) IS NULL ORDER BY d.last_at DESC, d.digest DESC LIMIT $4
 `
 
 type DiscoveredPageParams struct {
@@ -265,6 +265,15 @@ func (q *Queries) ForgetDiscovered(ctx context.Context, lastAt int64) error {
 	return err
 }
 
+const forgetImported = `-- name: ForgetImported :exec
+DELETE FROM discovered WHERE organization_id = $1 AND EXISTS (SELECT 1 FROM tokens t WHERE t.digest = discovered.digest)
+`
+
+func (q *Queries) ForgetImported(ctx context.Context, organizationID string) error {
+	_, err := q.db.ExecContext(ctx, forgetImported, organizationID)
+	return err
+}
+
 const forgetUsage = `-- name: ForgetUsage :exec
 DELETE FROM usage_counts WHERE day < $1
 `
@@ -288,28 +297,6 @@ func (q *Queries) LastUsedAt(ctx context.Context, arg LastUsedAtParams) (int64, 
 	var used_at int64
 	err := row.Scan(&used_at)
 	return used_at, err
-}
-
-const raiseDiscovered = `-- name: RaiseDiscovered :exec
-UPDATE discovered SET requests = requests + $1, last_at = $2
-WHERE organization_id = $3 AND digest = $4
-`
-
-type RaiseDiscoveredParams struct {
-	More           int64  `db:"more"`
-	LastAt         int64  `db:"last_at"`
-	OrganizationID string `db:"organization_id"`
-	Digest         []byte `db:"digest"`
-}
-
-func (q *Queries) RaiseDiscovered(ctx context.Context, arg RaiseDiscoveredParams) error {
-	_, err := q.db.ExecContext(ctx, raiseDiscovered,
-		arg.More,
-		arg.LastAt,
-		arg.OrganizationID,
-		arg.Digest,
-	)
-	return err
 }
 
 const requestsOfToken = `-- name: RequestsOfToken :many

@@ -56,13 +56,14 @@ SELECT * FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' 
 SELECT t.* FROM changes c CROSS JOIN tokens t WHERE c.kind = 'tokens' AND c.change > $1 AND t.id >= c.key1 AND t.id <= c.key2;
 
 -- name: ChangedAuthorizations :many
+-- SQLite keeps to the order of a CROSS JOIN: what was changed comes first.
 SELECT a.* FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'authorization' AND change > $1) c
-JOIN authorizations a ON a.token_id = c.key1 AND a.organization_id = c.key2;
+CROSS JOIN authorizations a WHERE a.token_id = c.key1 AND a.organization_id = c.key2;
 
 -- name: ChangedRequests :many
 SELECT q.* FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'request' AND change > $1) c
-JOIN requests q ON q.token_id = c.key1 AND q.organization_id = c.key2
-WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2);
+CROSS JOIN requests q WHERE q.token_id = c.key1 AND q.organization_id = c.key2
+AND q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2);
 
 -- name: AllOrganizations :many
 SELECT * FROM organizations WHERE NOT deleted;

@@ -23,13 +23,6 @@ DELETE FROM findings WHERE (findings.token_id <> ''
       AND n.token = (SELECT t.number FROM tokens t WHERE t.id = findings.token_id)))
   OR NOT EXISTS (SELECT 1 FROM organizations o WHERE o.id = findings.organization_id AND NOT o.deleted);
 
--- name: FindingsPage :many
-SELECT f.*, coalesce(t.display_name, '') AS display_name, coalesce(t.last4, '') AS last4, coalesce(u.name, '') AS owner
-FROM findings f LEFT JOIN tokens t ON t.id = f.token_id LEFT JOIN users u ON u.id = t.owner_id
-WHERE f.organization_id = sqlc.arg(organization_id) AND (f.token_id, f.finding) > (sqlc.arg(token_id), CAST(sqlc.arg(after) AS TEXT))
-AND (CAST(sqlc.arg(finding) AS TEXT) = '' OR f.finding = sqlc.arg(finding)) AND f.grade >= sqlc.arg(least)
-ORDER BY f.token_id, f.finding LIMIT sqlc.arg(size);
-
 -- name: CountFindings :many
 SELECT f.finding, f.severity, count(*) AS tokens FROM findings f JOIN organizations o ON o.id = f.organization_id
 WHERE NOT o.deleted GROUP BY f.finding, f.severity;

@@ -21,15 +21,14 @@ ON CONFLICT (organization_id, digest) DO UPDATE SET host = excluded.host, networ
   requests = discovered.requests + excluded.requests,
   last_at = CASE WHEN excluded.last_at > discovered.last_at THEN excluded.last_at ELSE discovered.last_at END;
 
--- name: RaiseDiscovered :exec
-UPDATE discovered SET requests = requests + sqlc.arg(more), last_at = sqlc.arg(last_at)
-WHERE organization_id = sqlc.arg(organization_id) AND digest = sqlc.arg(digest);
-
 -- name: CountDiscovered :one
 SELECT count(*) FROM discovered WHERE organization_id = $1;
 
 -- name: ForgetUsage :exec
 DELETE FROM usage_counts WHERE day < $1;
+
+-- name: ForgetImported :exec
+DELETE FROM discovered WHERE organization_id = $1 AND EXISTS (SELECT 1 FROM tokens t WHERE t.digest = discovered.digest);
 
 -- name: ForgetDiscovered :exec
 DELETE FROM discovered WHERE last_at < $1;
@@ -37,8 +36,8 @@ DELETE FROM discovered WHERE last_at < $1;
 -- name: DiscoveredPage :many
 -- Those that were not imported meanwhile, the latest first.
 SELECT * FROM discovered d WHERE d.organization_id = sqlc.arg(organization_id)
-AND (d.last_at < sqlc.arg(last_at) OR d.last_at = sqlc.arg(last_at) AND d.digest < sqlc.arg(digest))
-AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest = d.digest) ORDER BY d.last_at DESC, d.digest DESC LIMIT sqlc.arg(size);
+AND d.last_at <= sqlc.arg(last_at) AND (d.last_at < sqlc.arg(last_at) OR d.digest < sqlc.arg(digest))
+AND (SELECT t.digest FROM tokens t WHERE t.digest = d.digest LIMIT 1) IS NULL ORDER BY d.last_at DESC, d.digest DESC LIMIT sqlc.arg(size);
 
 -- name: UsageByDay :many
 SELECT u.day, u.allowed, CAST(sum(u.requests) AS BIGINT) AS requests FROM usage_counts u

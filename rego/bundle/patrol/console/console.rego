@@ -14,6 +14,7 @@
 #             name: {type: string}
 #             operator: {type: boolean}
 #             role: {type: string}
+#             member: {type: boolean}
 #         organization: {type: string}
 #         token:
 #           type: object
@@ -46,18 +47,44 @@ by_role := {
 # METADATA
 # title: What may be done on an owner's pages
 # description: |
-#   On the pages of one token, what its owner may, and what those who answer for
-#   its owner, a service account: they see it and ask for it. Its secret is the
-#   owner's alone.
+#   On the pages of one token, as it stands in an organization or (without one) as
+#   a whole, what its owner may, and what those who answer for its owner, a service
+#   account: they see it and ask for it. Its secret is the owner's alone. Names of
+#   people, and the requests that were refused, are told in an organization to its
+#   members.
 # entrypoint: true
 own contains action if {
-	input.caller.name == input.token.owner
+	owner
 	some action in ["ask", "rotate", "see"]
 }
 
 own contains action if {
-	input.caller.name in input.token.responsible
+	answering
 	some action in ["ask", "see"]
 }
 
-own contains "see" if input.caller.operator == true
+own contains action if {
+	input.caller.operator == true
+	some action in ["names", "refusals", "see"]
+}
+
+own contains action if {
+	concerned
+	input.organization != ""
+	input.caller.member == true
+	some action in ["names", "refusals"]
+}
+
+# Requests that were about no organization are the owner's.
+own contains "refusals" if {
+	owner
+	input.organization == ""
+}
+
+owner if input.caller.name == input.token.owner
+
+answering if input.caller.name in input.token.responsible
+
+concerned if owner
+
+concerned if answering
