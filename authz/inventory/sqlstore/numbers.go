@@ -93,7 +93,9 @@ var (
 
 func byID(column string) pointer { return pointer{column: column, id: column} }
 
-func idOfNumber(number string) string { return "(SELECT i.id FROM tokens i WHERE i.number = " + number + ")" }
+func idOfNumber(number string) string {
+	return "(SELECT i.id FROM tokens i WHERE i.number = " + number + ")"
+}
 
 // numberOf is the number of the token of an id.
 func numberOf(id string) string { return "(SELECT i.number FROM tokens i WHERE i.id = " + id + ")" }
