@@ -8,8 +8,9 @@ import (
 
 // SQLite appends what is written to a log, which is written back into the file
 // from time to time. It begins anew once all of it was, and nobody reads a state
-// that is in it; a long one makes each page that is read costly. While tokens are imported, it
-// is written back beside the next part, and whoever has the turn need not do so.
+// that is in it; a long one makes each page that is read costly. While tokens are
+// imported, it is written back beside the next part, and whoever has the turn need
+// not do so.
 
 // logged is how a store's log stands.
 type logged struct {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -359,6 +360,7 @@ func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
 	w.then(func() error { return w.ForgetReaches(w.ctx, changed) })
 	w.then(func() error { return w.ReachesByDecision(w.ctx, changed) })
 	w.then(func() error { return w.ReachesOfUnscoped(w.ctx, unscoped) })
+	slices.SortStableFunc(reach, func(a, b db.UpsertReachParams) int { return cmp.Compare(a.Organization, b.Organization) }) // neighbours lie on one page
 	w.then(func() error { return w.UpsertReaches(w.ctx, reach) })
 }
 
