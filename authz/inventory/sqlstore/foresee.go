@@ -30,6 +30,9 @@ func (s *Store) foresee(ctx context.Context, actor inventory.Actor, c inventory.
 		if err := readAhead(st, c); err != nil {
 			return err
 		}
+		if len(st.ahead.known) > 0 {
+			return nil
+		}
 		change, err := inventory.Apply(st, s.Policies, actor, c, s.Clock())
 		if err == nil && st.makesTokens(change) {
 			p = &foreseen{change, counter.Change, maps.Clone(st.owners), maps.Clone(st.numbers)}

@@ -45,7 +45,7 @@ func renewLog(ctx context.Context, s *Store) {
 	if err != nil {
 		return // who has the turn tells of it
 	}
-	defer turn.Close()
+	defer func() { _ = turn.Close() }()
 	s.log.one.Lock()
 	defer s.log.one.Unlock()
 	s.log.foreseen.Lock()
