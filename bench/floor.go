@@ -13,6 +13,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/patrol-authz/patrol/authz/unary"
 )
 
 // noop allows everything, at once.
@@ -49,33 +51,48 @@ var allowed = func() []byte {
 
 // floors are the servers that decide nothing, by what they are called.
 var floors = []struct{ role, name string }{
-	{"default", "floor"}, {"tuned", "floor, tuned"}, {"bytes", "floor, bytes only"},
+	{"default", "floor"}, {"tuned", "floor, tuned"}, {"bytes", "floor, bytes only"}, {"unary", "floor, authz/unary"},
 }
 
-// serveFloor serves the no-op on a socket and an address: as grpc-go is; with
-// the stream workers and windows that patrol has and GOGC=400; or that and
-// without a look at the message.
-func serveFloor(role string, addresses []string) {
-	var o []grpc.ServerOption
+// served is what both kinds of server have.
+type served interface{ Serve(net.Listener) error }
+
+// newFloor makes the no-op: on grpc-go as it is; with stream workers, windows of a
+// fixed size and GOGC=400; that and without a look at the message; or so on patrol's
+// own server.
+func newFloor(role string) served {
 	if role != "default" {
 		debug.SetGCPercent(400)
+	}
+	if role == "unary" {
+		check := "/" + authv3.Authorization_ServiceDesc.ServiceName + "/Check"
+		return unary.New(unary.Options{Unary: map[string]unary.Method{
+			check: func(_ *unary.Call, _ string, problem error, _ []byte) ([]byte, error) { return allowed, problem },
+		}})
+	}
+	var o []grpc.ServerOption
+	if role != "default" {
 		o = []grpc.ServerOption{
 			grpc.NumStreamWorkers(256), grpc.StaticStreamWindowSize(1 << 20), grpc.StaticConnWindowSize(1 << 24),
 			grpc.MaxConcurrentStreams(100_000),
 		}
 	}
-	if role == "bytes" {
-		o = append(o, grpc.ForceServerCodecV2(bytesCodec{}))
-	}
-	s := grpc.NewServer(o...)
-	if role == "bytes" {
-		s.RegisterService(&grpc.ServiceDesc{
-			ServiceName: authv3.Authorization_ServiceDesc.ServiceName, HandlerType: (*any)(nil),
-			Streams: []grpc.StreamDesc{{StreamName: "Check", Handler: allow}},
-		}, nil)
-	} else {
+	if role != "bytes" {
+		s := grpc.NewServer(o...)
 		authv3.RegisterAuthorizationServer(s, noop{})
+		return s
 	}
+	s := grpc.NewServer(append(o, grpc.ForceServerCodecV2(bytesCodec{}))...)
+	s.RegisterService(&grpc.ServiceDesc{
+		ServiceName: authv3.Authorization_ServiceDesc.ServiceName, HandlerType: (*any)(nil),
+		Streams: []grpc.StreamDesc{{StreamName: "Check", Handler: allow}},
+	}, nil)
+	return s
+}
+
+// serveFloor serves the no-op on a socket and an address.
+func serveFloor(role string, addresses []string) {
+	s := newFloor(role)
 	failed := make(chan error)
 	for i, address := range addresses[:2] {
 		l, err := net.Listen([]string{"unix", "tcp"}[i], address)

@@ -3,8 +3,9 @@
 //
 //   - floor: a grpc-go server that decides nothing, at Go's defaults; every
 //     ratio is to this one;
-//   - floor, tuned: the same, with the stream workers and windows that patrol has, and GOGC=400;
+//   - floor, tuned: the same, with stream workers, windows of a fixed size, and GOGC=400;
 //   - floor, bytes only: that again, without a look at the message: what any server on grpc-go could reach;
+//   - floor, authz/unary: that on the server that patrol has;
 //   - patrol, in one or more variants of its configuration;
 //   - any other server of Envoy's ext_authz that is named (-peer).
 //
@@ -82,7 +83,7 @@ func main() {
 	flag.StringVar(&o.peer, "peer", "", "another server's binary to run beside")
 	flag.StringVar(&o.peerArgs, "peer-args", "", "its arguments; {unix} stands for the socket's path, {tcp} for an address")
 	flag.StringVar(&o.write, "write", "", "the folder of performance.md, whose table and plots are written")
-	flag.StringVar(&role, "floor", "", "serve the no-op: default, tuned or bytes (used by bench itself)")
+	flag.StringVar(&role, "floor", "", "serve the no-op: default, tuned, bytes or unary (used by bench itself)")
 	flag.StringVar(&listen, "listen", "", "the no-op's socket, address and address of its metrics (used by bench itself)")
 	flag.Parse()
 	if role != "" {

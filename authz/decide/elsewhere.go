@@ -55,6 +55,7 @@ func (r *run) adopt(ctx context.Context, base *authz.Facts, snapshot Snapshot, c
 	if known && widens(token, c, granted) && r.real {
 		// That its record shows too little is no reason to refuse a token: what was
 		// approved bounds it all the same. It is tried again at another use.
+		authz.Blocking(ctx)
 		_, _ = r.Sources.Record(ctx, c, true)
 		snapshot = r.Inventory.Snapshot()
 		known, granted = snapshot.Token(c.Digest, token), resolve(snapshot, c.Grants)
@@ -63,6 +64,7 @@ func (r *run) adopt(ctx context.Context, base *authz.Facts, snapshot Snapshot, c
 		if !r.real {
 			return snapshot, nil
 		}
+		authz.Blocking(ctx)
 		there, err := r.Sources.Record(ctx, c, false)
 		if err != nil || !there {
 			return snapshot, err

@@ -98,6 +98,7 @@ func (o *openings) open(ctx context.Context, token, organization string, latest 
 		go o.work(key, job)
 	}
 	o.mu.Unlock()
+	authz.Blocking(ctx)
 	select {
 	case <-job.done:
 		switch {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+
+	"github.com/patrol-authz/patrol/authz"
 )
 
 // OPA's interpreter calls itself deeply: 30 KB of stack and more for the base
@@ -45,6 +47,7 @@ var waiting = sync.OnceValue(func() chan *work {
 // onGrownStack calls do on a holder's stack, or on the caller's own where all
 // holders are at work. It returns when do has; a panic in it is an error.
 func onGrownStack(ctx context.Context, do func(context.Context) error) error {
+	authz.Blocking(ctx)
 	w := works.Get().(*work)
 	w.ctx, w.do = ctx, do
 	select {

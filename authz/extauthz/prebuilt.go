@@ -57,8 +57,9 @@ func newPrebuilt(o answer.Options) *prebuilt {
 	return p
 }
 
-// answer is the outcome's CheckResponse, encoded.
-func (p *prebuilt) answer(o *authz.Outcome) []byte {
+// answer is the outcome's CheckResponse, encoded: in the room, which is empty, where
+// that suffices.
+func (p *prebuilt) answer(o *authz.Outcome, room []byte) []byte {
 	var v values
 	s, ok := p.look(o, &v)
 	if !ok {
@@ -71,7 +72,7 @@ func (p *prebuilt) answer(o *authz.Outcome) []byte {
 	if t == nil {
 		return p.plain(o)
 	}
-	return t.fill(&v)
+	return t.fill(&v, room)
 }
 
 func (p *prebuilt) plain(o *authz.Outcome) []byte { return encode(answer.Render(o, p.options)) }
@@ -79,7 +80,7 @@ func (p *prebuilt) plain(o *authz.Outcome) []byte { return encode(answer.Render(
 // learn makes the template of a shape, and keeps it.
 func (p *prebuilt) learn(o *authz.Outcome, s shape, v *values) *template {
 	t := newTemplate(p.render(o), writingOf(s.form))
-	if t != nil && !bytes.Equal(t.fill(v), p.plain(o)) {
+	if t != nil && !bytes.Equal(t.fill(v, nil), p.plain(o)) {
 		t = nil
 	}
 	p.mu.Lock()
@@ -151,11 +152,11 @@ func (p *prebuilt) look(o *authz.Outcome, v *values) (s shape, ok bool) {
 		return s, false
 	}
 	for _, i := range names {
-		if !safe(v[i], "") {
+		if !all(v[i], inName) {
 			return s, false
 		}
 	}
-	return s, safe(v[revision], ",+:") && safe(v[requestID], ",:") && safe(v[shown], ",+:")
+	return s, all(v[revision], inList) && all(v[requestID], inID) && all(v[shown], inList)
 }
 
 // names may stand in a URL.
@@ -211,7 +212,7 @@ func (p *prebuilt) refusal(o *authz.Outcome, s *shape, v *values) bool {
 	if s.form.HasDetails() {
 		v[details] = answer.Details(o, p.options)
 	}
-	if !printable(v[sentence]) || !printable(v[link]) {
+	if !all(v[sentence], isPrint) || !all(v[link], isPrint) {
 		return false
 	}
 	switch writingOf(s.form) {
@@ -227,24 +228,49 @@ func (p *prebuilt) refusal(o *authz.Outcome, s *shape, v *values) bool {
 // maxText keeps away from the length at which a header is cut.
 const maxText = 900
 
-// safe says whether every way of writing a text leaves it as it is. also are
-// signs that only some would write otherwise.
-func safe(s, also string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
+// sign says where a byte may stand as it is.
+type sign uint8
+
+const (
+	inName  sign = 1 << iota // everywhere, whatever a text is written in
+	inList                   // also , + and :
+	inID                     // also , and :
+	inURL                    // also / : ? & = and +
+	isPrint                  // printable ASCII
+	asJSON                   // encoding/json writes it as it is
+	asHTML                   // html/template writes it as it is
+)
+
+var signs = func() (t [256]sign) {
+	for c := range t {
+		switch c := byte(c); { //nolint:gosec // of 256
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c == '-', c == '.', c == '_', c == '~':
-		case also != "" && strings.IndexByte(also, c) >= 0:
-		default:
-			return false
+			t[c] = inName | inList | inID | inURL
+		case strings.IndexByte(",:", c) >= 0:
+			t[c] = inList | inID
+		case c == '+':
+			t[c] = inList
+		}
+		if strings.IndexByte("/:?&=+", byte(c)) >= 0 { //nolint:gosec // of 256
+			t[c] |= inURL
+		}
+		if c >= 0x20 && c <= 0x7e {
+			t[c] |= isPrint
+		}
+		if jsonEscapes[c] == "" {
+			t[c] |= asJSON
+		}
+		if htmlEscapes[c] == "" {
+			t[c] |= asHTML
 		}
 	}
-	return true
-}
+	return t
+}()
 
-// printable says whether a text is of printable ASCII.
-func printable(s string) bool {
+// all says whether all of a text are of a kind.
+func all(s string, are sign) bool {
 	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c > 0x7e {
+		if signs[s[i]]&are == 0 {
 			return false
 		}
 	}
@@ -252,19 +278,18 @@ func printable(s string) bool {
 }
 
 // inJSON is a printable text as encoding/json writes it, without the quotes.
-func inJSON(s string) string { return escaped(s, jsonEscapes) }
+func inJSON(s string) string { return escaped(s, asJSON, &jsonEscapes) }
 
 // inHTML is a printable text as html/template writes it between tags.
-func inHTML(s string) string { return escaped(s, htmlEscapes) }
+func inHTML(s string) string { return escaped(s, asHTML, &htmlEscapes) }
 
 var (
-	jsonEscapes = map[byte]string{'"': `\"`, '\\': `\\`, '<': `\u003c`, '>': `\u003e`, '&': `\u0026`}
-	htmlEscapes = map[byte]string{'"': "&#34;", '\'': "&#39;", '<': "&lt;", '>': "&gt;", '&': "&amp;", '+': "&#43;"}
+	jsonEscapes = [256]string{'"': `\"`, '\\': `\\`, '<': `\u003c`, '>': `\u003e`, '&': `\u0026`}
+	htmlEscapes = [256]string{'"': "&#34;", '\'': "&#39;", '<': "&lt;", '>': "&gt;", '&': "&amp;", '+': "&#43;"}
 )
 
-func escaped(s string, escapes map[byte]string) string {
-	const special = "\"'\\<>&+"
-	if !strings.ContainsAny(s, special) {
+func escaped(s string, as sign, escapes *[256]string) string {
+	if all(s, as) {
 		return s
 	}
 	b := make([]byte, 0, len(s)+32)
@@ -281,7 +306,7 @@ func escaped(s string, escapes map[byte]string) string {
 // plainURL says whether a link is one that html/template puts into an attribute
 // as it puts it between tags.
 func plainURL(s string) bool {
-	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) && safe(s, "/:?&=+")
+	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) && all(s, inURL)
 }
 
 // marked is an outcome of the same shape with marks in place of values.

@@ -180,7 +180,7 @@ func TestPrebuiltAnswersAreThoseOfTheMeaning(t *testing.T) {
 							}
 							compared++
 							for range 2 { // learning, and learnt
-								if got := decode(t, p.answer(o)); !proto.Equal(got, want) {
+								if got := decode(t, p.answer(o, nil)); !proto.Equal(got, want) {
 									t.Fatalf("%s, %s, %v:\ngot  %v\nwant %v", name, reason.Code, client, got, want)
 								}
 							}
@@ -236,7 +236,7 @@ func TestAValueThatNeedsCareIsNotPutInAGap(t *testing.T) {
 				}
 				return o
 			}
-			p.answer(full())
+			p.answer(full(), nil)
 			for _, text := range oddTexts {
 				for _, set := range []func(*authz.Outcome, string){
 					func(o *authz.Outcome, text string) { o.DecisionID = text }, func(o *authz.Outcome, text string) { o.RequestID = text },
@@ -250,7 +250,7 @@ func TestAValueThatNeedsCareIsNotPutInAGap(t *testing.T) {
 					o := full()
 					set(o, text)
 					want, can := sent(o, opts)
-					if got := decode(t, p.answer(o)); can && !proto.Equal(got, want) {
+					if got := decode(t, p.answer(o, nil)); can && !proto.Equal(got, want) {
 						t.Fatalf("%s, %v, %q:\ngot  %v\nwant %v", reason.Code, client, text, got, want)
 					}
 				}
@@ -268,7 +268,7 @@ func TestTheTemplatesAreBounded(t *testing.T) {
 	}
 	p.templates.Store(&full)
 	for range 3 {
-		p.answer(r.make(&authz.Reason{Code: "x", HTTPStatus: 403, Title: "x"}, nil)) // each bundle has its own
+		p.answer(r.make(&authz.Reason{Code: "x", HTTPStatus: 403, Title: "x"}, nil), nil) // each bundle has its own
 	}
 	if n := len(*p.templates.Load()); n > maxTemplates {
 		t.Errorf("%d templates", n)
@@ -287,7 +287,7 @@ func BenchmarkAnswer(b *testing.B) {
 		b.Run(code+"/prebuilt", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.answer(o)
+				p.answer(o, nil)
 			}
 		})
 		b.Run(code+"/plain", func(b *testing.B) {

@@ -4,18 +4,17 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/answer"
+	"github.com/patrol-authz/patrol/authz/unary"
 	"github.com/patrol-authz/patrol/authz/wire"
 )
 
@@ -47,20 +46,18 @@ type Options struct {
 	// MaxInFlight sheds what comes above it; default 4,096.
 	MaxInFlight int
 	// MaxMessage is the greatest message taken, in bytes; default 16 MiB, well
-	// above Envoy's body limit, since grpc-go answers a greater one by an error.
+	// above Envoy's body limit. A greater one is denied.
 	MaxMessage int
-	// Workers are goroutines kept for requests, so that their stacks need not
-	// grow anew; default 256. More than these in flight get one of their own.
-	Workers uint32
-	Log     *slog.Logger
+	Log        *slog.Logger
 }
 
 // Server is an ext_authz server. Give it listeners, then Stop it.
 type Server struct {
 	Options
-	grpc     *grpc.Server
+	calls    *unary.Server
 	health   *health.Server
 	inFlight atomic.Int64
+	slow     atomic.Int32
 	show     wire.Show
 	answers  *prebuilt
 }
@@ -73,23 +70,15 @@ func New(o Options) *Server {
 	if o.MaxMessage == 0 {
 		o.MaxMessage = 16 << 20
 	}
-	if o.Workers == 0 {
-		o.Workers = 256
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{Options: o, health: health.NewServer(), show: shower(o.Attributes), answers: newPrebuilt(o.Answer)}
-	s.grpc = grpc.NewServer(
-		grpc.ForceServerCodecV2(newCodec()), grpc.MaxRecvMsgSize(o.MaxMessage), grpc.NumStreamWorkers(o.Workers),
-		// Windows of a fixed size spare the pings by which gRPC finds one.
-		grpc.StaticStreamWindowSize(1<<20), grpc.StaticConnWindowSize(1<<24), grpc.MaxConcurrentStreams(100_000),
-	)
-	s.grpc.RegisterService(&grpc.ServiceDesc{
-		ServiceName: Service, HandlerType: (*any)(nil), Metadata: "envoy/service/auth/v3/external_auth.proto",
-		Streams: []grpc.StreamDesc{{StreamName: "Check", Handler: s.handle}},
-	}, s)
-	healthpb.RegisterHealthServer(s.grpc, s.health)
+	s.calls = unary.New(unary.Options{
+		Unary:      map[string]unary.Method{"/" + Service + "/Check": s.handle, healthpb.Health_Check_FullMethodName: s.healthCheck},
+		Streams:    map[string]unary.StreamMethod{healthpb.Health_Watch_FullMethodName: s.healthWatch},
+		MaxMessage: o.MaxMessage, Log: o.Log,
+	})
 	s.SetReady(false)
 	return s
 }
@@ -105,48 +94,41 @@ func (s *Server) SetReady(ready bool) {
 }
 
 // Serve answers on a listener until Stop.
-func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
+func (s *Server) Serve(l net.Listener) error { return s.calls.Serve(l) }
 
 // Stop tells health checks, lets requests under way end, and stops after at
 // most the time given.
 func (s *Server) Stop(within time.Duration) {
 	s.SetReady(false)
-	done := make(chan struct{})
-	go func() {
-		s.grpc.GracefulStop()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(within):
-		s.grpc.Stop()
-		<-done
-	}
+	s.calls.Stop(within)
 }
 
-// calls are used again. gRPC keeps what they pointed to, and not them.
-var calls = sync.Pool{New: func() any { return new(call) }}
+// A decision that took long is likely to be followed by others like it: so many
+// calls are then answered beside each other, and not one after the other.
+const (
+	long     = time.Millisecond
+	likewise = 64
+)
 
-// handle serves Check, a unary method, through the interface of streams: that
-// spares what gRPC allocates for a unary handler.
-func (s *Server) handle(_ any, stream grpc.ServerStream) error {
-	c := calls.Get().(*call)
-	defer func() {
-		*c = call{}
-		calls.Put(c)
-	}()
-	if err := stream.RecvMsg(c); err != nil {
-		// Only the transport can fail here; denied in band all the same.
-		c.answer = s.refuse(stream.Context(), authz.ReasonRequestMalformed, "the message could not be received")
-	} else {
-		c.answer = s.Check(stream.Context(), c.message)
+// handle serves Check. What is wrong with a message is denied in band, too: no
+// setting of a proxy shall make it an allow.
+func (s *Server) handle(call *unary.Call, message string, problem error, room []byte) ([]byte, error) {
+	if problem != nil {
+		return s.refuse(call, authz.ReasonRequestMalformed, "the message could not be received"), nil //nolint:nilerr // in band
 	}
-	return stream.SendMsg(c)
+	if s.Responder != nil {
+		call.Block()
+	} else if n := s.slow.Load(); n > 0 {
+		s.slow.Store(n - 1)
+		call.Block()
+	}
+	return s.Check(call, message, room), nil
 }
 
-// Check answers the bytes of a CheckRequest with those of a CheckResponse. It
-// never panics, and the answer's status is always set.
-func (s *Server) Check(ctx context.Context, message string) (out []byte) {
+// Check answers the bytes of a CheckRequest with those of a CheckResponse: in the
+// room, which is empty and may be nil, where that suffices. It never panics, and the
+// answer's status is always set.
+func (s *Server) Check(ctx context.Context, message string, room []byte) (out []byte) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			s.Log.Error("panic while answering", "cause", cause)
@@ -171,7 +153,11 @@ func (s *Server) Check(ctx context.Context, message string) (out []byte) {
 	if !s.Trust.Nobody() && s.Trust.counts(ctx) {
 		r.Vouch(showMetadata)
 	}
-	return s.answers.answer(s.Decider.Decide(ctx, r))
+	o := s.Decider.Decide(ctx, r)
+	if o.Duration > long {
+		s.slow.Store(likewise)
+	}
+	return s.answers.answer(o, room)
 }
 
 // respond lets the Responder answer. What it gives is not trusted to be one.
@@ -192,7 +178,7 @@ func (s *Server) refuse(ctx context.Context, reason, detail string) []byte {
 	if s.Decider == nil {
 		return closed
 	}
-	return s.answers.answer(s.Decider.Refuse(ctx, reason, detail))
+	return s.answers.answer(s.Decider.Refuse(ctx, reason, detail), nil)
 }
 
 // closed is the answer when all else failed.

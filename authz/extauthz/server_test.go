@@ -49,7 +49,7 @@ func request(headers map[string]string) []byte {
 func check(t testing.TB, s *extauthz.Server, message []byte) *authv3.CheckResponse {
 	t.Helper()
 	r := &authv3.CheckResponse{}
-	if err := proto.Unmarshal(s.Check(context.Background(), string(message)), r); err != nil {
+	if err := proto.Unmarshal(s.Check(context.Background(), string(message), nil), r); err != nil {
 		t.Fatal(err)
 	}
 	return r

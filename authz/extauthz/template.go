@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -188,12 +189,13 @@ func nextMark(text string) (at int, v variable) {
 
 func (i *item) isFixed() bool { return len(i.parts) == 0 || len(i.parts) == 1 && i.parts[0].v == fixed }
 
-// fill writes the answer with values in its gaps.
-func (t *template) fill(v *values) []byte {
+// fill writes the answer with values in its gaps: in the room, which is empty, where
+// that suffices.
+func (t *template) fill(v *values, room []byte) []byte {
 	var lengths, metadataLengths [maxItems]int
 	response := measure(t.items, v, &lengths)
 	metadata := measure(t.metadata, v, &metadataLengths)
-	out := make([]byte, 0, len(t.status)+delimited(response)+delimited(metadata))
+	out := slices.Grow(room, len(t.status)+delimited(response)+delimited(metadata))
 	out = append(out, t.status...)
 	out = protowire.AppendVarint(append(out, t.outer), uint64(response)) //nolint:gosec // A length.
 	out = write(out, t.items, v, &lengths)

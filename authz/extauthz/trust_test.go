@@ -113,7 +113,7 @@ func TestMetadataIsShownOfWhomIsTrusted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			decider := &asked{t: t}
-			New(Options{Decider: decider, Trust: c.trust}).Check(from, c.message)
+			New(Options{Decider: decider, Trust: c.trust}).Check(from, c.message, nil)
 			if !reflect.DeepEqual(decider.seen, c.want) {
 				t.Errorf("shown: %v", decider.seen)
 			}

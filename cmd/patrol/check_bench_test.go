@@ -63,7 +63,7 @@ func BenchmarkCheck(b *testing.B) {
 			b.Run(c.name+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					w.Server.Check(context.Background(), string(message))
+					w.Server.Check(context.Background(), string(message), nil)
 				}
 			})
 		}

@@ -40,7 +40,7 @@ func BenchmarkVerifiedClaims(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var r authv3.CheckResponse
-		if err := proto.Unmarshal(w.Server.Check(ctx, string(message)), &r); err != nil || r.GetOkResponse() == nil {
+		if err := proto.Unmarshal(w.Server.Check(ctx, string(message), nil), &r); err != nil || r.GetOkResponse() == nil {
 			b.Fatalf("%v %v", &r, err)
 		}
 	}

@@ -1,0 +1,332 @@
+package unary
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/status"
+)
+
+// together is how many answers wait for others to be written with them.
+const together = 8
+
+// mostKept is how much room for writing a connection keeps, and answerRoom how much
+// for an answer: most are smaller.
+const (
+	mostKept   = 64 << 10
+	answerRoom = 2 << 10
+)
+
+// Header blocks of answers use no table: each can be read by itself, and is the
+// same on every connection.
+var (
+	answerHead = block(":status", "200", "content-type", "application/grpc")
+	answerEnd  = block("grpc-status", "0")
+)
+
+// block encodes a list of names and values.
+func block(pairs ...string) []byte {
+	var b bytes.Buffer
+	e := hpack.NewEncoder(&b)
+	e.SetMaxDynamicTableSize(0)
+	for i := 0; i < len(pairs); i += 2 {
+		_ = e.WriteField(hpack.HeaderField{Name: pairs[i], Value: pairs[i+1]}) // a buffer takes all
+	}
+	return b.Bytes()
+}
+
+// statusPairs are the fields of an error, as gRPC tells one.
+func statusPairs(err error) []string {
+	s := status.Convert(err)
+	return []string{"grpc-status", strconv.Itoa(int(s.Code())), "grpc-message", percent(s.Message())}
+}
+
+// percent encodes a message for grpc-message.
+func percent(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// frameHead is the length of what stands before a frame.
+const frameHead = 9
+
+// appendFrame appends what stands before a frame's payload.
+func appendFrame(to []byte, kind http2.FrameType, flags http2.Flags, id uint32, length int) []byte {
+	to = append(to, byte(length>>16), byte(length>>8), byte(length), byte(kind), byte(flags))
+	return binary.BigEndian.AppendUint32(to, id)
+}
+
+func appendGoAway(to []byte, last uint32, code http2.ErrCode) []byte {
+	to = appendFrame(to, http2.FrameGoAway, 0, 0, 8)
+	to = binary.BigEndian.AppendUint32(to, last)
+	return binary.BigEndian.AppendUint32(to, uint32(code))
+}
+
+func appendReset(to []byte, id uint32, code http2.ErrCode) []byte {
+	return binary.BigEndian.AppendUint32(appendFrame(to, http2.FrameRSTStream, 0, id, 4), uint32(code))
+}
+
+func appendWindow(to []byte, id uint32, more int64) []byte {
+	return binary.BigEndian.AppendUint32(appendFrame(to, http2.FrameWindowUpdate, 0, id, 4), uint32(more)) //nolint:gosec // at most a window
+}
+
+// greet says what this end takes.
+func (c *conn) greet() {
+	settings := []http2.Setting{
+		{ID: http2.SettingMaxConcurrentStreams, Val: uint32(c.server.MaxStreams)}, //nolint:gosec // a small number
+		{ID: http2.SettingInitialWindowSize, Val: streamWindow},
+		{ID: http2.SettingMaxHeaderListSize, Val: maxHead},
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out = appendFrame(c.out, http2.FrameSettings, 0, 0, 6*len(settings))
+	for _, s := range settings {
+		c.out = binary.BigEndian.AppendUint16(c.out, uint16(s.ID))
+		c.out = binary.BigEndian.AppendUint32(c.out, s.Val)
+	}
+	c.out = appendWindow(c.out, 0, connWindow-defaultWindow)
+}
+
+// allow tells the other end how much more is taken.
+func (c *conn) allow(id uint32, more int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out = appendWindow(c.out, id, more)
+}
+
+// flush writes what is to be written.
+func (c *conn) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.write()
+}
+
+// write is flush, where the lock is held already.
+func (c *conn) write() error {
+	if c.err != nil || len(c.out) == 0 {
+		return c.err
+	}
+	if now := time.Now(); now.After(c.renew) {
+		c.renew = now.Add(c.server.WriteTime / 2)
+		_ = c.net.SetWriteDeadline(now.Add(c.server.WriteTime)) // a closed connection says so when it is written
+	}
+	_, c.err = c.net.Write(c.out)
+	c.out, c.answers = c.out[:0], 0
+	if cap(c.out) > mostKept {
+		c.out = nil
+	}
+	return c.err
+}
+
+// call returns a call that goes on.
+func (c *conn) call(id uint32) *Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls[id]
+}
+
+// admit takes a new call, unless there are too many or none are taken any more.
+func (c *conn) admit(call *Call) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining || len(c.calls) >= c.server.MaxStreams {
+		return false
+	}
+	call.sendLeft = c.window
+	c.calls[call.id] = call
+	return true
+}
+
+// drop forgets a call that the other end took back.
+func (c *conn) drop(id uint32) {
+	c.mu.Lock()
+	call := c.calls[id]
+	if call != nil {
+		c.remove(call)
+	}
+	c.mu.Unlock()
+	if call != nil {
+		call.end()
+	}
+}
+
+// reset tells that a stream is in error, and forgets its call.
+func (c *conn) reset(id uint32, code http2.ErrCode) {
+	c.drop(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out = appendReset(c.out, id, code)
+}
+
+// remove forgets a call.
+func (c *conn) remove(call *Call) {
+	call.over = true
+	delete(c.calls, call.id)
+	delete(c.waiting, call.id)
+	c.leave()
+}
+
+// leave ends a connection on which no new calls are taken, once there are none.
+func (c *conn) leave() {
+	if !c.draining || len(c.calls) > 0 || c.goodbye {
+		return
+	}
+	c.goodbye = true
+	_ = c.write() // whoever reads sees an error
+	if half, ok := c.net.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // what follows ends it in any case
+	}
+	_ = c.net.SetReadDeadline(time.Now().Add(partingTime))
+}
+
+// refuse answers what is no call of a method here.
+func (c *conn) refuse(call *Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call.over {
+		return
+	}
+	call.began = true
+	flags := http2.FlagHeadersEndHeaders
+	if call.refusal.text == "" {
+		flags |= http2.FlagHeadersEndStream
+	}
+	c.out = appendFrame(c.out, http2.FrameHeaders, flags, call.id, len(call.refusal.head))
+	c.out = append(c.out, call.refusal.head...)
+	if call.refusal.text == "" {
+		c.ended(call)
+		return
+	}
+	call.rest, call.last = []byte(call.refusal.text), true
+	c.more(call)
+}
+
+// ended forgets a call that is answered. Where the other end has not said all, it
+// is told that nobody listens.
+func (c *conn) ended(call *Call) {
+	if !call.complete {
+		c.out = appendReset(c.out, call.id, http2.ErrCodeNo)
+	}
+	c.remove(call)
+}
+
+// answer has a call answered, in the room where that suffices.
+func (c *conn) answer(call *Call, text string, problem error, room []byte) {
+	if h := c.server.Streams[call.path]; h != nil {
+		call.Block()
+		c.finish(call, nil, c.server.stream(h, call, text, problem))
+	} else {
+		message, err := c.server.unary(call, text, problem, room)
+		c.finish(call, message, err)
+	}
+	call.end()
+}
+
+// finish writes the answer of a unary call, or the end of a stream. Where others
+// read on, nobody else would flush.
+func (c *conn) finish(call *Call, message []byte, err error) {
+	blocked := call.blocked.Load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call.over {
+		return
+	}
+	trailers := answerEnd
+	switch {
+	case err != nil && !call.began:
+		trailers = block(append([]string{":status", "200", "content-type", "application/grpc"}, statusPairs(err)...)...)
+		call.began = true
+	case err != nil:
+		trailers = block(statusPairs(err)...)
+	case message != nil:
+		c.send(call, message)
+	}
+	c.trail(call, trailers)
+	if c.answers++; blocked || c.answers >= together {
+		_ = c.write() // whoever reads sees an error
+	}
+}
+
+// Send answers a call of a stream with one more message, at once. It fails where
+// the call has ended.
+func (c *Call) Send(message []byte) error {
+	c.conn.mu.Lock()
+	defer c.conn.mu.Unlock()
+	if c.over {
+		return context.Canceled
+	}
+	c.conn.send(c, message)
+	return c.conn.write()
+}
+
+// send writes a message, as much of it as the other end takes.
+func (c *conn) send(call *Call, message []byte) {
+	if !call.began {
+		call.began = true
+		c.out = appendFrame(c.out, http2.FrameHeaders, http2.FlagHeadersEndHeaders, call.id, len(answerHead))
+		c.out = append(c.out, answerHead...)
+	}
+	if n := int64(prefix + len(message)); len(call.rest) == 0 && n <= int64(c.maxFrame) && n <= c.sendLeft && n <= call.sendLeft {
+		c.out = appendFrame(c.out, http2.FrameData, 0, call.id, int(n))
+		c.out = framed(c.out, message)
+		c.sendLeft, call.sendLeft = c.sendLeft-n, call.sendLeft-n
+		return
+	}
+	call.rest = framed(call.rest, message)
+	c.more(call)
+}
+
+// trail ends an answer, once the other end has taken the rest of it.
+func (c *conn) trail(call *Call, trailers []byte) {
+	call.trailers = trailers
+	c.more(call)
+}
+
+// more writes what the other end takes now of an answer that is not written whole.
+func (c *conn) more(call *Call) {
+	for len(call.rest) > 0 {
+		n := min(int64(len(call.rest)), int64(c.maxFrame), c.sendLeft, call.sendLeft)
+		if n <= 0 {
+			c.waiting[call.id] = call
+			return
+		}
+		flags := http2.Flags(0)
+		if call.last && n == int64(len(call.rest)) {
+			flags = http2.FlagDataEndStream
+		}
+		c.out = appendFrame(c.out, http2.FrameData, flags, call.id, int(n))
+		c.out = append(c.out, call.rest[:n]...)
+		call.rest = call.rest[n:]
+		c.sendLeft, call.sendLeft = c.sendLeft-n, call.sendLeft-n
+	}
+	delete(c.waiting, call.id)
+	if call.last {
+		c.ended(call)
+	}
+	if call.trailers != nil {
+		c.out = appendFrame(c.out, http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, call.id, len(call.trailers))
+		c.out = append(c.out, call.trailers...)
+		c.ended(call)
+	}
+}
+
+// pump goes on with the answers that were not taken whole.
+func (c *conn) pump() {
+	for _, call := range c.waiting {
+		c.more(call)
+	}
+}
