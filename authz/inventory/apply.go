@@ -16,7 +16,7 @@ const MaxDated = 90 * 24 * time.Hour
 func Apply(s State, p Policies, actor Actor, c Command, now time.Time) (*Change, error) {
 	r := &rules{
 		State: s, policies: p, actor: actor, now: now.UTC().Truncate(time.Millisecond), change: &Change{}, openOf: map[[2]string]int{},
-		requests: map[[2]string]*Request{}, authorizations: map[[2]string]*Authorization{}, history: map[[2]string][]*Period{},
+		checked: map[givenList][]authz.Grant{}, requests: map[[2]string]*Request{}, authorizations: map[[2]string]*Authorization{}, history: map[[2]string][]*Period{},
 	}
 	if on, ok := c.(IfVersion); ok {
 		if err := r.atVersion(on); err != nil {
@@ -136,6 +136,8 @@ type rules struct {
 	actor    Actor
 	now      time.Time
 	change   *Change
+	// checked are the grants that were checked, with the ids of what they reach.
+	checked map[givenList][]authz.Grant
 	// What the command has written, and counted, so far.
 	requests       map[[2]string]*Request       // by token and organization
 	authorizations map[[2]string]*Authorization // by token and organization

@@ -12,7 +12,7 @@ const MaxOpenPerOwner = 200
 
 // openForToken opens the requests that a new token needs.
 func (r *rules) openForToken(t *Token, by string) error {
-	for _, ns := range namespaces(t) {
+	for _, ns := range t.Namespaces() {
 		o, err := r.OrganizationByID(ns)
 		if err != nil {
 			return err

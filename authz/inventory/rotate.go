@@ -98,7 +98,7 @@ func (r *rules) reportReuse(c ReportReuse) error {
 // eventPerOrganization tells each organization that a token's grants reach, or
 // once nobody in particular.
 func (r *rules) eventPerOrganization(kind string, t *Token) {
-	reached := namespaces(t)
+	reached := t.Namespaces()
 	for _, id := range reached {
 		r.event(kind, id, t.ID, "")
 	}

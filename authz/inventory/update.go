@@ -92,8 +92,8 @@ func sameDescription(a, b *Token) bool {
 // it reaches or did reach: more than was approved is asked for, what is asked
 // no more is withdrawn, and a request that is open asks for what there is now.
 func (r *rules) afterUpdate(before, after *Token, by string) error {
-	reached := namespaces(after)
-	for _, id := range namespaces(before) {
+	reached := after.Namespaces()
+	for _, id := range before.Namespaces() {
 		if len(after.On(id)) == 0 {
 			reached = append(reached, id)
 		}

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -38,7 +39,7 @@ func (a *ahead) neverFormer(d authz.Digest) bool {
 }
 
 func (a *ahead) has(s *state, tokenID, organizationID string) bool {
-	return a != nil && (a.known[tokenID] || a.minted && !s.met[tokenID]) && (a.organization == "" || a.organization == organizationID)
+	return a != nil && (a.known[tokenID] || a.minted && s.numbers[tokenID] == 0) && (a.organization == "" || a.organization == organizationID)
 }
 
 func (a *ahead) authorization(s *state, tokenID, organizationID string) (*inventory.Authorization, bool) {
@@ -61,17 +62,63 @@ const most = 256
 // digestRow is a row of which only the digest is asked for.
 type digestRow struct{ Digest []byte }
 
+// readFormers reads which digests are those of secrets that were rotated away.
+func (s *state) readFormers(a *ahead, digests []authz.Digest) error {
+	some, err := s.AnyFormer(s.ctx)
+	if err != nil || !some {
+		return err
+	}
+	for part := range slices.Chunk(digests, most) {
+		where, args := in("f.digest", bytesOf(part), nil)
+		err := db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *digestRow) error {
+			a.former[authz.Digest(f.Digest)] = true
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func bytesOf(digests []authz.Digest) [][]byte {
+	values := make([][]byte, len(digests))
+	for i := range digests {
+		values[i] = digests[i][:]
+	}
+	return values
+}
+
+// readUsers reads the users of some names.
+func (s *state) readUsers(names []string) error {
+	for part := range slices.Chunk(slices.DeleteFunc(names, func(name string) bool { return !storable(name) }), most) {
+		where, args := in("u.name", part, nil)
+		found, err := selectRows(s, "u", "FROM users u WHERE "+where, args, s.userRead)
+		if err != nil {
+			return err
+		}
+		for _, name := range part {
+			s.users[name] = nil
+		}
+		for _, u := range found {
+			s.users[u.Name], s.owners[u.ID] = u, u
+		}
+	}
+	return nil
+}
+
 // readDigests reads the tokens of some digests, and what was decided on them.
+// It asks in the order of the index: neighbours lie on one page.
 func (s *state) readDigests(digests []authz.Digest) error {
+	slices.SortFunc(digests, func(a, b authz.Digest) int { return bytes.Compare(a[:], b[:]) })
 	a := &ahead{digests: make(map[authz.Digest]*inventory.Token, len(digests)), former: map[authz.Digest]bool{}, minted: true}
 	var tokens []*inventory.Token
 	for part := range slices.Chunk(digests, most) {
-		values := make([][]byte, len(part))
 		for i := range part {
-			values[i], a.digests[part[i]] = part[i][:], nil
+			a.digests[part[i]] = nil
 		}
-		where, args := in("t.digest", values, nil)
-		found, err := selectRows(s, "t", "FROM tokens t WHERE "+where, args, tokenOf)
+		where, args := in("t.digest", bytesOf(part), nil)
+		found, err := selectRows(s, "t", "FROM tokens t WHERE "+where, args, s.tokenRead)
 		if err != nil {
 			return err
 		}
@@ -79,14 +126,9 @@ func (s *state) readDigests(digests []authz.Digest) error {
 			a.digests[t.Digest] = t
 		}
 		tokens = append(tokens, found...)
-		where, args = in("f.digest", values, nil)
-		err = db.Each(s.ctx, s.session, "SELECT f.digest FROM former_digests f WHERE "+where, args, func(f *digestRow) error {
-			a.former[authz.Digest(f.Digest)] = true
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	}
+	if err := s.readFormers(a, digests); err != nil {
+		return err
 	}
 	return s.readDecisions(a, tokens)
 }
@@ -105,7 +147,7 @@ func (s *state) readTokens(o *inventory.Organization, tokens []*inventory.Token)
 	slices.Sort(ids)
 	for part := range slices.Chunk(ids, most) {
 		where, args := in("u.id", part, nil)
-		users, err := selectRows(s, "u", "FROM users u WHERE "+where, args, userOf)
+		users, err := selectRows(s, "u", "FROM users u WHERE "+where, args, s.userRead)
 		if err != nil {
 			return err
 		}

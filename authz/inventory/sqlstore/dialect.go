@@ -17,6 +17,9 @@ type dialect struct {
 	// prepare says that statements are to be prepared here; the driver of
 	// PostgreSQL keeps its own.
 	prepare bool
+	// numbers says that a row which is inserted without a number gets the one that
+	// follows the last one.
+	numbers bool
 	// writing and reading are a command's and a query's transaction.
 	writing, reading sql.TxOptions
 	// lock lets one transaction write at a time; nil where it begins so.
@@ -27,6 +30,10 @@ type dialect struct {
 	// widen prepares for a command that writes very many rows; nil where there
 	// is nothing to prepare.
 	widen func(context.Context, *Store)
+	// writeBack writes a log back beside, after such a command, and renew lets it
+	// begin anew before one; nil where there is none.
+	writeBack func(*Store)
+	renew     func(context.Context, *Store)
 	// dead says whether an error is that of a connection which is no more; nil
 	// where there are none.
 	dead func(error) bool

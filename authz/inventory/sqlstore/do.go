@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -15,11 +17,30 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	// Commands are carried out one after the other, whoever asks. A number that
 	// was taken meanwhile means that somebody writes without asking for the
 	// turn; then the command is carried out on what is there now.
-	if list, ok := c.(inventory.ImportTokens); ok && len(list.Tokens) >= manyTokens && s.dialect.widen != nil {
+	list, ok := c.(inventory.ImportTokens)
+	many := ok && len(list.Tokens) >= manyTokens
+	if many && s.dialect.widen != nil {
 		s.dialect.widen(ctx, s)
 	}
+	var ready *foreseen
+	if many {
+		ready = s.foresee(ctx, actor, list)
+		if s.foresaw != nil {
+			s.foresaw(ready != nil)
+		}
+	}
+	if many && s.dialect.renew != nil {
+		s.dialect.renew(ctx, s)
+	}
 	for range 3 {
-		r, err := s.try(ctx, actor, c)
+		r, err := s.try(ctx, actor, c, ready)
+		if err != nil && ready != nil && ctx.Err() == nil {
+			ready = nil
+			r, err = s.try(ctx, actor, c, nil)
+		}
+		if err == nil && many && s.dialect.writeBack != nil {
+			s.dialect.writeBack(s)
+		}
 		if !errors.Is(err, errOvertaken) {
 			return r, s.room(err)
 		}
@@ -27,7 +48,7 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), errOvertaken)
 }
 
-func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Command) (inventory.Result, error) {
+func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Command, ready *foreseen) (inventory.Result, error) {
 	tx, err := s.begin(ctx)
 	if err != nil {
 		return inventory.Result{}, fmt.Errorf("begin %s: %w", c.Action(), err)
@@ -35,11 +56,8 @@ func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Comm
 	defer tx.Rollback()
 	st := s.newState(ctx, tx)
 	defer st.close()
-	if err := readAhead(st, c); err != nil {
-		return inventory.Result{}, fmt.Errorf("read for %s: %w", c.Action(), err)
-	}
 	now := s.Clock()
-	change, err := inventory.Apply(st, s.Policies, actor, c, now)
+	change, err := s.apply(st, actor, c, ready, now)
 	if err != nil {
 		return inventory.Result{}, s.explain(st, c, err)
 	}
@@ -68,7 +86,7 @@ func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Comm
 		return inventory.Result{}, fmt.Errorf("commit %s: %w", c.Action(), err)
 	}
 	if _, many := c.(inventory.ImportTokens); many && s.Imported != nil {
-		s.Imported(st.number.Change+1, &change.Records)
+		s.Imported(st.taken.Change+1, &change.Records)
 	}
 	return result, nil
 }
@@ -79,9 +97,13 @@ func readAhead(st *state, c inventory.Command) error {
 	if !ok || len(list.Tokens) < 2 {
 		return nil
 	}
-	digests := make([]authz.Digest, len(list.Tokens))
+	digests, owners := make([]authz.Digest, len(list.Tokens)), map[string]bool{}
 	for i := range list.Tokens {
-		digests[i] = list.Tokens[i].Digest
+		t := &list.Tokens[i]
+		digests[i], owners[inventory.Fold(t.Owner)] = t.Digest, true
+	}
+	if err := st.readUsers(slices.Sorted(maps.Keys(owners))); err != nil {
+		return err
 	}
 	return st.readDigests(digests)
 }

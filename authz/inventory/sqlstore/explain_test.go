@@ -128,6 +128,9 @@ func TestNoPageReadsAWholeTable(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if _, _, gap, err := s.Changes(ctx, 0); err != nil || gap {
+			t.Fatal(gap, err)
+		}
 		queries := asked()
 		if len(queries) < 20 {
 			t.Fatalf("only %d queries were asked", len(queries))

@@ -36,6 +36,10 @@ func LookThrough(s *Store, n int) { s.window = n }
 // tests.
 func LookAtAudit(s *Store, n int64) { s.mostAudited = n }
 
+// Foresaw is called, for tests, when a store has found out what an import comes to,
+// before its turn to write; or that its turn has to say.
+func Foresaw(s *Store, f func(foreseen bool)) { s.foresaw = f }
+
 // NoRoom lets SQLite's file of a store grow no more, for tests: as a full disk
 // does. Its function gives room again.
 func NoRoom(ctx context.Context, s *Store) (room func() error, err error) {

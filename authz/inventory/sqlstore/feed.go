@@ -66,6 +66,12 @@ func changed(st *state, r *inventory.Records, after int64) error {
 		return err
 	}
 	tokens, err := st.ChangedTokens(st.ctx, after)
+	if err == nil {
+		var more []db.Token
+		more, err = st.NewTokens(st.ctx, after)
+		tokens = append(tokens, more...)
+	}
+	tokens = newest(tokens, func(t db.Token) string { return t.ID })
 	if r.Tokens, err = all(tokens, err, tokenOf); err != nil {
 		return err
 	}

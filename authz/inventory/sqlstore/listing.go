@@ -33,10 +33,16 @@ func (s *Store) Tokens(ctx context.Context, organization string, f inventory.Tok
 			if l.organization, err = named(st, organization); err != nil {
 				return err
 			}
+			if l.here, err = st.numbered(l.organization.ID, st.OrganizationNumber); err != nil {
+				return err
+			}
 		}
 		if f.Owner != "" {
 			u, err := st.UserByName(inventory.Fold(f.Owner))
 			if err != nil || u == nil {
+				return err
+			}
+			if l.ownerNumber, err = st.numbered(u.ID, st.UserNumber); err != nil {
 				return err
 			}
 			l.owner, l.ownerName = u.ID, u.Name
@@ -69,7 +75,9 @@ type listing struct {
 	store        *Store
 	state        *state
 	organization *inventory.Organization // nil: all tokens
+	here         int64                   // its number
 	owner        string                  // id; empty: anybody's
+	ownerNumber  int64
 	ownerName    string
 	filter       inventory.TokenFilter
 	order        *order // nil: the newest first
@@ -137,12 +145,16 @@ func (l *listing) part(cursor string, size int) (*part, error) {
 	if by != nil {
 		return by.part(l, cursor, size)
 	}
-	q, id := l.question()
+	q := l.question()
 	if cursor != "" {
-		q.where(id+" < ?", cursor)
+		value, err := q.at.value(l.state, cursor)
+		if err != nil {
+			return nil, err
+		}
+		q.where(q.at.column+" < ?", value)
 	}
 	k := &look{listing: l, size: size}
-	if err := k.at(q, id, id, id+" DESC", true); err != nil {
+	if err := k.at(q, "''", q.at.column+" DESC", true); err != nil {
 		return nil, err
 	}
 	return k.part()
@@ -195,37 +207,37 @@ func (l *listing) bySeverity() bool {
 	return l.organization != nil && l.filter.Finding == "" && l.filter.Severity != ""
 }
 
-// question asks for the tokens that may be listed; id is what orders them.
-// Those of an organization may be deleted: they are dropped when they are read.
-func (l *listing) question() (q *question, id string) {
-	q, id = &question{from: "tokens t"}, "t.id"
+// question asks for the tokens that may be listed. Those of an organization may
+// be deleted: they are dropped when they are read.
+func (l *listing) question() *question {
+	q := &question{from: "tokens t", at: theToken}
 	switch {
 	case l.byFinding():
-		id = "x.token_id"
+		q.at = byID("x.token_id")
 		q.from = "findings x" + l.store.index("findings_name")
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.finding = ?", l.filter.Finding)
 	case l.owner != "" && l.organization != nil:
-		id = "x.token_id"
+		q.at = inReach
 		q.from, q.ofOwner = "token_namespaces x"+l.store.index("token_namespaces_owner"), true
-		q.where("x.organization_id = ?", l.organization.ID)
+		q.where("x.organization = ?", l.here)
 		q.where("x.owner = ?", l.ownerName)
 	case l.bySeverity():
-		id = "x.token_id"
+		q.at = byID("x.token_id")
 		q.args = []any{l.organization.ID, hygiene.Rank(l.filter.Severity)}
 		q.from = fmt.Sprintf("(SELECT DISTINCT g.organization_id, g.token_id FROM findings g WHERE g.organization_id = %s AND g.grade >= %s AND g.token_id <> '') x",
 			db.Placeholders(1, 1), db.Placeholders(2, 1))
 		q.where("x.organization_id = ?", l.organization.ID)
 	case l.owner != "":
 		q.ofOwner = true
-		q.where("t.owner_id = ?", l.owner)
+		q.where("t.owner = ?", l.ownerNumber)
 		q.where("NOT t.deleted")
 	case l.organization != nil:
-		id = l.byStatus(q)
+		l.byStatus(q)
 	default:
 		q.where("NOT t.deleted")
 	}
-	return q, id
+	return q
 }
 
 // index names an index, where the database needs to be told.
@@ -238,7 +250,8 @@ func (s *Store) index(index string) string {
 
 // byStatus reads what was decided, and the open requests, by their own index.
 // Which status a token has is decided when it is read: see matches.
-func (l *listing) byStatus(q *question) (id string) {
+func (l *listing) byStatus(q *question) {
+	q.at = byID("x.token_id")
 	switch status := l.filter.Status; status {
 	case "approved", "approval_ended":
 		q.from = "authorizations x"
@@ -257,10 +270,10 @@ func (l *listing) byStatus(q *question) (id string) {
 		q.where("x.organization_id = ?", l.organization.ID)
 		q.where("x.state = ?", authz.RequestOpen)
 	default:
+		q.at = inReach
 		q.from = "token_namespaces x"
-		q.where("x.organization_id = ?", l.organization.ID)
+		q.where("x.organization = ?", l.here)
 	}
-	return "x.token_id"
 }
 
 func matches(status string, t *inventory.TokenRow) bool {
@@ -278,7 +291,8 @@ type question struct {
 	from       string
 	conditions []string
 	args       []any
-	ofOwner    bool // it asks for one owner's
+	at         pointer // at the token of a row
+	ofOwner    bool    // it asks for one owner's
 }
 
 // where adds a condition; its ? stands for the value.

@@ -40,10 +40,10 @@ type (
 var errDone = errors.New("enough was looked at")
 
 // at looks at what a question finds; text says that the key is one.
-func (k *look) at(q *question, key, id, by string, text bool) error {
+func (k *look) at(q *question, key, by string, text bool) error {
 	from := q.String()
-	passes := k.listing.passing(q, id)
-	query := fmt.Sprintf("SELECT %s, %s, %s %s ORDER BY %s LIMIT %d", key, id, passes, from, by, k.listing.most-k.looked)
+	passes := k.listing.passing(q, q.at)
+	query := fmt.Sprintf("SELECT %s, %s, %s %s ORDER BY %s LIMIT %d", key, q.at.id, passes, from, by, k.listing.most-k.looked)
 	return k.read(query, q.args, text)
 }
 
@@ -100,24 +100,24 @@ func (k *look) part() (*part, error) {
 	return out, err
 }
 
-// passing adds to a question what it asks of each row: 1 where the token of
-// that id may pass the filter. What a token's status is, is decided when it is
+// passing adds to a question what it asks of each row: 1 where the token that it
+// points at may pass the filter. What a token's status is, is decided when it is
 // read (see matches): no token that has the status fails here.
-func (l *listing) passing(q *question, id string) string {
+func (l *listing) passing(q *question, at pointer) string {
 	p := &question{args: slices.Clone(q.args)}
 	f := l.filter
+	of := func(column string) string { return "(SELECT m." + column + " FROM tokens m WHERE " + at.of("m") + ")" }
 	if f.Kind != "" {
-		p.where("(SELECT m.kind FROM tokens m WHERE m.id = "+id+") = ?", f.Kind)
+		p.where(of("kind")+" = ?", f.Kind)
 	}
-	name, owner := "(SELECT lower(m.display_name) FROM tokens m WHERE m.id = "+id+")", "(SELECT m.owner_id FROM tokens m WHERE m.id = "+id+")"
 	if l.owner != "" && !q.ofOwner {
-		p.where(owner+" = ?", l.owner)
+		p.where(of("owner_id")+" = ?", l.owner)
 	}
 	if f.Query != "" {
-		p.where(name+` LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(lower(f.Query))+"%")
+		p.where(of("name")+` LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(lower(f.Query))+"%")
 	}
 	if l.organization != nil {
-		l.passingHere(p, id)
+		l.passingHere(p, at.id)
 	}
 	q.args = p.args
 	if len(p.conditions) == 0 {

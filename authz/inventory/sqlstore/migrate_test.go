@@ -90,6 +90,12 @@ func TestMigrationsGoUpAndDown(t *testing.T) {
 			if err != nil || row.Authorization.Status != "revoked" {
 				t.Fatalf("after going to %d and back: %v, %v", down, row, err)
 			}
+			for _, sort := range []string{"", "name", "owner", "-created", "last_used"} {
+				listed, _, err := s.Tokens(context.Background(), "acme", inventory.TokenFilter{Status: "all", Sort: sort}, inventory.Page{})
+				if err != nil || len(listed) != 1 || listed[0].ID != token.ID {
+					t.Fatalf("listed by %q after going to %d and back: %v, %v", sort, down, listed, err)
+				}
+			}
 			after, _, err := s.Audit(context.Background(), "", inventory.Page{})
 			if err != nil || len(after) != len(before) {
 				t.Fatalf("the audit after going to %d and back: %v, %v", down, after, err)

@@ -51,9 +51,11 @@ type Store struct {
 	readDB      *sql.DB
 	pools       []*pgxpool.Pool
 	listening   *listener
+	log         logged
 	narrowing   sync.Mutex
 	narrow      *time.Timer                    // when the writer's cache becomes small again
 	asked       func(query string, args []any) // tests only
+	foresaw     func(bool)                     // tests only
 	mostSorted  int                            // see order.go
 	mostAudited int64                          // see find.go
 	window      int                            // see stages.go
@@ -140,6 +142,7 @@ func (s *Store) checkKey(ctx context.Context) error {
 // Close closes the database.
 func (s *Store) Close() error {
 	s.listening.close()
+	s.log.beside.Wait()
 	var errs []error
 	for _, d := range []*sql.DB{s.readDB, s.writeDB} {
 		if d != nil {

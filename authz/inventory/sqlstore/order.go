@@ -31,7 +31,7 @@ type order struct {
 }
 
 var orders = map[string]order{
-	inventory.SortName:     {text: true, key: "lower(t.display_name)", here: "name"},
+	inventory.SortName:     {text: true, key: "t.name", here: "name"},
 	inventory.SortOwner:    {text: true, key: "o.name", owners: true, here: "owner"},
 	inventory.SortCreated:  {key: "t.created_at", here: "created_at"},
 	inventory.SortLastUsed: {stages: lastUsedStages},
@@ -94,9 +94,13 @@ func (o *order) way() (direction, beyond string) {
 }
 
 // after adds the condition that a token stands behind a place.
-func (o *order) after(q *question, key, id string, p *place) {
+func (o *order) after(s *state, q *question, key string, p *place) error {
 	if p == nil {
-		return
+		return nil
+	}
+	at, err := q.at.value(s, p.ID)
+	if err != nil {
+		return err
 	}
 	_, beyond := o.way()
 	var value any = p.Number
@@ -104,13 +108,14 @@ func (o *order) after(q *question, key, id string, p *place) {
 		value = p.Text
 	}
 	n := len(q.args) + 1
-	q.args = append(q.args, value, p.ID)
+	q.args = append(q.args, value, at)
 	if strings.HasPrefix(key, "o.") {
 		// It says what follows from the next one, so that an index of the key
 		// alone is entered where the page begins.
 		q.conditions = append(q.conditions, fmt.Sprintf("%s %s= %s", key, beyond, db.Placeholders(n, 1)))
 	}
-	q.conditions = append(q.conditions, fmt.Sprintf("(%s, %s) %s (%s)", key, id, beyond, db.Placeholders(n, 2)))
+	q.conditions = append(q.conditions, fmt.Sprintf("(%s, %s) %s (%s)", key, q.at.column, beyond, db.Placeholders(n, 2)))
+	return nil
 }
 
 // part reads the next tokens of a listing in this order.
@@ -156,51 +161,54 @@ const defaultMostSorted = 1000
 
 // sorted reads what a filter chooses, and sorts it by a key.
 func (o *order) sorted(k *look, p *place) error {
-	q, id := k.listing.question()
+	q := k.listing.question()
 	key := o.key
 	switch {
 	case o.stages != nil:
-		key = o.joined(q, k.listing, id)
+		key = o.joined(q, k.listing)
 	case k.listing.organization == nil:
 		o.withOwner(q)
 	case strings.HasPrefix(q.from, "token_namespaces"):
 		key = "x." + o.here
 	default: // SQLite keeps to this order of the two
 		q.from += " CROSS JOIN token_namespaces y"
-		q.conditions = append(q.conditions, "y.organization_id = x.organization_id", "y.token_id = x.token_id")
+		q.where("y.organization = ?", k.listing.here)
+		q.conditions = append(q.conditions, "y.token = "+numberOf(q.at.id))
 		key = "y." + o.here
 	}
-	return o.looks(k, q, key, id, p)
+	return o.looks(k, q, key, p)
 }
 
 func (o *order) withOwner(q *question) {
 	if o.owners {
 		q.from += " CROSS JOIN users o"
-		q.conditions = append(q.conditions, "o.id = t.owner_id")
+		q.conditions = append(q.conditions, "o.number = t.owner")
 	}
 }
 
-func (o *order) looks(k *look, q *question, key, id string, p *place) error {
-	o.after(q, key, id, p)
+func (o *order) looks(k *look, q *question, key string, p *place) error {
+	if err := o.after(k.listing.state, q, key, p); err != nil {
+		return err
+	}
 	direction, _ := o.way()
-	return k.at(q, key, id, key+" "+direction+", "+id+" "+direction, o.text)
+	return k.at(q, key, key+" "+direction+", "+q.at.column+" "+direction, o.text)
 }
 
 // walked looks at the tokens in the order of the key: those of an organization,
 // or all.
 func (o *order) walked(k *look, p *place) error {
-	q := &question{from: "tokens t"}
-	if here := k.listing.organization; here != nil {
-		q.from = "token_namespaces x"
-		q.where("x.organization_id = ?", here.ID)
-		return o.looks(k, q, "x."+o.here, "x.token_id", p)
+	q := &question{from: "tokens t", at: theToken}
+	if k.listing.organization != nil {
+		q.from, q.at = "token_namespaces x", inReach
+		q.where("x.organization = ?", k.listing.here)
+		return o.looks(k, q, "x."+o.here, p)
 	}
 	if o.owners {
 		q.from = "users o CROSS JOIN tokens t" // SQLite keeps to this order of the two
-		q.conditions = append(q.conditions, "t.owner_id = o.id")
+		q.conditions = append(q.conditions, "t.owner = o.number")
 	}
 	q.where("NOT t.deleted")
-	return o.looks(k, q, o.key, "t.id", p)
+	return o.looks(k, q, o.key, p)
 }
 
 // few says whether so few tokens are what the filter's index gives that they are
@@ -209,9 +217,9 @@ func (l *listing) few() (few bool, err error) {
 	if l.isFew != nil {
 		return *l.isFew, nil
 	}
-	q, id := l.question()
+	q := l.question()
 	n := 0
-	query := fmt.Sprintf("SELECT count(*) FROM (SELECT %s %s LIMIT %d) c", id, q, l.store.mostSorted+1)
+	query := fmt.Sprintf("SELECT count(*) FROM (SELECT %s %s LIMIT %d) c", q.at.column, q, l.store.mostSorted+1)
 	err = l.state.session.QueryRowContext(l.state.ctx, query, q.args...).Scan(&n)
 	few = n <= l.store.mostSorted
 	l.isFew = &few

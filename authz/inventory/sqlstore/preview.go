@@ -35,26 +35,36 @@ type usedRow struct {
 	Requests                                    int64
 }
 
-// Reached returns the tokens that reach an organization after one, by their ids,
+// Reached returns the tokens that reach an organization after one, as they came,
 // with how they were used since a time; of one owner, by name, or of all.
 func (s *Store) Reached(ctx context.Context, organization, owner, after string, since time.Time, size int) (out []preview.Reached, err error) {
 	err = s.reading(ctx, func(st *state) error {
 		out = make([]preview.Reached, 0, size)
 		used := map[string]int{}
-		const uses = " LEFT JOIN token_uses u ON u.token_id = n.token_id AND u.organization_id = n.organization_id"
-		q, id := &question{from: "token_namespaces n" + uses}, "n.token_id"
+		q := &question{from: "token_namespaces n JOIN tokens t ON t.number = n.token LEFT JOIN token_uses u ON u.token_id = t.id AND u.organization_id = " + db.Placeholders(1, 1), args: []any{organization}}
 		if owner != "" {
 			who, err := st.UserByName(inventory.Fold(owner))
 			if err != nil || who == nil {
 				return err
 			}
-			id, q.from = "t.id", "tokens t JOIN token_namespaces n ON n.token_id = t.id"+uses
-			q.where("t.owner_id = ?", who.ID)
+			number, err := st.numbered(who.ID, st.UserNumber)
+			if err != nil {
+				return err
+			}
+			q.where("t.owner = ?", number)
 		}
-		q.where("n.organization_id = ?", organization)
-		q.where(id+" > ?", after)
-		query := fmt.Sprintf("SELECT %s, coalesce(u.used_at, 0), coalesce(u.refused_at, 0) %s ORDER BY %s LIMIT %d", id, q, id, size)
-		err := db.Each(ctx, st.session, query, q.args, func(r *reachedRow) error {
+		here, err := st.numbered(organization, st.OrganizationNumber)
+		if err != nil {
+			return err
+		}
+		behind, err := st.place(after)
+		if err != nil {
+			return err
+		}
+		q.where("n.organization = ?", here)
+		q.where("n.token > ?", behind)
+		query := fmt.Sprintf("SELECT t.id, coalesce(u.used_at, 0), coalesce(u.refused_at, 0) %s ORDER BY n.token LIMIT %d", q, size)
+		err = db.Each(ctx, st.session, query, q.args, func(r *reachedRow) error {
 			at := fromMillis(r.UsedAt)
 			if !at.Before(since) {
 				used[r.TokenID] = len(out)

@@ -18,8 +18,8 @@ func (s *Store) Reach(ctx context.Context, ids []string) (rows []inventory.Token
 	err = s.reading(ctx, func(st *state) error {
 		on := map[string][]string{} // the tokens of each organization
 		for part := range slices.Chunk(ids, most) {
-			where, args := in("n.token_id", part, nil)
-			err := db.Each(st.ctx, st.session, "SELECT n.token_id, n.organization_id FROM token_namespaces n JOIN organizations o ON o.id = n.organization_id"+
+			where, args := in("t.id", part, nil)
+			err := db.Each(st.ctx, st.session, "SELECT t.id, o.id FROM tokens t JOIN token_namespaces n ON n.token = t.number JOIN organizations o ON o.number = n.organization"+
 				" WHERE o.type = 'organization' AND NOT o.deleted AND "+where, args, func(r *reachRow) error {
 				on[r.OrganizationID] = append(on[r.OrganizationID], r.TokenID)
 				return nil

@@ -25,7 +25,7 @@ func (s *session) statement(ctx context.Context, query string) (*sql.Stmt, error
 	if p := s.prepared[query]; p != nil {
 		return p, nil
 	}
-	p, err := s.tx.PrepareContext(ctx, nameless(query))
+	p, err := s.tx.PrepareContext(ctx, manyRows(nameless(query)))
 	if err == nil {
 		s.prepared[query] = p
 	}
@@ -119,6 +119,16 @@ func nameless(query string) string {
 		}
 	}
 	return numbered.ReplaceAllString(query, "?")
+}
+
+// manyRows lets an INSERT of many rows that fails leave a part of them, where
+// SQLite would else keep each page as it was before the statement: who writes
+// many rows rolls all of the transaction back.
+func manyRows(query string) string {
+	if !strings.Contains(query, "), (") {
+		return query
+	}
+	return strings.Replace(query, "\nINSERT INTO ", "\nINSERT OR FAIL INTO ", 1)
 }
 
 // storable says whether every database can hold a text.

@@ -18,7 +18,7 @@ import (
 )
 
 var sqlite = dialect{
-	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen, full: fullSQLite, by: func(index string) string { return " INDEXED BY " + index },
+	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, numbers: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen, writeBack: writeLogBack, renew: renewLog, full: fullSQLite, by: func(index string) string { return " INDEXED BY " + index },
 }
 
 // fullSQLite says whether there is no room for the file, or for what stands
@@ -99,7 +99,7 @@ const (
 // part of an import writes are written again by the next.
 const (
 	writeBack  = 4000
-	importBack = 16_000
+	importBack = 32_000
 )
 
 // connectSQLite opens a file; each connection keeps up to cache KiB of it.

@@ -24,10 +24,11 @@ type state struct {
 	periods map[[2]string][]*inventory.Period
 	// What is read ahead for many tokens at once; nil where nothing was.
 	ahead *ahead
-	// met are the tokens that were handed out, by id.
-	met map[string]bool
-	// number is what a change takes as its last statement.
-	number db.TakeNumberParams
+	// numbers are those of the organizations, users and tokens that were handed
+	// out, by id.
+	numbers map[string]int64
+	// taken is what a change takes as its last statement.
+	taken db.TakeNumberParams
 }
 
 func (s *Store) newState(ctx context.Context, tx *sql.Tx) *state {
@@ -35,7 +36,7 @@ func (s *Store) newState(ctx context.Context, tx *sql.Tx) *state {
 	return &state{
 		Queries: db.New(session), ctx: ctx, session: session, names: map[string]*inventory.Organization{}, ids: map[string]*inventory.Organization{},
 		users: map[string]*inventory.User{}, owners: map[string]*inventory.User{}, periods: map[[2]string][]*inventory.Period{},
-		met: map[string]bool{},
+		numbers: map[string]int64{},
 	}
 }
 
@@ -72,28 +73,28 @@ func (s *state) OrganizationByName(name string) (*inventory.Organization, error)
 		if errors.Is(err, sql.ErrNoRows) {
 			o, err = s.OrganizationByAlias(s.ctx, name)
 		}
-		return one(o, err, organizationOf)
+		return one(o, err, s.organizationRead)
 	})
 }
 
 func (s *state) OrganizationByID(id string) (*inventory.Organization, error) {
 	return kept(s.ids, id, func() (*inventory.Organization, error) {
 		o, err := s.Queries.OrganizationByID(s.ctx, id)
-		return one(o, err, organizationOf)
+		return one(o, err, s.organizationRead)
 	})
 }
 
 func (s *state) UserByName(name string) (*inventory.User, error) {
 	return kept(s.users, name, func() (*inventory.User, error) {
 		u, err := s.Queries.UserByName(s.ctx, name)
-		return one(u, err, userOf)
+		return one(u, err, s.userRead)
 	})
 }
 
 func (s *state) UserByID(id string) (*inventory.User, error) {
 	return kept(s.owners, id, func() (*inventory.User, error) {
 		u, err := s.Queries.UserByID(s.ctx, id)
-		return one(u, err, userOf)
+		return one(u, err, s.userRead)
 	})
 }
 
@@ -115,8 +116,7 @@ func (s *state) Members(organizationID string) (int, error) {
 
 func (s *state) TokenByID(id string) (*inventory.Token, error) {
 	t, err := s.Queries.TokenByID(s.ctx, id)
-	s.met[id] = true
-	return one(t, err, tokenOf)
+	return one(t, err, s.tokenRead)
 }
 
 func (s *state) TokenByDigest(d authz.Digest) (*inventory.Token, error) {
@@ -124,8 +124,7 @@ func (s *state) TokenByDigest(d authz.Digest) (*inventory.Token, error) {
 		return t, nil
 	}
 	t, err := s.Queries.TokenByDigest(s.ctx, d[:])
-	s.met[t.ID] = true
-	return one(t, err, tokenOf)
+	return one(t, err, s.tokenRead)
 }
 
 func (s *state) TokenByFormer(d authz.Digest) (*inventory.Token, error) {
@@ -133,8 +132,7 @@ func (s *state) TokenByFormer(d authz.Digest) (*inventory.Token, error) {
 		return nil, nil
 	}
 	t, err := s.Queries.TokenByFormer(s.ctx, d[:])
-	s.met[t.ID] = true
-	return one(t, err, tokenOf)
+	return one(t, err, s.tokenRead)
 }
 
 func (s *state) TokenVersion(tokenID string, version int64) (*inventory.TokenVersion, error) {
@@ -144,10 +142,9 @@ func (s *state) TokenVersion(tokenID string, version int64) (*inventory.TokenVer
 
 func (s *state) TokensOn(organizationID string) ([]*inventory.Token, error) {
 	rows, err := s.Queries.TokensOn(s.ctx, organizationID)
-	list, err := all(rows, err, tokenOf)
+	list, err := all(rows, err, s.tokenRead)
 	on := list[:0:0]
 	for _, t := range list {
-		s.met[t.ID] = true
 		if len(t.On(organizationID)) > 0 {
 			on = append(on, t)
 		}
@@ -180,10 +177,7 @@ func (s *state) RequestsOn(organizationID string) ([]*inventory.Request, error) 
 
 func (s *state) TokensOf(userID string) ([]*inventory.Token, error) {
 	rows, err := s.Queries.TokensOf(s.ctx, userID)
-	for i := range rows {
-		s.met[rows[i].ID] = true
-	}
-	return all(rows, err, tokenOf)
+	return all(rows, err, s.tokenRead)
 }
 
 func (s *state) Authorization(tokenID, organizationID string) (*inventory.Authorization, error) {

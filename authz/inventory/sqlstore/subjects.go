@@ -72,7 +72,11 @@ func (s *state) nextOrganization(only, after string) (*inventory.Organization, e
 
 // subjectsOf reads the tokens of an organization after one.
 func (s *state) subjectsOf(at hygiene.Pair, size int, known, clock time.Time) ([]hygiene.Subject, error) {
-	ids, err := s.ReachedTokens(s.ctx, db.ReachedTokensParams{OrganizationID: at.Organization, After: at.Token, Size: int32(min(size, most))}) //nolint:gosec // at most 256
+	after, err := s.place(at.Token)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := s.ReachedTokens(s.ctx, db.ReachedTokensParams{OrganizationID: at.Organization, After: after, Size: int32(min(size, most))}) //nolint:gosec // at most 256
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
@@ -110,7 +114,7 @@ func (s *Store) SubjectsOf(ctx context.Context, token string) (out []hygiene.Sub
 // documents shows tokens at an organization to the rules.
 func (s *state) documents(o *inventory.Organization, ids []string, known, clock time.Time) ([]hygiene.Subject, error) {
 	where, args := in("t.id", ids, nil)
-	tokens, err := selectRows(s, "t", "FROM tokens t WHERE NOT t.deleted AND "+where+" ORDER BY t.id", args, tokenOf)
+	tokens, err := selectRows(s, "t", "FROM tokens t WHERE NOT t.deleted AND "+where+" ORDER BY t.number", args, tokenOf)
 	if err != nil {
 		return nil, err
 	}

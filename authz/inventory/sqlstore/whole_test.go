@@ -41,7 +41,7 @@ func TestWhatACommandWritesIsWrittenTogether(t *testing.T) {
 		t.Logf("%d of 80 were not broken off", tokens-2)
 		for _, query := range []string{
 			"audit WHERE action = 'token.issue'", "requests", "outbox WHERE kind = 'approval_requested'", "token_namespaces",
-			"changes WHERE kind = 'token'", "changes WHERE kind = 'request'",
+			"changes WHERE kind = 'tokens'", "changes WHERE kind = 'request'",
 		} {
 			if n := count(query); n != tokens {
 				t.Errorf("%s: %d, and %d tokens", query, n, tokens)

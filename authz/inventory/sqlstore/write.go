@@ -1,8 +1,11 @@
 package sqlstore
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -19,11 +22,41 @@ var errOvertaken = errors.New("another change was written at the same time")
 // who follow load all again.
 const maxListed = 30_000
 
+// rangeOfTokens is how many new tokens a row of the change log tells of, at most:
+// those of an import have ids one after the other.
+const rangeOfTokens = 100
+
 // writer writes what a change consists of, and keeps the first error.
 type writer struct {
 	*state
+	dialect *dialect
 	touched []touched
+	made    []string // the ids of new tokens
 	err     error
+	written map[givenList]string // grants as JSON, by their list
+
+	organizationNumbers, userNumbers, tokenNumbers numbering
+}
+
+// givenList is a list of grants by its place: an import has one for all tokens
+// that have it.
+type givenList struct {
+	first *authz.Grant
+	n     int
+}
+
+// grants writes grants as JSON.
+func (w *writer) grants(list []authz.Grant) string {
+	if len(list) == 0 {
+		return w.json(list)
+	}
+	place := givenList{&list[0], len(list)}
+	text, known := w.written[place]
+	if !known {
+		text = w.json(list)
+		w.written[place] = text
+	}
+	return text
 }
 
 // touched is a row that a transaction wrote.
@@ -49,7 +82,8 @@ func (w *writer) json(v any) string {
 
 // write writes a change but for its number, which take does last.
 func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
-	w := &writer{state: st}
+	w := &writer{state: st, dialect: &s.dialect, written: map[givenList]string{}}
+	w.organizationNumbers.last, w.userNumbers.last, w.tokenNumbers.last = st.LastOrganization, st.LastUser, st.LastToken
 	w.records(&c.Records)
 	w.events(c.Events, now)
 	w.forget(now.Add(-s.Retention))
@@ -58,7 +92,7 @@ func (s *Store) write(st *state, c *inventory.Change, now time.Time) error {
 		return err
 	}
 	w.changes(counter.Change+1, now)
-	st.number = db.TakeNumberParams{Change: counter.Change, AuditSeq: counter.AuditSeq, AuditHead: counter.AuditHead}
+	st.taken = db.TakeNumberParams{Change: counter.Change, AuditSeq: counter.AuditSeq, AuditHead: counter.AuditHead}
 	for _, a := range append([]*inventory.AuditEntry{c.Audit}, c.Also...) {
 		w.audit(a, now)
 	}
@@ -90,11 +124,11 @@ func (w *writer) audit(a *inventory.AuditEntry, now time.Time) {
 		details["acting_token"] = a.Actor.Token
 	}
 	entry := auditlog.Entry{
-		Seq: w.number.AuditSeq + 1, Time: now, Actor: auditlog.Actor{Kind: a.Actor.Kind, Name: a.Actor.Name}, Action: a.Action,
+		Seq: w.taken.AuditSeq + 1, Time: now, Actor: auditlog.Actor{Kind: a.Actor.Kind, Name: a.Actor.Name}, Action: a.Action,
 		OrganizationID: a.OrganizationID, TokenID: a.TokenID, Details: []byte(w.json(details)),
 	}
-	entry.Hash = entry.Sum(w.number.AuditHead)
-	w.number.AuditSeq, w.number.AuditHead = entry.Seq, entry.Hash
+	entry.Hash = entry.Sum(w.taken.AuditHead)
+	w.taken.AuditSeq, w.taken.AuditHead = entry.Seq, entry.Hash
 	w.then(func() error {
 		return w.InsertAudit(w.ctx, db.InsertAuditParams{
 			Seq: entry.Seq, Time: millis(entry.Time), ActorKind: entry.Actor.Kind, ActorName: entry.Actor.Name, Action: entry.Action,
@@ -106,7 +140,7 @@ func (w *writer) audit(a *inventory.AuditEntry, now time.Time) {
 // take takes the change's number. It is the last statement: whoever reads up to
 // a number has read all that was committed before it.
 func (s *Store) take(st *state) error {
-	n, err := st.TakeNumber(st.ctx, st.number)
+	n, err := st.TakeNumber(st.ctx, st.taken)
 	if err == nil && n != 1 {
 		err = errOvertaken
 	}
@@ -115,10 +149,14 @@ func (s *Store) take(st *state) error {
 
 func (w *writer) changes(number int64, now time.Time) {
 	list := w.touched
+	listed := len(list) + len(w.made)
+	for made := range slices.Chunk(w.made, rangeOfTokens) {
+		list = append(list, touched{"tokens", slices.Min(made), slices.Max(made)})
+	}
 	if len(list) == 0 {
 		list = []touched{{kind: "nothing"}} // a number without rows would look like a gap
 	}
-	if len(list) > maxListed {
+	if listed > maxListed {
 		list = []touched{{kind: "all"}}
 	}
 	rows := make([]db.InsertChangeParams, len(list))
@@ -200,7 +238,7 @@ func (w *writer) organizations(list []*inventory.Organization) {
 			ID: o.ID, Name: o.Name, Type: o.Type, OwnerID: o.OwnerID, TokenPolicy: o.TokenPolicy, NextTokenPolicy: o.NextTokenPolicy,
 			EnforceAt: millis(o.EnforceAt), Enforcement: o.Enforcement, ManagedBy: o.ManagedBy, Settings: w.json(o.Settings),
 			CreatedAt: millis(o.CreatedAt), Version: o.Version, Deleted: o.Deleted,
-			Aliases: w.json(o.Aliases),
+			Aliases: w.json(o.Aliases), Number: w.number(o.ID, w.OrganizationNumber, &w.organizationNumbers),
 		}
 		w.touch("organization", o.ID, "")
 		w.aliases(o)
@@ -243,6 +281,7 @@ func (w *writer) usersOf(list []*inventory.User) {
 		rows[i] = db.UpsertUserParams{
 			ID: u.ID, Name: u.Name, Type: u.Type, Email: u.Email, CreatedAt: millis(u.CreatedAt),
 			EmailConfirmedAt: millis(u.ConfirmedAt), EmailConfirmedBy: u.ConfirmedBy, EmailAskedAt: millis(u.AskedAt),
+			Number: w.number(u.ID, w.UserNumber, &w.userNumbers),
 		}
 		w.touch("user", u.ID, "")
 	}
@@ -284,45 +323,85 @@ func (w *writer) periodsOf(list []*inventory.Period) {
 
 // tokens writes tokens, and which organizations list them.
 func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
-	rows := make([]db.UpsertTokenParams, len(list))
+	var fresh []db.InsertNumberedTokenParams
+	var known []db.UpsertTokenParams
 	var reach []db.UpsertReachParams
 	var formers []db.InsertFormerParams
-	for i, t := range list {
-		rows[i] = db.UpsertTokenParams{
-			ID: t.ID, Digest: t.Digest[:], DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source,
-			Grants: w.json(t.Grants), Global: w.json(t.Global), Purpose: t.Purpose, Contact: t.Contact, CreatedAt: millis(t.CreatedAt),
-			ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version,
-			Former: w.formers(t),
+	var changed, unscoped []string
+	for _, t := range list {
+		// What was not read before is not there.
+		row, isFresh := w.tokenRow(t), w.numbers[t.ID] == 0
+		if isFresh {
+			w.then(func() (err error) { row.Number, err = w.nextNumber(t.ID, &w.tokenNumbers); return err })
+			fresh, w.made = append(fresh, row), append(w.made, t.ID)
+		} else {
+			row.Number = w.numbers[t.ID]
+			known, changed = append(known, db.UpsertTokenParams(row)), append(changed, t.ID)
+			w.touch("token", t.ID, "")
 		}
 		for _, f := range t.Former {
 			formers = append(formers, db.InsertFormerParams{Digest: f.Digest[:], TokenID: t.ID})
 		}
-		w.touch("token", t.ID, "")
-		for _, g := range t.Grants {
-			if !t.Deleted {
-				reach = append(reach, db.UpsertReachParams{
-					OrganizationID: g.Entity.Namespace, TokenID: t.ID, Name: lower(t.DisplayName), Owner: owner(t.OwnerID), CreatedAt: millis(t.CreatedAt),
-				})
-			}
+		if t.Deleted {
+			continue
 		}
-	}
-	w.then(func() error { return w.UpsertTokens(w.ctx, rows) })
-	w.then(func() error { return w.InsertFormers(w.ctx, formers) })
-	var changed, unscoped []string
-	for _, t := range list {
-		if t.Version > 1 {
-			changed = append(changed, t.ID)
-		}
-		if t.Kind != authz.KindFineGrained && !t.Deleted {
+		if t.Kind != authz.KindFineGrained {
 			unscoped = append(unscoped, t.ID)
 		}
+		for _, organization := range t.Namespaces() {
+			reach = append(reach, db.UpsertReachParams{
+				Organization: w.organizationNumber(organization), Token: row.Number, Name: row.Name, Owner: owner(t.OwnerID), CreatedAt: row.CreatedAt,
+			})
+		}
 	}
+	w.then(func() error { return w.insertTokens(fresh) })
+	w.then(func() error { return w.UpsertTokens(w.ctx, known) })
+	w.then(func() error { return w.InsertFormers(w.ctx, formers) })
 	w.then(func() error { return w.ForgetReaches(w.ctx, changed) })
 	w.then(func() error { return w.ReachesByDecision(w.ctx, changed) })
 	w.then(func() error { return w.ReachesOfUnscoped(w.ctx, unscoped) })
-	w.then(func() error {
-		return w.UpsertReaches(w.ctx, newest(reach, func(r db.UpsertReachParams) db.UpsertReachParams { return r }))
-	})
+	slices.SortStableFunc(reach, func(a, b db.UpsertReachParams) int { return cmp.Compare(a.Organization, b.Organization) }) // neighbours lie on one page
+	w.then(func() error { return w.UpsertReaches(w.ctx, reach) })
+}
+
+// insertTokens writes new tokens. SQLite gives their numbers by itself: it keeps a
+// copy of each page that a statement writes which gives them.
+func (w *writer) insertTokens(list []db.InsertNumberedTokenParams) error {
+	if !w.dialect.numbers || len(list) == 0 {
+		return w.InsertNumberedTokens(w.ctx, list)
+	}
+	rows := make([]db.InsertTokenParams, len(list))
+	for i := range list {
+		r := &list[i]
+		rows[i] = db.InsertTokenParams{
+			ID: r.ID, Digest: r.Digest, DisplayName: r.DisplayName, Last4: r.Last4, Kind: r.Kind, OwnerID: r.OwnerID, Source: r.Source, Grants: r.Grants,
+			Global: r.Global, Purpose: r.Purpose, Contact: r.Contact, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, Disabled: r.Disabled, Deleted: r.Deleted,
+			Version: r.Version, Former: r.Former, Owner: r.Owner, Name: r.Name,
+		}
+	}
+	if err := w.InsertTokens(w.ctx, rows); err != nil {
+		return err
+	}
+	n, err := w.LastToken(w.ctx)
+	if err == nil && n != w.tokenNumbers.n {
+		err = fmt.Errorf("the last token's number is %d, not %d", n, w.tokenNumbers.n)
+	}
+	return err
+}
+
+func (w *writer) tokenRow(t *inventory.Token) db.InsertNumberedTokenParams {
+	row := db.InsertNumberedTokenParams{
+		ID: t.ID, Digest: t.Digest[:], DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source,
+		Grants: w.grants(t.Grants), Global: w.json(t.Global), Purpose: t.Purpose, Contact: t.Contact, CreatedAt: millis(t.CreatedAt),
+		ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version, Former: w.formers(t), Name: lower(t.DisplayName),
+	}
+	w.then(func() (err error) { row.Owner, err = w.numbered(t.OwnerID, w.UserNumber); return err })
+	return row
+}
+
+func (w *writer) organizationNumber(id string) (n int64) {
+	w.then(func() (err error) { n, err = w.numbered(id, w.OrganizationNumber); return err })
+	return n
 }
 
 // formers is empty for the many tokens that were never rotated.

@@ -46,9 +46,9 @@ func aLongChangeIsForgottenWhole(t *testing.T, o Open) {
 	acme(t, s)
 	list := make([]inventory.ImportToken, 500)
 	for i := range list {
-		list[i] = inventory.ImportToken{Digest: authz.Digest{6, byte(i), byte(i >> 8)}, Owner: "bob", DisplayName: "token", Kind: authz.KindRead}
+		list[i] = inventory.ImportToken{Digest: authz.Digest{6, byte(i), byte(i >> 8)}, Owner: "bob", DisplayName: "token", Kind: authz.KindFineGrained, Grants: acmeGrant}
 	}
-	do(t, s, inventory.ImportTokens{Tokens: list})
+	do(t, s, inventory.ImportTokens{Tokens: list}) // each with a request
 	long := change(t, s)
 	now.Add(time.Minute.Milliseconds())
 	do(t, s, inventory.CreateOrganization{Name: "young"})

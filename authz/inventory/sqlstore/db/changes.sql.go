@@ -10,7 +10,7 @@ import (
 )
 
 const allOrganizations = `-- name: AllOrganizations :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE NOT deleted
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number FROM organizations WHERE NOT deleted
 `
 
 func (q *Queries) AllOrganizations(ctx context.Context) ([]Organization, error) {
@@ -37,6 +37,7 @@ func (q *Queries) AllOrganizations(ctx context.Context) ([]Organization, error) 
 			&i.Version,
 			&i.Deleted,
 			&i.Aliases,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -85,7 +86,7 @@ func (q *Queries) AllPeriods(ctx context.Context) ([]Period, error) {
 }
 
 const allUsers = `-- name: AllUsers :many
-SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at, number FROM users
 `
 
 func (q *Queries) AllUsers(ctx context.Context) ([]User, error) {
@@ -106,6 +107,7 @@ func (q *Queries) AllUsers(ctx context.Context) ([]User, error) {
 			&i.EmailConfirmedAt,
 			&i.EmailConfirmedBy,
 			&i.EmailAskedAt,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -122,9 +124,10 @@ func (q *Queries) AllUsers(ctx context.Context) ([]User, error) {
 
 const changedAuthorizations = `-- name: ChangedAuthorizations :many
 SELECT a.token_id, a.organization_id, a.state, a.grants, a.expires_at, a.suspended, a.changed_at, a.changed_by, a.comment FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'authorization' AND change > $1) c
-JOIN authorizations a ON a.token_id = c.key1 AND a.organization_id = c.key2
+CROSS JOIN authorizations a WHERE a.token_id = c.key1 AND a.organization_id = c.key2
 `
 
+// SQLite keeps to the order of a CROSS JOIN: what was changed comes first.
 func (q *Queries) ChangedAuthorizations(ctx context.Context, change int64) ([]Authorization, error) {
 	rows, err := q.db.QueryContext(ctx, changedAuthorizations, change)
 	if err != nil {
@@ -159,7 +162,7 @@ func (q *Queries) ChangedAuthorizations(ctx context.Context, change int64) ([]Au
 }
 
 const changedOrganizations = `-- name: ChangedOrganizations :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE id IN (SELECT key1 FROM changes WHERE kind = 'organization' AND change > $1)
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number FROM organizations WHERE id IN (SELECT key1 FROM changes WHERE kind = 'organization' AND change > $1)
 `
 
 func (q *Queries) ChangedOrganizations(ctx context.Context, change int64) ([]Organization, error) {
@@ -186,6 +189,7 @@ func (q *Queries) ChangedOrganizations(ctx context.Context, change int64) ([]Org
 			&i.Version,
 			&i.Deleted,
 			&i.Aliases,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -236,8 +240,8 @@ func (q *Queries) ChangedPeriods(ctx context.Context, change int64) ([]Period, e
 
 const changedRequests = `-- name: ChangedRequests :many
 SELECT q.id, q.token_id, q.organization_id, q.round, q.state, q.grants, q.opened_at, q.opened_by, q.decided_at, q.decided_by, q.decision, q.comment, q.owner_id, q.purpose, q.assignee, q.review, q.risk FROM (SELECT DISTINCT key1, key2 FROM changes WHERE kind = 'request' AND change > $1) c
-JOIN requests q ON q.token_id = c.key1 AND q.organization_id = c.key2
-WHERE q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2)
+CROSS JOIN requests q WHERE q.token_id = c.key1 AND q.organization_id = c.key2
+AND q.round = (SELECT max(p.round) FROM requests p WHERE p.token_id = c.key1 AND p.organization_id = c.key2)
 `
 
 func (q *Queries) ChangedRequests(ctx context.Context, change int64) ([]Request, error) {
@@ -282,7 +286,7 @@ func (q *Queries) ChangedRequests(ctx context.Context, change int64) ([]Request,
 }
 
 const changedTokens = `-- name: ChangedTokens :many
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1)
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1)
 `
 
 func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, error) {
@@ -312,6 +316,9 @@ func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, err
 			&i.Deleted,
 			&i.Version,
 			&i.Former,
+			&i.Owner,
+			&i.Name,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -327,7 +334,7 @@ func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, err
 }
 
 const changedUsers = `-- name: ChangedUsers :many
-SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users WHERE id IN (SELECT key1 FROM changes WHERE kind = 'user' AND change > $1)
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at, number FROM users WHERE id IN (SELECT key1 FROM changes WHERE kind = 'user' AND change > $1)
 `
 
 func (q *Queries) ChangedUsers(ctx context.Context, change int64) ([]User, error) {
@@ -348,6 +355,7 @@ func (q *Queries) ChangedUsers(ctx context.Context, change int64) ([]User, error
 			&i.EmailConfirmedAt,
 			&i.EmailConfirmedBy,
 			&i.EmailAskedAt,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -363,7 +371,7 @@ func (q *Queries) ChangedUsers(ctx context.Context, change int64) ([]User, error
 }
 
 const changesAfter = `-- name: ChangesAfter :one
-SELECT CAST(coalesce(min(c.change), 0) AS BIGINT) AS first, count(*) AS listed, CAST(coalesce(max(CASE WHEN c.kind = 'all' THEN 1 ELSE 0 END), 0) AS BIGINT) AS whole
+SELECT CAST(coalesce(min(c.change), 0) AS BIGINT) AS first, CAST(coalesce(sum(CASE WHEN c.kind = 'tokens' THEN 100 ELSE 1 END), 0) AS BIGINT) AS listed, CAST(coalesce(max(CASE WHEN c.kind = 'all' THEN 1 ELSE 0 END), 0) AS BIGINT) AS whole
 FROM changes c WHERE c.change > $1
 `
 
@@ -373,11 +381,31 @@ type ChangesAfterRow struct {
 	Whole  int64 `db:"whole"`
 }
 
-// whole is 1 where one of them is too much to list.
+// whole is 1 where one of them is too much to list; a range of tokens lists at
+// most a hundred.
 func (q *Queries) ChangesAfter(ctx context.Context, after int64) (ChangesAfterRow, error) {
 	row := q.db.QueryRowContext(ctx, changesAfter, after)
 	var i ChangesAfterRow
 	err := row.Scan(&i.First, &i.Listed, &i.Whole)
+	return i, err
+}
+
+const changesOfImports = `-- name: ChangesOfImports :one
+SELECT CAST(coalesce(min(c.change), 0) AS BIGINT) AS first,
+  CAST(coalesce(sum(CASE WHEN c.kind IN ('tokens', 'request', 'authorization', 'nothing') THEN 0 ELSE 1 END), 0) AS BIGINT) AS others
+FROM changes c WHERE c.change > $1
+`
+
+type ChangesOfImportsRow struct {
+	First  int64 `db:"first"`
+	Others int64 `db:"others"`
+}
+
+// others are those that may matter to an import of new tokens.
+func (q *Queries) ChangesOfImports(ctx context.Context, after int64) (ChangesOfImportsRow, error) {
+	row := q.db.QueryRowContext(ctx, changesOfImports, after)
+	var i ChangesOfImportsRow
+	err := row.Scan(&i.First, &i.Others)
 	return i, err
 }
 
@@ -478,6 +506,56 @@ func (q *Queries) InsertEvent(ctx context.Context, arg InsertEventParams) error 
 		arg.At,
 	)
 	return err
+}
+
+const newTokens = `-- name: NewTokens :many
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM changes c CROSS JOIN tokens t WHERE c.kind = 'tokens' AND c.change > $1 AND t.id >= c.key1 AND t.id <= c.key2
+`
+
+// New tokens are listed from the first id to the last: those between that were
+// made by others are read too, as they stand.
+func (q *Queries) NewTokens(ctx context.Context, change int64) ([]Token, error) {
+	rows, err := q.db.QueryContext(ctx, newTokens, change)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Token
+	for rows.Next() {
+		var i Token
+		if err := rows.Scan(
+			&i.ID,
+			&i.Digest,
+			&i.DisplayName,
+			&i.Last4,
+			&i.Kind,
+			&i.OwnerID,
+			&i.Source,
+			&i.Grants,
+			&i.Global,
+			&i.Purpose,
+			&i.Contact,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.Disabled,
+			&i.Deleted,
+			&i.Version,
+			&i.Former,
+			&i.Owner,
+			&i.Name,
+			&i.Number,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const setHead = `-- name: SetHead :execrows

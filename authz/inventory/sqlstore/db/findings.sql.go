@@ -103,7 +103,7 @@ func (q *Queries) ForgetFinding(ctx context.Context, arg ForgetFindingParams) er
 }
 
 const nextOrganization = `-- name: NextOrganization :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE type = 'organization' AND NOT deleted AND id > $1 ORDER BY id LIMIT 1
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number FROM organizations WHERE type = 'organization' AND NOT deleted AND id > $1 ORDER BY id LIMIT 1
 `
 
 func (q *Queries) NextOrganization(ctx context.Context, after string) ([]Organization, error) {
@@ -130,6 +130,7 @@ func (q *Queries) NextOrganization(ctx context.Context, after string) ([]Organiz
 			&i.Version,
 			&i.Deleted,
 			&i.Aliases,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -146,7 +147,8 @@ func (q *Queries) NextOrganization(ctx context.Context, after string) ([]Organiz
 
 const pruneFindings = `-- name: PruneFindings :exec
 DELETE FROM findings WHERE (findings.token_id <> ''
-    AND NOT EXISTS (SELECT 1 FROM token_namespaces n WHERE n.organization_id = findings.organization_id AND n.token_id = findings.token_id))
+    AND NOT EXISTS (SELECT 1 FROM token_namespaces n WHERE n.organization = (SELECT o.number FROM organizations o WHERE o.id = findings.organization_id)
+      AND n.token = (SELECT t.number FROM tokens t WHERE t.id = findings.token_id)))
   OR NOT EXISTS (SELECT 1 FROM organizations o WHERE o.id = findings.organization_id AND NOT o.deleted)
 `
 
@@ -158,23 +160,23 @@ func (q *Queries) PruneFindings(ctx context.Context) error {
 }
 
 const reachOfToken = `-- name: ReachOfToken :many
-SELECT n.organization_id FROM token_namespaces n JOIN organizations o ON o.id = n.organization_id
-WHERE n.token_id = $1 AND o.type = 'organization' AND NOT o.deleted ORDER BY n.organization_id
+SELECT o.id FROM tokens t JOIN token_namespaces n ON n.token = t.number JOIN organizations o ON o.number = n.organization
+WHERE t.id = $1 AND o.type = 'organization' AND NOT o.deleted ORDER BY o.id
 `
 
-func (q *Queries) ReachOfToken(ctx context.Context, tokenID string) ([]string, error) {
-	rows, err := q.db.QueryContext(ctx, reachOfToken, tokenID)
+func (q *Queries) ReachOfToken(ctx context.Context, id string) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, reachOfToken, id)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var items []string
 	for rows.Next() {
-		var organization_id string
-		if err := rows.Scan(&organization_id); err != nil {
+		var id string
+		if err := rows.Scan(&id); err != nil {
 			return nil, err
 		}
-		items = append(items, organization_id)
+		items = append(items, id)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err
@@ -186,12 +188,13 @@ func (q *Queries) ReachOfToken(ctx context.Context, tokenID string) ([]string, e
 }
 
 const reachedTokens = `-- name: ReachedTokens :many
-SELECT token_id FROM token_namespaces WHERE organization_id = $1 AND token_id > $2 ORDER BY token_id LIMIT $3
+SELECT t.id FROM token_namespaces n JOIN tokens t ON t.number = n.token
+WHERE n.organization = (SELECT o.number FROM organizations o WHERE o.id = $1) AND n.token > $2 ORDER BY n.token LIMIT $3
 `
 
 type ReachedTokensParams struct {
 	OrganizationID string `db:"organization_id"`
-	After          string `db:"after"`
+	After          int64  `db:"after"`
 	Size           int32  `db:"size"`
 }
 
@@ -203,11 +206,11 @@ func (q *Queries) ReachedTokens(ctx context.Context, arg ReachedTokensParams) ([
 	defer rows.Close()
 	var items []string
 	for rows.Next() {
-		var token_id string
-		if err := rows.Scan(&token_id); err != nil {
+		var id string
+		if err := rows.Scan(&id); err != nil {
 			return nil, err
 		}
-		items = append(items, token_id)
+		items = append(items, id)
 	}
 	if err := rows.Close(); err != nil {
 		return nil, err

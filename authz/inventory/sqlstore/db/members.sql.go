@@ -84,6 +84,17 @@ func (q *Queries) InsertResponsible(ctx context.Context, arg InsertResponsiblePa
 	return err
 }
 
+const lastUser = `-- name: LastUser :one
+SELECT CAST(coalesce(max(number), 0) AS BIGINT) FROM users
+`
+
+func (q *Queries) LastUser(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastUser)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const namedResponsible = `-- name: NamedResponsible :many
 SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 ORDER BY person_id
 `
@@ -221,7 +232,7 @@ func (q *Queries) UpsertPeriod(ctx context.Context, arg UpsertPeriodParams) erro
 }
 
 const upsertUser = `-- name: UpsertUser :exec
-INSERT INTO users (id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO users (id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE SET type = excluded.type, email = excluded.email, email_confirmed_at = excluded.email_confirmed_at,
   email_confirmed_by = excluded.email_confirmed_by, email_asked_at = excluded.email_asked_at
 `
@@ -235,6 +246,7 @@ type UpsertUserParams struct {
 	EmailConfirmedAt int64  `db:"email_confirmed_at"`
 	EmailConfirmedBy string `db:"email_confirmed_by"`
 	EmailAskedAt     int64  `db:"email_asked_at"`
+	Number           int64  `db:"number"`
 }
 
 func (q *Queries) UpsertUser(ctx context.Context, arg UpsertUserParams) error {
@@ -247,12 +259,13 @@ func (q *Queries) UpsertUser(ctx context.Context, arg UpsertUserParams) error {
 		arg.EmailConfirmedAt,
 		arg.EmailConfirmedBy,
 		arg.EmailAskedAt,
+		arg.Number,
 	)
 	return err
 }
 
 const userByID = `-- name: UserByID :one
-SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users WHERE id = $1
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at, number FROM users WHERE id = $1
 `
 
 func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
@@ -267,12 +280,13 @@ func (q *Queries) UserByID(ctx context.Context, id string) (User, error) {
 		&i.EmailConfirmedAt,
 		&i.EmailConfirmedBy,
 		&i.EmailAskedAt,
+		&i.Number,
 	)
 	return i, err
 }
 
 const userByName = `-- name: UserByName :one
-SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at FROM users WHERE name = $1
+SELECT id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at, number FROM users WHERE name = $1
 `
 
 func (q *Queries) UserByName(ctx context.Context, name string) (User, error) {
@@ -287,6 +301,18 @@ func (q *Queries) UserByName(ctx context.Context, name string) (User, error) {
 		&i.EmailConfirmedAt,
 		&i.EmailConfirmedBy,
 		&i.EmailAskedAt,
+		&i.Number,
 	)
 	return i, err
+}
+
+const userNumber = `-- name: UserNumber :one
+SELECT number FROM users WHERE id = $1
+`
+
+func (q *Queries) UserNumber(ctx context.Context, id string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, userNumber, id)
+	var number int64
+	err := row.Scan(&number)
+	return number, err
 }

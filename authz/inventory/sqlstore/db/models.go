@@ -78,6 +78,7 @@ type Organization struct {
 	Version         int64  `db:"version"`
 	Deleted         bool   `db:"deleted"`
 	Aliases         string `db:"aliases"`
+	Number          int64  `db:"number"`
 }
 
 type OrganizationUse struct {
@@ -195,6 +196,9 @@ type Token struct {
 	Deleted     bool   `db:"deleted"`
 	Version     int64  `db:"version"`
 	Former      string `db:"former"`
+	Owner       int64  `db:"owner"`
+	Name        string `db:"name"`
+	Number      int64  `db:"number"`
 }
 
 type TokenVersion struct {
@@ -216,4 +220,5 @@ type User struct {
 	EmailConfirmedAt int64  `db:"email_confirmed_at"`
 	EmailConfirmedBy string `db:"email_confirmed_by"`
 	EmailAskedAt     int64  `db:"email_asked_at"`
+	Number           int64  `db:"number"`
 }

@@ -18,8 +18,19 @@ func (q *Queries) ForgetAlias(ctx context.Context, organizationID string) error 
 	return err
 }
 
+const lastOrganization = `-- name: LastOrganization :one
+SELECT CAST(coalesce(max(number), 0) AS BIGINT) FROM organizations
+`
+
+func (q *Queries) LastOrganization(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastOrganization)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const organizationByAlias = `-- name: OrganizationByAlias :one
-SELECT o.id, o.name, o.type, o.owner_id, o.token_policy, o.next_token_policy, o.enforce_at, o.enforcement, o.managed_by, o.settings, o.created_at, o.version, o.deleted, o.aliases FROM organization_aliases a JOIN organizations o ON o.id = a.organization_id WHERE a.name = $1 AND NOT o.deleted
+SELECT o.id, o.name, o.type, o.owner_id, o.token_policy, o.next_token_policy, o.enforce_at, o.enforcement, o.managed_by, o.settings, o.created_at, o.version, o.deleted, o.aliases, o.number FROM organization_aliases a JOIN organizations o ON o.id = a.organization_id WHERE a.name = $1 AND NOT o.deleted
 `
 
 func (q *Queries) OrganizationByAlias(ctx context.Context, name string) (Organization, error) {
@@ -40,12 +51,13 @@ func (q *Queries) OrganizationByAlias(ctx context.Context, name string) (Organiz
 		&i.Version,
 		&i.Deleted,
 		&i.Aliases,
+		&i.Number,
 	)
 	return i, err
 }
 
 const organizationByID = `-- name: OrganizationByID :one
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE id = $1
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number FROM organizations WHERE id = $1
 `
 
 func (q *Queries) OrganizationByID(ctx context.Context, id string) (Organization, error) {
@@ -66,12 +78,13 @@ func (q *Queries) OrganizationByID(ctx context.Context, id string) (Organization
 		&i.Version,
 		&i.Deleted,
 		&i.Aliases,
+		&i.Number,
 	)
 	return i, err
 }
 
 const organizationByName = `-- name: OrganizationByName :one
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE name = $1 AND NOT deleted
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number FROM organizations WHERE name = $1 AND NOT deleted
 `
 
 func (q *Queries) OrganizationByName(ctx context.Context, name string) (Organization, error) {
@@ -92,12 +105,24 @@ func (q *Queries) OrganizationByName(ctx context.Context, name string) (Organiza
 		&i.Version,
 		&i.Deleted,
 		&i.Aliases,
+		&i.Number,
 	)
 	return i, err
 }
 
+const organizationNumber = `-- name: OrganizationNumber :one
+SELECT number FROM organizations WHERE id = $1
+`
+
+func (q *Queries) OrganizationNumber(ctx context.Context, id string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, organizationNumber, id)
+	var number int64
+	err := row.Scan(&number)
+	return number, err
+}
+
 const organizationsPage = `-- name: OrganizationsPage :many
-SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases FROM organizations WHERE NOT deleted AND type = 'organization' AND name > $1 ORDER BY name LIMIT $2
+SELECT id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number FROM organizations WHERE NOT deleted AND type = 'organization' AND name > $1 ORDER BY name LIMIT $2
 `
 
 type OrganizationsPageParams struct {
@@ -129,6 +154,7 @@ func (q *Queries) OrganizationsPage(ctx context.Context, arg OrganizationsPagePa
 			&i.Version,
 			&i.Deleted,
 			&i.Aliases,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -186,8 +212,8 @@ func (q *Queries) UpsertAlias(ctx context.Context, arg UpsertAliasParams) error 
 }
 
 const upsertOrganization = `-- name: UpsertOrganization :exec
-INSERT INTO organizations (id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+INSERT INTO organizations (id, name, type, owner_id, token_policy, next_token_policy, enforce_at, enforcement, managed_by, settings, created_at, version, deleted, aliases, number)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (id) DO UPDATE SET name = excluded.name, token_policy = excluded.token_policy, next_token_policy = excluded.next_token_policy,
   enforce_at = excluded.enforce_at, enforcement = excluded.enforcement, managed_by = excluded.managed_by, settings = excluded.settings,
   version = excluded.version, deleted = excluded.deleted, aliases = excluded.aliases
@@ -208,6 +234,7 @@ type UpsertOrganizationParams struct {
 	Version         int64  `db:"version"`
 	Deleted         bool   `db:"deleted"`
 	Aliases         string `db:"aliases"`
+	Number          int64  `db:"number"`
 }
 
 func (q *Queries) UpsertOrganization(ctx context.Context, arg UpsertOrganizationParams) error {
@@ -226,6 +253,7 @@ func (q *Queries) UpsertOrganization(ctx context.Context, arg UpsertOrganization
 		arg.Version,
 		arg.Deleted,
 		arg.Aliases,
+		arg.Number,
 	)
 	return err
 }

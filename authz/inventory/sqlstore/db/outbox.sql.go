@@ -556,7 +556,7 @@ func (q *Queries) RetryDeliveries(ctx context.Context, nextAt int64) (int64, err
 }
 
 const tokensExpiring = `-- name: TokensExpiring :many
-SELECT t.id, n.organization_id, t.expires_at FROM tokens t JOIN token_namespaces n ON n.token_id = t.id JOIN organizations o ON o.id = n.organization_id
+SELECT t.id, o.id AS organization_id, t.expires_at FROM tokens t JOIN token_namespaces n ON n.token = t.number JOIN organizations o ON o.number = n.organization
 WHERE NOT t.deleted AND o.type = 'organization' AND t.expires_at >= $1 AND t.expires_at < $2 AND t.expires_at > 0 ORDER BY t.expires_at LIMIT 10000
 `
 

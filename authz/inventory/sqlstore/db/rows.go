@@ -70,6 +70,14 @@ func (q *Queries) UpsertPeriods(ctx context.Context, rows []UpsertPeriodParams) 
 	return write(ctx, q.db, upsertPeriod, rows)
 }
 
+func (q *Queries) InsertTokens(ctx context.Context, rows []InsertTokenParams) error {
+	return write(ctx, q.db, insertToken, rows)
+}
+
+func (q *Queries) InsertNumberedTokens(ctx context.Context, rows []InsertNumberedTokenParams) error {
+	return write(ctx, q.db, insertNumberedToken, rows)
+}
+
 func (q *Queries) UpsertTokens(ctx context.Context, rows []UpsertTokenParams) error {
 	return write(ctx, q.db, upsertToken, rows)
 }

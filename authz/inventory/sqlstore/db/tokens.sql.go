@@ -9,18 +9,29 @@ import (
 	"context"
 )
 
-const forgetReach = `-- name: ForgetReach :exec
-DELETE FROM token_namespaces WHERE token_id = $1
+const anyFormer = `-- name: AnyFormer :one
+SELECT CAST(EXISTS (SELECT 1 FROM former_digests) AS BOOLEAN)
 `
 
-func (q *Queries) ForgetReach(ctx context.Context, tokenID string) error {
-	_, err := q.db.ExecContext(ctx, forgetReach, tokenID)
+func (q *Queries) AnyFormer(ctx context.Context) (bool, error) {
+	row := q.db.QueryRowContext(ctx, anyFormer)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const forgetReach = `-- name: ForgetReach :exec
+DELETE FROM token_namespaces WHERE token IN (SELECT t.number FROM tokens t WHERE t.id = $1)
+`
+
+func (q *Queries) ForgetReach(ctx context.Context, id string) error {
+	_, err := q.db.ExecContext(ctx, forgetReach, id)
 	return err
 }
 
 const forgetReachOfMember = `-- name: ForgetReachOfMember :exec
-DELETE FROM token_namespaces WHERE token_namespaces.organization_id = $1
-AND token_namespaces.token_id IN (SELECT t.id FROM tokens t WHERE t.owner_id = $2 AND t.kind <> 'fine-grained'
+DELETE FROM token_namespaces WHERE token_namespaces.organization = (SELECT o.number FROM organizations o WHERE o.id = $1)
+AND token_namespaces.token IN (SELECT t.number FROM tokens t JOIN users u ON u.number = t.owner WHERE u.id = $2 AND t.kind <> 'fine-grained'
   AND NOT EXISTS (SELECT 1 FROM authorizations a WHERE a.token_id = t.id AND a.organization_id = $1))
 `
 
@@ -45,6 +56,114 @@ type InsertFormerParams struct {
 
 func (q *Queries) InsertFormer(ctx context.Context, arg InsertFormerParams) error {
 	_, err := q.db.ExecContext(ctx, insertFormer, arg.Digest, arg.TokenID)
+	return err
+}
+
+const insertNumberedToken = `-- name: InsertNumberedToken :exec
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+`
+
+type InsertNumberedTokenParams struct {
+	ID          string `db:"id"`
+	Digest      []byte `db:"digest"`
+	DisplayName string `db:"display_name"`
+	Last4       string `db:"last4"`
+	Kind        string `db:"kind"`
+	OwnerID     string `db:"owner_id"`
+	Source      string `db:"source"`
+	Grants      string `db:"grants"`
+	Global      string `db:"global"`
+	Purpose     string `db:"purpose"`
+	Contact     string `db:"contact"`
+	CreatedAt   int64  `db:"created_at"`
+	ExpiresAt   int64  `db:"expires_at"`
+	Disabled    bool   `db:"disabled"`
+	Deleted     bool   `db:"deleted"`
+	Version     int64  `db:"version"`
+	Former      string `db:"former"`
+	Owner       int64  `db:"owner"`
+	Name        string `db:"name"`
+	Number      int64  `db:"number"`
+}
+
+func (q *Queries) InsertNumberedToken(ctx context.Context, arg InsertNumberedTokenParams) error {
+	_, err := q.db.ExecContext(ctx, insertNumberedToken,
+		arg.ID,
+		arg.Digest,
+		arg.DisplayName,
+		arg.Last4,
+		arg.Kind,
+		arg.OwnerID,
+		arg.Source,
+		arg.Grants,
+		arg.Global,
+		arg.Purpose,
+		arg.Contact,
+		arg.CreatedAt,
+		arg.ExpiresAt,
+		arg.Disabled,
+		arg.Deleted,
+		arg.Version,
+		arg.Former,
+		arg.Owner,
+		arg.Name,
+		arg.Number,
+	)
+	return err
+}
+
+const insertToken = `-- name: InsertToken :exec
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+`
+
+type InsertTokenParams struct {
+	ID          string `db:"id"`
+	Digest      []byte `db:"digest"`
+	DisplayName string `db:"display_name"`
+	Last4       string `db:"last4"`
+	Kind        string `db:"kind"`
+	OwnerID     string `db:"owner_id"`
+	Source      string `db:"source"`
+	Grants      string `db:"grants"`
+	Global      string `db:"global"`
+	Purpose     string `db:"purpose"`
+	Contact     string `db:"contact"`
+	CreatedAt   int64  `db:"created_at"`
+	ExpiresAt   int64  `db:"expires_at"`
+	Disabled    bool   `db:"disabled"`
+	Deleted     bool   `db:"deleted"`
+	Version     int64  `db:"version"`
+	Former      string `db:"former"`
+	Owner       int64  `db:"owner"`
+	Name        string `db:"name"`
+}
+
+// One that is not there; it gets the number that follows the last one where the
+// database gives numbers by itself.
+func (q *Queries) InsertToken(ctx context.Context, arg InsertTokenParams) error {
+	_, err := q.db.ExecContext(ctx, insertToken,
+		arg.ID,
+		arg.Digest,
+		arg.DisplayName,
+		arg.Last4,
+		arg.Kind,
+		arg.OwnerID,
+		arg.Source,
+		arg.Grants,
+		arg.Global,
+		arg.Purpose,
+		arg.Contact,
+		arg.CreatedAt,
+		arg.ExpiresAt,
+		arg.Disabled,
+		arg.Deleted,
+		arg.Version,
+		arg.Former,
+		arg.Owner,
+		arg.Name,
+	)
 	return err
 }
 
@@ -76,10 +195,23 @@ func (q *Queries) InsertTokenVersion(ctx context.Context, arg InsertTokenVersion
 	return err
 }
 
+const lastToken = `-- name: LastToken :one
+SELECT CAST(coalesce(max(number), 0) AS BIGINT) FROM tokens
+`
+
+// Numbers are given one after the other, to who has the turn to write.
+func (q *Queries) LastToken(ctx context.Context) (int64, error) {
+	row := q.db.QueryRowContext(ctx, lastToken)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const reachByDecision = `-- name: ReachByDecision :exec
-INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
-SELECT a.organization_id, a.token_id, lower(t.display_name), u.name, t.created_at FROM authorizations a JOIN tokens t ON t.id = a.token_id JOIN users u ON u.id = t.owner_id
-WHERE a.token_id = $1 AND NOT t.deleted ON CONFLICT (organization_id, token_id) DO NOTHING
+INSERT INTO token_namespaces (organization, token, name, owner, created_at)
+SELECT o.number, t.number, t.name, u.name, t.created_at FROM authorizations a JOIN tokens t ON t.id = a.token_id JOIN users u ON u.number = t.owner
+JOIN organizations o ON o.id = a.organization_id
+WHERE a.token_id = $1 AND NOT t.deleted ON CONFLICT (organization, token) DO NOTHING
 `
 
 func (q *Queries) ReachByDecision(ctx context.Context, tokenID string) error {
@@ -88,10 +220,11 @@ func (q *Queries) ReachByDecision(ctx context.Context, tokenID string) error {
 }
 
 const reachOfMember = `-- name: ReachOfMember :exec
-INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
-SELECT p.organization_id, t.id, lower(t.display_name), u.name, t.created_at FROM periods p JOIN tokens t ON t.owner_id = p.user_id JOIN users u ON u.id = p.user_id
+INSERT INTO token_namespaces (organization, token, name, owner, created_at)
+SELECT o.number, t.number, t.name, u.name, t.created_at FROM periods p JOIN users u ON u.id = p.user_id JOIN tokens t ON t.owner = u.number
+JOIN organizations o ON o.id = p.organization_id
 WHERE p.organization_id = $1 AND p.user_id = $2 AND p.until = 0 AND t.kind <> 'fine-grained' AND NOT t.deleted
-ON CONFLICT (organization_id, token_id) DO NOTHING
+ON CONFLICT (organization, token) DO NOTHING
 `
 
 type ReachOfMemberParams struct {
@@ -105,9 +238,10 @@ func (q *Queries) ReachOfMember(ctx context.Context, arg ReachOfMemberParams) er
 }
 
 const reachOfUnscoped = `-- name: ReachOfUnscoped :exec
-INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at)
-SELECT p.organization_id, t.id, lower(t.display_name), u.name, t.created_at FROM tokens t JOIN periods p ON p.user_id = t.owner_id JOIN users u ON u.id = t.owner_id
-WHERE t.id = $1 AND t.kind <> 'fine-grained' AND NOT t.deleted AND p.until = 0 ON CONFLICT (organization_id, token_id) DO NOTHING
+INSERT INTO token_namespaces (organization, token, name, owner, created_at)
+SELECT o.number, t.number, t.name, u.name, t.created_at FROM tokens t JOIN users u ON u.number = t.owner JOIN periods p ON p.user_id = u.id
+JOIN organizations o ON o.id = p.organization_id
+WHERE t.id = $1 AND t.kind <> 'fine-grained' AND NOT t.deleted AND p.until = 0 ON CONFLICT (organization, token) DO NOTHING
 `
 
 func (q *Queries) ReachOfUnscoped(ctx context.Context, id string) error {
@@ -116,7 +250,7 @@ func (q *Queries) ReachOfUnscoped(ctx context.Context, id string) error {
 }
 
 const tokenByDigest = `-- name: TokenByDigest :one
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE digest = $1
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE digest = $1
 `
 
 func (q *Queries) TokenByDigest(ctx context.Context, digest []byte) (Token, error) {
@@ -140,12 +274,15 @@ func (q *Queries) TokenByDigest(ctx context.Context, digest []byte) (Token, erro
 		&i.Deleted,
 		&i.Version,
 		&i.Former,
+		&i.Owner,
+		&i.Name,
+		&i.Number,
 	)
 	return i, err
 }
 
 const tokenByFormer = `-- name: TokenByFormer :one
-SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former FROM former_digests f JOIN tokens t ON t.id = f.token_id WHERE f.digest = $1
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM former_digests f JOIN tokens t ON t.id = f.token_id WHERE f.digest = $1
 `
 
 func (q *Queries) TokenByFormer(ctx context.Context, digest []byte) (Token, error) {
@@ -169,12 +306,15 @@ func (q *Queries) TokenByFormer(ctx context.Context, digest []byte) (Token, erro
 		&i.Deleted,
 		&i.Version,
 		&i.Former,
+		&i.Owner,
+		&i.Name,
+		&i.Number,
 	)
 	return i, err
 }
 
 const tokenByID = `-- name: TokenByID :one
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE id = $1
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE id = $1
 `
 
 func (q *Queries) TokenByID(ctx context.Context, id string) (Token, error) {
@@ -198,8 +338,23 @@ func (q *Queries) TokenByID(ctx context.Context, id string) (Token, error) {
 		&i.Deleted,
 		&i.Version,
 		&i.Former,
+		&i.Owner,
+		&i.Name,
+		&i.Number,
 	)
 	return i, err
+}
+
+const tokenPlace = `-- name: TokenPlace :one
+SELECT number FROM tokens WHERE id <= $1 ORDER BY id DESC LIMIT 1
+`
+
+// The number of a token, or of the one before it where none has the id.
+func (q *Queries) TokenPlace(ctx context.Context, id string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, tokenPlace, id)
+	var number int64
+	err := row.Scan(&number)
+	return number, err
 }
 
 const tokenVersionOf = `-- name: TokenVersionOf :one
@@ -267,11 +422,11 @@ func (q *Queries) TokenVersionsOf(ctx context.Context, arg TokenVersionsOfParams
 }
 
 const tokensOf = `-- name: TokensOf :many
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former FROM tokens WHERE owner_id = $1 AND NOT deleted ORDER BY id
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE owner = (SELECT u.number FROM users u WHERE u.id = $1) AND NOT deleted ORDER BY number
 `
 
-func (q *Queries) TokensOf(ctx context.Context, ownerID string) ([]Token, error) {
-	rows, err := q.db.QueryContext(ctx, tokensOf, ownerID)
+func (q *Queries) TokensOf(ctx context.Context, id string) ([]Token, error) {
+	rows, err := q.db.QueryContext(ctx, tokensOf, id)
 	if err != nil {
 		return nil, err
 	}
@@ -297,6 +452,9 @@ func (q *Queries) TokensOf(ctx context.Context, ownerID string) ([]Token, error)
 			&i.Deleted,
 			&i.Version,
 			&i.Former,
+			&i.Owner,
+			&i.Name,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -312,11 +470,11 @@ func (q *Queries) TokensOf(ctx context.Context, ownerID string) ([]Token, error)
 }
 
 const tokensOn = `-- name: TokensOn :many
-SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former FROM token_namespaces n JOIN tokens t ON t.id = n.token_id WHERE n.organization_id = $1 ORDER BY t.id
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM token_namespaces n JOIN tokens t ON t.number = n.token WHERE n.organization = (SELECT o.number FROM organizations o WHERE o.id = $1) ORDER BY n.token
 `
 
-func (q *Queries) TokensOn(ctx context.Context, organizationID string) ([]Token, error) {
-	rows, err := q.db.QueryContext(ctx, tokensOn, organizationID)
+func (q *Queries) TokensOn(ctx context.Context, id string) ([]Token, error) {
+	rows, err := q.db.QueryContext(ctx, tokensOn, id)
 	if err != nil {
 		return nil, err
 	}
@@ -342,6 +500,9 @@ func (q *Queries) TokensOn(ctx context.Context, organizationID string) ([]Token,
 			&i.Deleted,
 			&i.Version,
 			&i.Former,
+			&i.Owner,
+			&i.Name,
+			&i.Number,
 		); err != nil {
 			return nil, err
 		}
@@ -357,21 +518,21 @@ func (q *Queries) TokensOn(ctx context.Context, organizationID string) ([]Token,
 }
 
 const upsertReach = `-- name: UpsertReach :exec
-INSERT INTO token_namespaces (organization_id, token_id, name, owner, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, token_id) DO NOTHING
+INSERT INTO token_namespaces (organization, token, name, owner, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization, token) DO NOTHING
 `
 
 type UpsertReachParams struct {
-	OrganizationID string `db:"organization_id"`
-	TokenID        string `db:"token_id"`
-	Name           string `db:"name"`
-	Owner          string `db:"owner"`
-	CreatedAt      int64  `db:"created_at"`
+	Organization int64  `db:"organization"`
+	Token        int64  `db:"token"`
+	Name         string `db:"name"`
+	Owner        string `db:"owner"`
+	CreatedAt    int64  `db:"created_at"`
 }
 
 func (q *Queries) UpsertReach(ctx context.Context, arg UpsertReachParams) error {
 	_, err := q.db.ExecContext(ctx, upsertReach,
-		arg.OrganizationID,
-		arg.TokenID,
+		arg.Organization,
+		arg.Token,
 		arg.Name,
 		arg.Owner,
 		arg.CreatedAt,
@@ -380,11 +541,11 @@ func (q *Queries) UpsertReach(ctx context.Context, arg UpsertReachParams) error 
 }
 
 const upsertToken = `-- name: UpsertToken :exec
-INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, display_name = excluded.display_name, last4 = excluded.last4, kind = excluded.kind,
   grants = excluded.grants, global = excluded.global, purpose = excluded.purpose, contact = excluded.contact, expires_at = excluded.expires_at,
-  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version, former = excluded.former
+  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version, former = excluded.former, name = excluded.name
 `
 
 type UpsertTokenParams struct {
@@ -405,6 +566,9 @@ type UpsertTokenParams struct {
 	Deleted     bool   `db:"deleted"`
 	Version     int64  `db:"version"`
 	Former      string `db:"former"`
+	Owner       int64  `db:"owner"`
+	Name        string `db:"name"`
+	Number      int64  `db:"number"`
 }
 
 func (q *Queries) UpsertToken(ctx context.Context, arg UpsertTokenParams) error {
@@ -426,6 +590,9 @@ func (q *Queries) UpsertToken(ctx context.Context, arg UpsertTokenParams) error 
 		arg.Deleted,
 		arg.Version,
 		arg.Former,
+		arg.Owner,
+		arg.Name,
+		arg.Number,
 	)
 	return err
 }

@@ -19,7 +19,8 @@ DELETE FROM findings WHERE organization_id = $1 AND token_id = $2 AND finding = 
 -- Those of tokens that reach the organization no more, and of organizations
 -- that are deleted.
 DELETE FROM findings WHERE (findings.token_id <> ''
-    AND NOT EXISTS (SELECT 1 FROM token_namespaces n WHERE n.organization_id = findings.organization_id AND n.token_id = findings.token_id))
+    AND NOT EXISTS (SELECT 1 FROM token_namespaces n WHERE n.organization = (SELECT o.number FROM organizations o WHERE o.id = findings.organization_id)
+      AND n.token = (SELECT t.number FROM tokens t WHERE t.id = findings.token_id)))
   OR NOT EXISTS (SELECT 1 FROM organizations o WHERE o.id = findings.organization_id AND NOT o.deleted);
 
 -- name: CountFindings :many
@@ -30,8 +31,9 @@ WHERE NOT o.deleted GROUP BY f.finding, f.severity;
 SELECT * FROM organizations WHERE type = 'organization' AND NOT deleted AND id > sqlc.arg(after) ORDER BY id LIMIT 1;
 
 -- name: ReachedTokens :many
-SELECT token_id FROM token_namespaces WHERE organization_id = sqlc.arg(organization_id) AND token_id > sqlc.arg(after) ORDER BY token_id LIMIT sqlc.arg(size);
+SELECT t.id FROM token_namespaces n JOIN tokens t ON t.number = n.token
+WHERE n.organization = (SELECT o.number FROM organizations o WHERE o.id = sqlc.arg(organization_id)) AND n.token > sqlc.arg(after) ORDER BY n.token LIMIT sqlc.arg(size);
 
 -- name: ReachOfToken :many
-SELECT n.organization_id FROM token_namespaces n JOIN organizations o ON o.id = n.organization_id
-WHERE n.token_id = $1 AND o.type = 'organization' AND NOT o.deleted ORDER BY n.organization_id;
+SELECT o.id FROM tokens t JOIN token_namespaces n ON n.token = t.number JOIN organizations o ON o.number = n.organization
+WHERE t.id = $1 AND o.type = 'organization' AND NOT o.deleted ORDER BY o.id;

@@ -5,9 +5,15 @@ SELECT * FROM users WHERE name = $1;
 SELECT * FROM users WHERE id = $1;
 
 -- name: UpsertUser :exec
-INSERT INTO users (id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO users (id, name, type, email, created_at, email_confirmed_at, email_confirmed_by, email_asked_at, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (id) DO UPDATE SET type = excluded.type, email = excluded.email, email_confirmed_at = excluded.email_confirmed_at,
   email_confirmed_by = excluded.email_confirmed_by, email_asked_at = excluded.email_asked_at;
+
+-- name: UserNumber :one
+SELECT number FROM users WHERE id = $1;
+
+-- name: LastUser :one
+SELECT CAST(coalesce(max(number), 0) AS BIGINT) FROM users;
 
 -- name: PeriodsOf :many
 SELECT * FROM periods WHERE organization_id = $1 AND user_id = $2 ORDER BY since;

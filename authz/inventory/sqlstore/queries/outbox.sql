@@ -53,7 +53,7 @@ SELECT token_id, organization_id, expires_at FROM authorizations
 WHERE state = 'approved' AND expires_at >= sqlc.arg(since) AND expires_at < sqlc.arg(before) AND expires_at > 0 ORDER BY expires_at LIMIT 10000;
 
 -- name: TokensExpiring :many
-SELECT t.id, n.organization_id, t.expires_at FROM tokens t JOIN token_namespaces n ON n.token_id = t.id JOIN organizations o ON o.id = n.organization_id
+SELECT t.id, o.id AS organization_id, t.expires_at FROM tokens t JOIN token_namespaces n ON n.token = t.number JOIN organizations o ON o.number = n.organization
 WHERE NOT t.deleted AND o.type = 'organization' AND t.expires_at >= sqlc.arg(since) AND t.expires_at < sqlc.arg(before) AND t.expires_at > 0 ORDER BY t.expires_at LIMIT 10000;
 
 -- name: PoliciesComing :many
