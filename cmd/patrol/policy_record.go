@@ -81,7 +81,7 @@ func (c *PolicyRecordCmd) Run(ctx context.Context, cli *CLI) error {
 		}
 		return nil
 	}
-	missed, err := cl.Follow(ctx, c.Organization, c.For, c.Most, write)
+	missed, err := cl.Follow(ctx, c.Organization, c.For, c.Most, func() { fmt.Fprintln(os.Stderr, "following decisions; an interrupt ends it") }, write)
 	if err != nil {
 		return err
 	}

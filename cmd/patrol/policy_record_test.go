@@ -23,7 +23,7 @@ func TestFollowingDecisions(t *testing.T) {
 	}
 	lines, ends := make(chan []byte, 100), make(chan end, 20)
 	follow := func(organization string, most int) {
-		missed, err := api.Follow(context.Background(), organization, time.Hour, most, func(line []byte) error {
+		missed, err := api.Follow(context.Background(), organization, time.Hour, most, nil, func(line []byte) error {
 			lines <- append([]byte(nil), line...)
 			return nil
 		})
@@ -58,7 +58,7 @@ func TestFollowingDecisions(t *testing.T) {
 	if e := <-ends; !errors.As(e.err, &said) || said.Status != http.StatusServiceUnavailable || said.Code != "too_many" {
 		t.Errorf("the ninth that follows: %v", e.err)
 	}
-	if _, err := api.Follow(t.Context(), "nowhere", time.Hour, 0, nil); !errors.As(err, &said) || said.Status != http.StatusNotFound {
+	if _, err := api.Follow(t.Context(), "nowhere", time.Hour, 0, nil, nil); !errors.As(err, &said) || said.Status != http.StatusNotFound {
 		t.Errorf("an organization that there is not: %v", err)
 	}
 	started := time.Now()

@@ -29,19 +29,20 @@ func (c *Client) Refusal(ctx context.Context, organization, requestID string) (*
 // KeptRefusals hands on the refusals that the server keeps, the oldest first, as lines
 // of JSON: of an organization, by its name, or all where that is "".
 func (c *Client) KeptRefusals(ctx context.Context, organization string, f func(line []byte) error) error {
-	_, err := c.lines(ctx, "/api/refusals", url.Values{"organization": {organization}}, f)
+	_, err := c.lines(ctx, "/api/refusals", url.Values{"organization": {organization}}, nil, f)
 	return err
 }
 
-// Follow hands on the decisions that the server makes from now on, as lines of
+// Follow calls began, which may be nil, when the server follows, and hands on the
+// decisions that it makes from then on, as lines of
 // JSON, and says how many came too fast to be told. Where the context ends, so does
 // it, without an error.
-func (c *Client) Follow(ctx context.Context, organization string, span time.Duration, most int, f func(line []byte) error) (missed int64, err error) {
+func (c *Client) Follow(ctx context.Context, organization string, span time.Duration, most int, began func(), f func(line []byte) error) (missed int64, err error) {
 	query := url.Values{"organization": {organization}, "seconds": {strconv.Itoa(int((span + time.Second - 1) / time.Second))}}
 	if most > 0 {
 		query.Set("limit", strconv.Itoa(most))
 	}
-	end, err := c.lines(ctx, "/api/decisions", query, f)
+	end, err := c.lines(ctx, "/api/decisions", query, began, f)
 	switch {
 	case ctx.Err() != nil:
 		return 0, nil //nolint:nilerr // who asked has enough
@@ -54,13 +55,16 @@ func (c *Client) Follow(ctx context.Context, organization string, span time.Dura
 }
 
 // lines hands on the lines of an answer, but for the one that ends it.
-func (c *Client) lines(ctx context.Context, path string, query url.Values, f func(line []byte) error) (end *admin.Followed, err error) {
+func (c *Client) lines(ctx context.Context, path string, query url.Values, began func(), f func(line []byte) error) (end *admin.Followed, err error) {
 	maps.DeleteFunc(query, func(_ string, values []string) bool { return values[0] == "" })
 	body, err := c.open(ctx, path+"?"+query.Encode())
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
+	if began != nil {
+		began()
+	}
 	in := bufio.NewScanner(body)
 	in.Buffer(nil, 1<<20)
 	for in.Scan() {
