@@ -67,7 +67,7 @@ func newFloor(role string) served {
 	if role == "unary" {
 		check := "/" + authv3.Authorization_ServiceDesc.ServiceName + "/Check"
 		return unary.New(unary.Options{Unary: map[string]unary.Method{
-			check: func(_ *unary.Call, _ string, problem error, _ []byte) ([]byte, error) { return allowed, problem },
+			check: unary.At(func(q *unary.Question) ([]byte, error) { return allowed, q.Problem }),
 		}})
 	}
 	var o []grpc.ServerOption

@@ -125,6 +125,16 @@ func (p *Pipeline) Decide(ctx context.Context, r authz.Request) *authz.Outcome {
 	return p.decide(ctx, r, nil, true)
 }
 
+// Begin looks at a request up to its facts. What it returns is evaluated, and then
+// told, once each: together that is [Pipeline.Decide], which a caller of many
+// requests may do step by step.
+func (p *Pipeline) Begin(ctx context.Context, r authz.Request) authz.Deciding {
+	run := p.start(r)
+	run.real = true
+	run.begin(ctx)
+	return run
+}
+
 // Explain decides as [Pipeline.Decide] does, but opens, counts and records
 // nothing.
 func (p *Pipeline) Explain(ctx context.Context, r authz.Request) *authz.Outcome {
@@ -151,23 +161,49 @@ func (p *Pipeline) Refuse(_ context.Context, reason, detail string) *authz.Outco
 	return run.out
 }
 
-func (p *Pipeline) decide(ctx context.Context, r authz.Request, route *authz.Route, real bool) (out *authz.Outcome) {
+func (p *Pipeline) decide(ctx context.Context, r authz.Request, route *authz.Route, real bool) *authz.Outcome {
 	run := p.start(r)
 	run.real, run.route = real, route
-	defer func() {
-		if cause := recover(); cause != nil {
-			run.out.Decision = authz.Decision{}
-			run.fail(fmt.Errorf("panic while deciding: %v", cause))
-			run.finish()
-		}
-		if real {
-			p.record(run.out)
-		}
-		out = run.out
-	}()
-	run.decide(ctx)
-	run.finish()
-	return run.out
+	run.begin(ctx)
+	run.Evaluate(ctx)
+	return run.Outcome()
+}
+
+// begin gathers the facts.
+func (r *run) begin(ctx context.Context) {
+	defer r.guard()
+	r.decide(ctx)
+}
+
+// Evaluate implements [authz.Deciding].
+func (r *run) Evaluate(ctx context.Context) {
+	defer r.guard()
+	if all := r.found; all != nil {
+		r.found = nil
+		r.evaluate(ctx, all)
+	}
+}
+
+// Outcome implements [authz.Deciding].
+func (r *run) Outcome() *authz.Outcome {
+	r.conclude()
+	return r.out
+}
+
+func (r *run) conclude() {
+	defer r.guard()
+	r.finish()
+	if r.real {
+		r.record(r.out)
+	}
+}
+
+// guard makes a refusal of a panic.
+func (r *run) guard() {
+	if cause := recover(); cause != nil {
+		r.found, r.out.Decision = nil, authz.Decision{}
+		r.fail(fmt.Errorf("panic while deciding: %v", cause))
+	}
 }
 
 func (p *Pipeline) record(o *authz.Outcome) {
@@ -187,6 +223,7 @@ type run struct {
 	route   *authz.Route // as the caller named it; nil: by the route table
 
 	outcome authz.Outcome
+	found   []*authz.Facts // to be evaluated
 	base    authz.Facts
 	shown   [1]string
 	// formerUntil is when the secret that was sent ends to be accepted, where it
@@ -229,7 +266,7 @@ func plainID(s string) bool {
 	return true
 }
 
-// decide walks the pipeline.
+// decide walks the pipeline up to the facts.
 func (r *run) decide(ctx context.Context) {
 	if r.out.Request.Method() == "" || r.out.Request.Path() == "" {
 		r.refuse(&authz.Refusal{Reason: authz.ReasonRequestMalformed, Detail: "the method or the path is missing"})
@@ -249,7 +286,7 @@ func (r *run) decide(ctx context.Context) {
 	}
 	if route != nil && route.Access == authz.AccessUnmanaged {
 		// The credential of an unmanaged route is not looked at.
-		r.evaluate(ctx, []*authz.Facts{r.facts(route)})
+		r.found = []*authz.Facts{r.facts(route)}
 		return
 	}
 	cred, err := r.Credentials.Parse(r.out.Request)
@@ -273,7 +310,7 @@ func (r *run) decide(ctx context.Context) {
 		r.refuse(err)
 		return
 	}
-	r.evaluate(ctx, facts)
+	r.found = facts
 }
 
 func (r *run) facts(route *authz.Route) *authz.Facts {

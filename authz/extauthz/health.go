@@ -13,12 +13,12 @@ import (
 )
 
 // healthCheck serves grpc.health.v1.Health/Check.
-func (s *Server) healthCheck(call *unary.Call, message string, problem error, _ []byte) ([]byte, error) {
-	q, err := healthRequest(message, problem)
+func (s *Server) healthCheck(q *unary.Question) ([]byte, error) {
+	asked, err := healthRequest(q.Message, q.Problem)
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.health.Check(call, q)
+	r, err := s.health.Check(q, asked)
 	if err != nil {
 		return nil, err
 	}

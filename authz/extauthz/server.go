@@ -23,7 +23,8 @@ const Service = "envoy.service.auth.v3.Authorization"
 
 // Decider decides requests; package decide.
 type Decider interface {
-	Decide(context.Context, authz.Request) *authz.Outcome
+	// Begin looks at a request up to its facts.
+	Begin(context.Context, authz.Request) authz.Deciding
 	Refuse(ctx context.Context, reason, detail string) *authz.Outcome
 }
 
@@ -75,7 +76,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{Options: o, health: health.NewServer(), show: shower(o.Attributes), answers: newPrebuilt(o.Answer)}
 	s.calls = unary.New(unary.Options{
-		Unary:   map[string]unary.Method{"/" + Service + "/Check": s.handle, healthpb.Health_Check_FullMethodName: s.healthCheck},
+		Unary:   map[string]unary.Method{"/" + Service + "/Check": {s.begin, s.evaluate, s.tell}, healthpb.Health_Check_FullMethodName: unary.At(s.healthCheck)},
 		Streams: map[string]unary.StreamMethod{healthpb.Health_Watch_FullMethodName: s.healthWatch},
 		// What is too much is shed, and told so: there may be more calls than that.
 		MaxMessage: o.MaxMessage, MaxStreams: 2 * o.MaxInFlight, Log: o.Log,
@@ -107,62 +108,101 @@ func (s *Server) Stop(within time.Duration) {
 // A decision that took long is likely to be followed by others like it: so many
 // calls are then answered beside each other, and not one after the other.
 const (
-	long     = time.Millisecond
+	long     = 4 * time.Millisecond
 	likewise = 64
 )
 
 // large is a message that takes long to look through, in bytes.
 const large = 64 << 10
 
-// handle serves Check. What is wrong with a message is denied in band, too: no
-// setting of a proxy shall make it an allow.
-func (s *Server) handle(call *unary.Call, message string, problem error, room []byte) ([]byte, error) {
+// The steps of Check: a request's facts, the policy, the answer. What is wrong with
+// a message is denied in band, too: no setting of a proxy shall make it an allow.
+
+func (s *Server) begin(q *unary.Question) {
 	if n := s.slow.Load(); n > 0 {
 		s.slow.Store(n - 1)
-		call.Block()
-	} else if s.Responder != nil || len(message) > large {
-		call.Block()
+		q.Block()
+	} else if s.Responder != nil || len(q.Message) > large {
+		q.Block()
 	}
-	return s.check(call, message, problem, room), nil
+	defer s.guard(&q.Answer)
+	var d authz.Deciding
+	if d, q.Answer = s.look(q, q.Message, q.Problem); d != nil {
+		q.State = d
+	}
+}
+
+func (s *Server) evaluate(q *unary.Question) {
+	if d, ok := q.State.(authz.Deciding); ok {
+		defer s.guard(&q.Answer)
+		d.Evaluate(q)
+	}
+}
+
+func (s *Server) tell(q *unary.Question) {
+	if d, ok := q.State.(authz.Deciding); ok {
+		defer s.inFlight.Add(-1)
+		defer s.guard(&q.Answer)
+		if q.Answer == nil { // no panic was met
+			q.Answer = s.told(d, q.Room)
+		}
+	}
+}
+
+// guard makes the answer of a panic.
+func (s *Server) guard(answer *[]byte) {
+	if cause := recover(); cause != nil {
+		s.Log.Error("panic while answering", "cause", cause)
+		*answer = closed
+	}
 }
 
 // Check answers the bytes of a CheckRequest with those of a CheckResponse: in the
 // room, which is empty and may be nil, where that suffices. It never panics, and the
 // answer's status is always set.
-func (s *Server) Check(ctx context.Context, message string, room []byte) []byte {
-	return s.check(ctx, message, nil, room)
-}
-
-// check is Check, also of what could not be received.
-func (s *Server) check(ctx context.Context, message string, problem error, room []byte) (out []byte) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			s.Log.Error("panic while answering", "cause", cause)
-			out = closed
-		}
-	}()
-	if problem != nil {
-		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received")
-	}
-	if s.inFlight.Add(1) > int64(s.MaxInFlight) {
-		s.inFlight.Add(-1)
-		return s.refuse(ctx, authz.ReasonOverloaded, "")
+func (s *Server) Check(ctx context.Context, message string, room []byte) (answer []byte) {
+	defer s.guard(&answer)
+	d, answer := s.look(ctx, message, nil)
+	if d == nil {
+		return answer
 	}
 	defer s.inFlight.Add(-1)
+	d.Evaluate(ctx)
+	return s.told(d, room)
+}
+
+// look begins a decision, which counts as in flight, or gives the answer at once.
+func (s *Server) look(ctx context.Context, message string, problem error) (d authz.Deciding, answer []byte) {
+	if problem != nil {
+		return nil, s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received")
+	}
+	defer func() {
+		if d == nil {
+			s.inFlight.Add(-1)
+		}
+	}()
+	if s.inFlight.Add(1) > int64(s.MaxInFlight) {
+		return nil, s.refuse(ctx, authz.ReasonOverloaded, "")
+	}
 	if s.Responder != nil {
-		return s.respond(ctx, message)
+		return nil, s.respond(ctx, message)
 	}
 	r, err := wire.Parse(message, s.show)
 	if err != nil {
-		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be decoded")
+		return nil, s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be decoded")
 	}
 	if !r.Describes() {
-		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message describes no HTTP request")
+		return nil, s.refuse(ctx, authz.ReasonRequestMalformed, "the message describes no HTTP request")
 	}
 	if !s.Trust.Nobody() && s.Trust.counts(ctx) {
 		r.Vouch(showMetadata)
 	}
-	o := s.Decider.Decide(ctx, r)
+	return s.Decider.Begin(ctx, r), nil
+}
+
+// told is the answer of a decision.
+func (s *Server) told(d authz.Deciding, room []byte) []byte {
+	o := d.Outcome()
 	if o.Duration > long {
 		s.slow.Store(likewise)
 	}

@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -20,15 +23,31 @@ import (
 type closed struct {
 	reason  string
 	message string
-	panics  bool
+	panics  string // in which step
 }
 
-func (c closed) Decide(ctx context.Context, r authz.Request) *authz.Outcome {
-	if c.panics {
+func (c closed) step(name string) {
+	if c.panics == name {
 		panic("broken")
 	}
-	o := c.Refuse(ctx, c.reason, c.message)
-	o.Request = r
+}
+
+func (c closed) Begin(_ context.Context, r authz.Request) authz.Deciding {
+	c.step("begin")
+	return deciding{c, r}
+}
+
+type deciding struct {
+	closed
+	request authz.Request
+}
+
+func (d deciding) Evaluate(context.Context) { d.step("evaluate") }
+
+func (d deciding) Outcome() *authz.Outcome {
+	d.step("outcome")
+	o := d.Refuse(context.Background(), d.reason, d.message)
+	o.Request = d.request
 	return o
 }
 
@@ -54,6 +73,34 @@ func check(t testing.TB, s *extauthz.Server, message []byte) *authv3.CheckRespon
 	}
 	return r
 }
+
+// overGRPC asks by gRPC's own client.
+func overGRPC(t *testing.T, s *extauthz.Server, message []byte) *authv3.CheckResponse {
+	t.Helper()
+	l, err := extauthz.Listen("127.0.0.1:0", extauthz.ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.Serve(l) }()
+	defer s.Stop(time.Second)
+	c, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := &authv3.CheckResponse{}
+	if err := c.Invoke(t.Context(), "/"+extauthz.Service+"/Check", message, r, grpc.ForceCodec(given{})); err != nil { //nolint:staticcheck // the old interface suffices
+		t.Fatal(err)
+	}
+	return r
+}
+
+// given sends bytes as they are.
+type given struct{}
+
+func (given) Name() string                       { return "proto" }
+func (given) Marshal(v any) ([]byte, error)      { return v.([]byte), nil }
+func (given) Unmarshal(data []byte, v any) error { return proto.Unmarshal(data, v.(proto.Message)) }
 
 // refusedInBand checks what must hold of every refusal.
 func refusedInBand(t testing.TB, r *authv3.CheckResponse) {
@@ -84,15 +131,21 @@ func TestWhatCannotBeDecidedIsDeniedInBand(t *testing.T) {
 		"bytes that are no message":   {closed{reason: "policy_error"}, []byte{0xff, 0xff, 0xff}, "request_malformed"},
 		"an empty message":            {closed{reason: "policy_error"}, nil, "request_malformed"},
 		"a message without a request": {closed{reason: "policy_error"}, []byte{0x0a, 0x00}, "request_malformed"},
-		"a panic":                     {closed{panics: true}, request(nil), "policy_error"},
+		"a panic at the beginning":    {closed{reason: "overloaded", panics: "begin"}, request(nil), "policy_error"},
+		"a panic while evaluating":    {closed{reason: "overloaded", panics: "evaluate"}, request(nil), "policy_error"},
+		"a panic at the end":          {closed{reason: "overloaded", panics: "outcome"}, request(nil), "policy_error"},
 		"a refusal":                   {closed{reason: "overloaded"}, request(nil), "overloaded"},
 		"a detail with line breaks":   {closed{reason: "request_malformed", message: "a\r\nx-inj: 1\x00"}, request(nil), "request_malformed"},
 		"a refusal of a gRPC client":  {closed{reason: "credential_malformed", message: "é\n"}, request(map[string]string{"content-type": "application/grpc"}), "credential_malformed"},
 		"a refusal of a browser":      {closed{reason: "credential_malformed", message: "<script>"}, request(map[string]string{"accept": "text/html", "user-agent": "Mozilla/5.0"}), "credential_malformed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := check(t, extauthz.New(extauthz.Options{Decider: c.decider}), c.wire)
+			s := extauthz.New(extauthz.Options{Decider: c.decider})
+			r := check(t, s, c.wire)
 			refusedInBand(t, r)
+			if over := overGRPC(t, s, c.wire); !proto.Equal(over, r) {
+				t.Errorf("over gRPC: %v\nand by itself: %v", over, r)
+			}
 			code := ""
 			for _, h := range r.GetDeniedResponse().GetHeaders() {
 				if h.GetHeader().GetKey() == "x-error-code" {

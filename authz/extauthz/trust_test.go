@@ -66,13 +66,17 @@ type asked struct {
 	seen map[string]any
 }
 
-func (a *asked) Decide(_ context.Context, r authz.Request) *authz.Outcome {
+func (a *asked) Begin(_ context.Context, r authz.Request) authz.Deciding {
 	var err error
 	if a.seen, err = r.(authz.Vouched).Metadata("envoy.filters.http.jwt_authn"); err != nil {
 		a.t.Error(err)
 	}
-	return a.Refuse(context.Background(), "", "")
+	return a
 }
+
+func (*asked) Evaluate(context.Context) {}
+
+func (a *asked) Outcome() *authz.Outcome { return a.Refuse(context.Background(), "", "") }
 
 func (*asked) Refuse(context.Context, string, string) *authz.Outcome {
 	r := authz.BuiltinReasons[authz.ReasonPolicyError]

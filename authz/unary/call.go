@@ -22,6 +22,7 @@ type Call struct {
 	incoming
 
 	blocked atomic.Bool
+	batch   *batch // in which it is answered
 	// The connection's lock holds what is below.
 	began    bool   // the answer's header block is written
 	over     bool   // nothing more is written
@@ -47,7 +48,7 @@ func (c *Call) Block() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.returned && !c.blocked.Swap(true) {
-		go c.conn.serve()
+		go c.conn.serve(c.batch.without(c))
 	}
 }
 

@@ -34,7 +34,9 @@ type conn struct {
 	cancel context.CancelFunc
 
 	// The goroutine that reads has these.
+	in       *bufio.Reader
 	framer   *http2.Framer
+	wrong    error // with a frame; to be told
 	decoder  *hpack.Decoder
 	head     head
 	heading  uint32 // the stream of the header block that is being read
@@ -89,14 +91,14 @@ func (s source) Read(p []byte) (int, error) {
 func (c *conn) run() {
 	now := time.Now()
 	_ = c.net.SetReadDeadline(now.Add(c.server.GreetingTime)) // a closed connection says so when it is read
-	in := bufio.NewReaderSize(source{c}, readAhead)
+	c.in = bufio.NewReaderSize(source{c}, readAhead)
 	var greeting [len(http2.ClientPreface)]byte
-	if _, err := io.ReadFull(in, greeting[:]); err != nil || string(greeting[:]) != http2.ClientPreface {
+	if _, err := io.ReadFull(c.in, greeting[:]); err != nil || string(greeting[:]) != http2.ClientPreface {
 		c.close()
 		return
 	}
 	_ = c.net.SetReadDeadline(time.Time{})
-	c.framer = http2.NewFramer(nil, in)
+	c.framer = http2.NewFramer(nil, c.in)
 	c.framer.SetReuseFrames()
 	c.framer.SetMaxReadFrameSize(defaultFrame)
 	first, err := c.framer.ReadFrame()
@@ -110,34 +112,69 @@ func (c *conn) run() {
 	if err != nil && !c.goOn(err) {
 		return
 	}
-	c.serve()
+	c.serve(&batch{})
 }
 
-// serve reads frames and answers what they ask, until the connection ends or a
-// handler blocks: then another goroutine reads on.
-func (c *conn) serve() {
-	room := make([]byte, 0, answerRoom) // of this goroutine alone
-	_ = c.flush()                       // what waited for the one before; an error is met when it is read
+// serve answers a batch, reads frames and answers what they ask, until the connection
+// ends or a step blocks: then another goroutine does.
+func (c *conn) serve(b *batch) {
+	_ = c.flush() // what waited for the one before; an error is met when it is read
 	for {
-		f, err := c.framer.ReadFrame()
-		if stream := (http2.StreamError{}); errors.As(err, &stream) {
-			err = http2.ConnectionError(stream.Code) // a header block in the frame would be missing to the next
-		}
-		if err != nil {
-			c.goOn(err)
+		if b.n > 0 && !c.answer(b) {
 			return
 		}
-		call, text, problem, err := c.take(f)
-		if err != nil && !c.goOn(err) {
+		if err := c.read(b); err != nil && !c.goOn(err) {
 			return
-		}
-		if call != nil {
-			c.answer(call, text, problem, room)
-			if call.blocked.Load() {
-				return
-			}
 		}
 	}
+}
+
+// read reads frames until one completes a question, and those that are at hand
+// already. What is wrong with a frame is told when the questions before it are
+// answered.
+func (c *conn) read(b *batch) error {
+	if err := c.wrong; err != nil {
+		c.wrong = nil
+		return err
+	}
+	for b.n == 0 || b.n < together && c.atHand() {
+		f, err := c.framer.ReadFrame()
+		if err != nil {
+			err = fatal(err)
+		} else {
+			var call *Call
+			var text string
+			var problem error
+			if call, text, problem, err = c.take(f); call != nil {
+				b.add(call, text, problem, c.server.steps(call.path))
+			}
+		}
+		if err != nil && b.n > 0 {
+			c.wrong = err
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fatal is an error of the framer's: where it left a frame unread, a header block in
+// it would be missing to the next.
+func fatal(err error) error {
+	if stream := (http2.StreamError{}); errors.As(err, &stream) {
+		return http2.ConnectionError(stream.Code)
+	}
+	return err
+}
+
+// atHand says whether a whole frame was read ahead.
+func (c *conn) atHand() bool {
+	if c.in.Buffered() < frameHead {
+		return false
+	}
+	head, err := c.in.Peek(frameHead)
+	return err == nil && c.in.Buffered()-frameHead >= int(head[0])<<16|int(head[1])<<8|int(head[2])
 }
 
 // goOn deals with an error: where it is one of a stream the connection goes on.

@@ -255,12 +255,12 @@ func TestWhoTakesNothingIsLeft(t *testing.T) {
 	for name, blocks := range map[string]bool{"by who reads": false, "by a handler that waited": true} {
 		t.Run(name, func(t *testing.T) {
 			server, path := serve(t, unary.Options{WriteTime: 300 * time.Millisecond, Unary: map[string]unary.Method{
-				"/t/Echo": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
+				"/t/Echo": answer(func(c *unary.Call, _ string, _ error) ([]byte, error) {
 					if blocks {
 						c.Block()
 					}
 					return make([]byte, 4<<20), nil
-				},
+				}),
 			}})
 			f := dial(t, path, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
 			_ = f.WriteWindowUpdate(0, 1<<30)
@@ -269,7 +269,7 @@ func TestWhoTakesNothingIsLeft(t *testing.T) {
 			time.Sleep(time.Second)                               // nothing is taken
 			if n, err := io.Copy(io.Discard, f.Conn); n > 4<<20 { // what was written, and the end
 				t.Errorf("%d bytes, %v", n, err)
-			} else if timeout := (net.Error)(nil); errors.As(err, &timeout) && timeout.Timeout() {
+			} else if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 				t.Error("the connection does not end")
 			}
 			begun := time.Now()
@@ -292,9 +292,9 @@ func TestWhatIsTooLargeIsAnsweredOnce(t *testing.T) {
 		return []byte("ALLOW")
 	}
 	server, path := serve(t, unary.Options{MaxMessage: 1000, Unary: map[string]unary.Method{
-		"/t/Echo": func(_ *unary.Call, message string, problem error, _ []byte) ([]byte, error) {
+		"/t/Echo": answer(func(_ *unary.Call, message string, problem error) ([]byte, error) {
 			return note(message, problem), nil
-		},
+		}),
 	}, Streams: map[string]unary.StreamMethod{
 		"/t/Watch": func(c *unary.Call, message string, problem error) error { return c.Send(note(message, problem)) },
 	}})
@@ -378,13 +378,13 @@ func TestHandlersOfCallsThatWereTakenBackCount(t *testing.T) {
 	var running, most atomic.Int32
 	release := make(chan struct{})
 	_, path := serve(t, unary.Options{MaxStreams: 10, Unary: map[string]unary.Method{
-		"/t/Echo": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
+		"/t/Echo": answer(func(c *unary.Call, _ string, _ error) ([]byte, error) {
 			c.Block()
 			most.Store(max(most.Load(), running.Add(1)))
 			<-release
 			running.Add(-1)
 			return nil, nil
-		},
+		}),
 	}})
 	f := dial(t, path)
 	for id := uint32(1); id < 2000; id += 2 {

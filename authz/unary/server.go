@@ -14,12 +14,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Method answers a message with one, or with a gRPC status as the error. Where the
-// message could not be had, problem says why. The answer may be appended to room,
-// which is empty, and is used again when the answer is written.
-type Method func(call *Call, message string, problem error, room []byte) ([]byte, error)
-
-// StreamMethod answers a message by [Call.Send], as long as it does not return.
+// StreamMethod answers a message by [Call.Send], as long as it does not return. Where
+// the message could not be had, problem says why.
 type StreamMethod func(call *Call, message string, problem error) error
 
 // Options of a server. The keys of methods are paths: "/package.Service/Method".
@@ -197,25 +193,27 @@ func (s *Server) refusal(h *head) *refusal {
 // errPanic is what a caller is told of a panic; the log has its cause.
 var errPanic = status.Error(codes.Internal, "the server failed")
 
-func (s *Server) unary(call *Call, message string, problem error, room []byte) (out []byte, err error) {
+// step takes a question one step further; a panic is its end.
+func (s *Server) step(q *Question) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			s.Log.Error("panic while answering", "method", call.path, "cause", cause)
-			out, err = nil, errPanic
+			s.Log.Error("panic while answering", "method", q.path, "cause", cause)
+			q.Answer, q.Failure, q.next = nil, errPanic, len(q.steps)
 		}
 	}()
-	if out, err = s.Unary[call.path](call, message, problem, room); out == nil && err == nil {
-		out = []byte{}
-	}
-	return out, err
+	q.next++
+	q.steps[q.next-1](q)
 }
 
-func (s *Server) stream(h StreamMethod, call *Call, message string, problem error) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			s.Log.Error("panic while answering", "method", call.path, "cause", cause)
-			err = errPanic
-		}
-	}()
-	return h(call, message, problem)
+// steps are those of a method; of a stream it is one, beside others.
+func (s *Server) steps(path string) Method {
+	if m := s.Unary[path]; m != nil {
+		return m
+	}
+	h := s.Streams[path]
+	return Method{func(q *Question) {
+		q.stream = true
+		q.Block()
+		q.Failure = h(q.Call, q.Message, q.Problem)
+	}}
 }

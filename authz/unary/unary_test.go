@@ -33,16 +33,21 @@ func (raw) Marshal(v any) ([]byte, error)      { return *v.(*[]byte), nil }
 func (raw) Unmarshal(data []byte, v any) error { *v.(*[]byte) = bytes.Clone(data); return nil }
 
 // echo answers with what it is asked.
-func echo(_ *unary.Call, message string, problem error, room []byte) ([]byte, error) {
-	if problem != nil {
-		return nil, status.Error(codes.InvalidArgument, problem.Error())
+func echo(q *unary.Question) ([]byte, error) {
+	if q.Problem != nil {
+		return nil, status.Error(codes.InvalidArgument, q.Problem.Error())
 	}
-	return append(room, message...), nil
+	return append(q.Room, q.Message...), nil
+}
+
+// answer is a method of one step that is told what most want to know.
+func answer(f func(c *unary.Call, message string, problem error) ([]byte, error)) unary.Method {
+	return unary.At(func(q *unary.Question) ([]byte, error) { return f(q.Call, q.Message, q.Problem) })
 }
 
 // methods of a service t.
 func methods(m map[string]unary.Method) map[string]unary.Method {
-	out := map[string]unary.Method{"/t/Echo": echo}
+	out := map[string]unary.Method{"/t/Echo": unary.At(echo)}
 	for name, do := range m {
 		out["/t/"+name] = do
 	}
@@ -132,12 +137,12 @@ func TestGRPCsOwnClientIsAnswered(t *testing.T) {
 // TestWhatIsNoCallIsRefused by gRPC's statuses; the connection goes on.
 func TestWhatIsNoCallIsRefused(t *testing.T) {
 	_, path := serve(t, unary.Options{MaxMessage: 1000, Unary: methods(map[string]unary.Method{
-		"Fail": func(*unary.Call, string, error, []byte) ([]byte, error) {
+		"Fail": answer(func(*unary.Call, string, error) ([]byte, error) {
 			return nil, status.Error(codes.NotFound, "no 100 % “such”\nthing")
-		},
-		"Plain":   func(*unary.Call, string, error, []byte) ([]byte, error) { return nil, errors.New("broken") },
-		"Panic":   func(*unary.Call, string, error, []byte) ([]byte, error) { panic("broken") },
-		"Nothing": func(*unary.Call, string, error, []byte) ([]byte, error) { return nil, nil },
+		}),
+		"Plain":   answer(func(*unary.Call, string, error) ([]byte, error) { return nil, errors.New("broken") }),
+		"Panic":   answer(func(*unary.Call, string, error) ([]byte, error) { panic("broken") }),
+		"Nothing": answer(func(*unary.Call, string, error) ([]byte, error) { return nil, nil }),
 	})})
 	c := client(t, path)
 	for name, q := range map[string]struct {
@@ -172,12 +177,12 @@ func TestWhatIsNoCallIsRefused(t *testing.T) {
 func TestAHandlerThatBlocksHoldsUpNobody(t *testing.T) {
 	release := make(chan struct{})
 	_, path := serve(t, unary.Options{Unary: methods(map[string]unary.Method{
-		"Wait": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
+		"Wait": answer(func(c *unary.Call, _ string, _ error) ([]byte, error) {
 			authz.Blocking(context.WithValue(c, "a", "b")) //nolint:staticcheck // some derived context
 			c.Block()
 			<-release
 			return []byte("waited"), nil
-		},
+		}),
 	})})
 	c := client(t, path)
 	var waiting sync.WaitGroup
@@ -202,7 +207,7 @@ func TestAHandlerThatBlocksHoldsUpNobody(t *testing.T) {
 func TestAContextEnds(t *testing.T) {
 	ended, began := make(chan error, 1), make(chan struct{}, 1)
 	_, path := serve(t, unary.Options{Unary: methods(map[string]unary.Method{
-		"Wait": func(c *unary.Call, message string, _ error, _ []byte) ([]byte, error) {
+		"Wait": answer(func(c *unary.Call, message string, _ error) ([]byte, error) {
 			c.Block()
 			began <- struct{}{}
 			if _, has := c.Deadline(); has != (message == "timed") {
@@ -213,16 +218,16 @@ func TestAContextEnds(t *testing.T) {
 			<-ctx.Done()
 			ended <- c.Err()
 			return nil, ctx.Err()
-		},
-		"Late": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
+		}),
+		"Late": answer(func(c *unary.Call, _ string, _ error) ([]byte, error) {
 			time.Sleep(30 * time.Millisecond)
 			ended <- c.Err()
 			return nil, nil
-		},
-		"Who": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) {
+		}),
+		"Who": answer(func(c *unary.Call, _ string, _ error) ([]byte, error) {
 			p, ok := peer.FromContext(c)
 			return fmt.Appendf(nil, "%v %s %v", ok, p.Addr.Network(), c.Err()), nil
-		},
+		}),
 	})})
 	if got, err := call(within(t, 5*time.Second), client(t, path), "Who", nil); string(got) != "true unix <nil>" {
 		t.Errorf("%s, %v", got, err)
@@ -271,7 +276,7 @@ func TestAContextEnds(t *testing.T) {
 func TestBlockingAfterwardsIsNothing(t *testing.T) {
 	left := make(chan *unary.Call, 1)
 	_, path := serve(t, unary.Options{Unary: methods(map[string]unary.Method{
-		"Leave": func(c *unary.Call, _ string, _ error, _ []byte) ([]byte, error) { left <- c; return nil, nil },
+		"Leave": answer(func(c *unary.Call, _ string, _ error) ([]byte, error) { left <- c; return nil, nil }),
 	})})
 	c := client(t, path)
 	if _, err := call(within(t, 5*time.Second), c, "Leave", nil); err != nil {
@@ -338,7 +343,7 @@ func TestAStreamIsAnsweredAsItGoes(t *testing.T) {
 // TestStoppingLetsCallsEnd, takes no new ones, and breaks off what lasts too long.
 func TestStoppingLetsCallsEnd(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
-	wait := map[string]unary.Method{"Wait": func(c *unary.Call, message string, _ error, _ []byte) ([]byte, error) {
+	wait := map[string]unary.Method{"Wait": answer(func(c *unary.Call, message string, _ error) ([]byte, error) {
 		c.Block()
 		began <- struct{}{}
 		if message == "long" {
@@ -346,7 +351,7 @@ func TestStoppingLetsCallsEnd(t *testing.T) {
 		}
 		<-release
 		return []byte("done"), nil
-	}}
+	})}
 	server, path := serve(t, unary.Options{Unary: methods(wait)})
 	c := client(t, path)
 	answer, stopped := make(chan error), make(chan struct{})

@@ -15,7 +15,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// together is how many answers wait for others to be written with them.
+// together is how many questions are answered together, and how many answers wait for
+// others to be written with them.
 const together = 8
 
 // mostKept is how much room for writing a connection keeps, and answerRoom how much
@@ -256,21 +257,16 @@ func (c *conn) ended(call *Call) {
 	c.remove(call)
 }
 
-// answer has a call answered, in the room where that suffices.
-func (c *conn) answer(call *Call, text string, problem error, room []byte) {
-	if h := c.server.Streams[call.path]; h != nil {
-		call.Block()
-		c.finish(call, nil, c.server.stream(h, call, text, problem))
-	} else {
-		message, err := c.server.unary(call, text, problem, room)
-		c.finish(call, message, err)
-	}
-	call.end(true)
+// finish ends a question by its answer.
+func (c *conn) finish(q *Question) {
+	c.reply(q)
+	q.end(true)
 }
 
-// finish writes the answer of a unary call, or the end of a stream. Where others
+// reply writes the answer of a unary call, or the end of a stream. Where others
 // read on, nobody else would flush.
-func (c *conn) finish(call *Call, message []byte, err error) {
+func (c *conn) reply(q *Question) {
+	call, message, err := q.Call, q.Answer, q.Failure
 	blocked := call.blocked.Load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -288,8 +284,10 @@ func (c *conn) finish(call *Call, message []byte, err error) {
 		call.began = true
 	case err != nil:
 		trailers = block(statusPairs(err)...)
-	case message != nil:
+	case !q.stream:
 		c.send(call, message)
+	case !call.began:
+		c.begin(call)
 	}
 	c.trail(call, trailers)
 	if c.answers++; blocked || c.answers >= together {
@@ -309,12 +307,17 @@ func (c *Call) Send(message []byte) error {
 	return c.conn.write()
 }
 
+// begin writes the answer's header block.
+func (c *conn) begin(call *Call) {
+	call.began = true
+	c.out = appendFrame(c.out, http2.FrameHeaders, http2.FlagHeadersEndHeaders, call.id, len(answerHead))
+	c.out = append(c.out, answerHead...)
+}
+
 // send writes a message, as much of it as the other end takes.
 func (c *conn) send(call *Call, message []byte) {
 	if !call.began {
-		call.began = true
-		c.out = appendFrame(c.out, http2.FrameHeaders, http2.FlagHeadersEndHeaders, call.id, len(answerHead))
-		c.out = append(c.out, answerHead...)
+		c.begin(call)
 	}
 	if n := int64(prefix + len(message)); len(call.rest) == 0 && n <= int64(c.maxFrame) && n <= c.sendLeft && n <= call.sendLeft {
 		c.out = appendFrame(c.out, http2.FrameData, 0, call.id, int(n))
