@@ -122,7 +122,7 @@ func (a *Asker) ask(ctx context.Context, entry string, in ast.Value, now time.Ti
 	case turn%uint64(a.options.Watch.every()) == 0 && a.holding.CompareAndSwap(false, true):
 		go func() { // off the path of who asked
 			defer a.holding.Store(false)
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.options.Timeout)
+			ctx, cancel := context.WithTimeout(context.Background(), a.options.Timeout) // nothing of who asked, who may be gone
 			defer cancel()
 			_, _ = a.hold(ctx, q, entry, in, now, got, err)
 		}()

@@ -13,7 +13,7 @@ import (
 // bundle. A goroutine begins with less, copies its stack each time it has to
 // grow, and loses half of it at each collection that finds it idle: a seventh
 // of an evaluation's time. So a few goroutines are held ready for evaluations,
-// whose stacks are grown and stay so. The others, gRPC's, stay small.
+// whose stacks are grown and stay so. Those that serve connections stay small.
 
 const (
 	// held is the part of a holder's stack that is in use while it waits. Go's

@@ -18,7 +18,7 @@ func (s *Server) healthCheck(q *unary.Question) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.health.Check(q, asked)
+	r, err := s.health.Check(q.Call, asked)
 	if err != nil {
 		return nil, err
 	}

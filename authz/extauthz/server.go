@@ -108,7 +108,7 @@ func (s *Server) Stop(within time.Duration) {
 // A decision that took long is likely to be followed by others like it: so many
 // calls are then answered beside each other, and not one after the other.
 const (
-	long     = 4 * time.Millisecond
+	long     = time.Millisecond
 	likewise = 64
 )
 
@@ -121,13 +121,13 @@ const large = 64 << 10
 func (s *Server) begin(q *unary.Question) {
 	if n := s.slow.Load(); n > 0 {
 		s.slow.Store(n - 1)
-		q.Block()
+		q.Call.Block()
 	} else if s.Responder != nil || len(q.Message) > large {
-		q.Block()
+		q.Call.Block()
 	}
 	defer s.guard(&q.Answer)
 	var d authz.Deciding
-	if d, q.Answer = s.look(q, q.Message, q.Problem); d != nil {
+	if d, q.Answer = s.look(q.Call, q.Message, q.Problem); d != nil {
 		q.State = d
 	}
 }
@@ -135,7 +135,10 @@ func (s *Server) begin(q *unary.Question) {
 func (s *Server) evaluate(q *unary.Question) {
 	if d, ok := q.State.(authz.Deciding); ok {
 		defer s.guard(&q.Answer)
-		d.Evaluate(q)
+		begun := time.Now()
+		if d.Evaluate(q.Call); time.Since(begun) > long {
+			s.slow.Store(likewise)
+		}
 	}
 }
 
@@ -144,8 +147,11 @@ func (s *Server) tell(q *unary.Question) {
 		defer s.inFlight.Add(-1)
 		defer s.guard(&q.Answer)
 		if q.Answer == nil { // no panic was met
-			q.Answer = s.told(d, q.Room)
+			q.Answer = s.answers.answer(d.Outcome(), q.Room)
 		}
+	}
+	if len(q.Answer) == 0 { // to Envoy that is an allow
+		q.Answer = closed
 	}
 }
 
@@ -168,7 +174,7 @@ func (s *Server) Check(ctx context.Context, message string, room []byte) (answer
 	}
 	defer s.inFlight.Add(-1)
 	d.Evaluate(ctx)
-	return s.told(d, room)
+	return s.answers.answer(d.Outcome(), room)
 }
 
 // look begins a decision, which counts as in flight, or gives the answer at once.
@@ -198,15 +204,6 @@ func (s *Server) look(ctx context.Context, message string, problem error) (d aut
 		r.Vouch(showMetadata)
 	}
 	return s.Decider.Begin(ctx, r), nil
-}
-
-// told is the answer of a decision.
-func (s *Server) told(d authz.Deciding, room []byte) []byte {
-	o := d.Outcome()
-	if o.Duration > long {
-		s.slow.Store(likewise)
-	}
-	return s.answers.answer(o, room)
 }
 
 // respond lets the Responder answer. What it gives is not trusted to be one.

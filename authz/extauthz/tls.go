@@ -118,8 +118,8 @@ func WithTLS(l net.Listener, o TLSOptions) (net.Listener, error) {
 	return &tlsListener{l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: r.forClient}, r, sync.Once{}}, nil
 }
 
-// tlsListener's connections tell by their address who is at the other end: that is
-// what gRPC hands on of them.
+// tlsListener's connections tell by their address who is at the other end: a call's
+// peer.Peer has it.
 type tlsListener struct {
 	net.Listener
 	config *tls.Config
@@ -137,7 +137,7 @@ type tlsAddr struct {
 	conn *tls.Conn
 }
 
-// Accept shakes no hands yet: gRPC reads, and that does, within its time-out.
+// Accept shakes no hands yet: the first read or write does, within its time-out.
 func (l *tlsListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {

@@ -21,8 +21,8 @@ type Call struct {
 	refusal  *refusal  // of what is no call of a method here
 	incoming
 
-	blocked atomic.Bool
-	batch   *batch // in which it is answered
+	state atomic.Int32
+	batch *batch // in which it is answered
 	// The connection's lock holds what is below.
 	began    bool   // the answer's header block is written
 	over     bool   // nothing more is written
@@ -42,13 +42,21 @@ type Call struct {
 
 var _ context.Context = (*Call)(nil)
 
-// Block says that the handler is going to wait, or to take long: the connection is
-// read on meanwhile. The first call counts, and none after the handler has returned.
+// What a call's question is at.
+const (
+	idle     = iota
+	stepping // a step is under way
+	blocked  // one has said that it waits, and others do not wait for it
+)
+
+// Block says that the step under way is going to wait, or to take long: the questions
+// that came with this one are answered meanwhile, and the connection is read on. The
+// first call counts, and none where no step is under way.
 func (c *Call) Block() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.returned && !c.blocked.Swap(true) {
-		go c.conn.serve(c.batch.without(c))
+	if c.state.CompareAndSwap(stepping, blocked) {
+		rest := c.batch.without(c, 0)
+		c.batch = nil
+		go c.conn.serve(rest)
 	}
 }
 
@@ -99,11 +107,11 @@ func (c *Call) waited() context.Context {
 	return c.ctx
 }
 
-// end ends the context: of a handler that has returned, and of one that should.
-func (c *Call) end(returned bool) {
+// end ends the context.
+func (c *Call) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended, c.returned = true, c.returned || returned
+	c.ended = true
 	if c.cancel != nil {
 		c.cancel()
 	}

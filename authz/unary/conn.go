@@ -109,7 +109,8 @@ func (c *conn) run() {
 			err = c.settings(settings)
 		}
 	}
-	if err != nil && !c.goOn(err) {
+	if err != nil {
+		c.goOn(fatal(err))
 		return
 	}
 	c.serve(&batch{})

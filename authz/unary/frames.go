@@ -39,7 +39,11 @@ func (c *conn) take(f http2.Frame) (call *Call, text string, problem, err error)
 		}
 		c.drop(f.StreamID)
 	case *http2.PriorityFrame:
-		if f.StreamDep == f.StreamID {
+		switch {
+		case f.StreamDep != f.StreamID:
+		case f.StreamID > c.lastID:
+			err = http2.ConnectionError(http2.ErrCodeProtocol)
+		default:
 			err = http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeProtocol}
 		}
 	case *http2.PushPromiseFrame:
@@ -177,7 +181,7 @@ func (c *conn) release(call *Call) {
 // completed is a call whose message is all there.
 func (c *conn) completed(call *Call, body []byte) (*Call, string, error, error) {
 	c.release(call)
-	call.complete, call.handed = true, true
+	call.complete = true
 	if call.length >= 0 && call.length != call.came {
 		return nil, "", nil, http2.StreamError{StreamID: call.id, Code: http2.ErrCodeProtocol}
 	}
@@ -186,5 +190,6 @@ func (c *conn) completed(call *Call, body []byte) (*Call, string, error, error) 
 		return nil, "", nil, nil
 	}
 	text, problem := message(body)
+	call.handed = true
 	return call, text, problem, nil
 }

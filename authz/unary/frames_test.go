@@ -48,6 +48,20 @@ func dial(t testing.TB, path string, settings ...http2.Setting) *frames {
 	return f
 }
 
+// greeted waits until the server has read what was sent so far.
+func (f *frames) greeted() {
+	f.t.Helper()
+	for {
+		got, err := f.ReadFrame()
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if a, ok := got.(*http2.SettingsFrame); ok && a.IsAck() {
+			return
+		}
+	}
+}
+
 // ask begins a call.
 func (f *frames) ask(id uint32, end bool) { f.t.Helper(); f.askFor(id, "/t/Echo", end) }
 
@@ -264,15 +278,20 @@ func TestWhoTakesNothingIsLeft(t *testing.T) {
 			}})
 			f := dial(t, path, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30})
 			_ = f.WriteWindowUpdate(0, 1<<30)
+			f.greeted()
 			f.ask(1, false)
 			_ = f.WriteData(1, true, message("q"))
-			time.Sleep(time.Second)                               // nothing is taken
-			if n, err := io.Copy(io.Discard, f.Conn); n > 4<<20 { // what was written, and the end
-				t.Errorf("%d bytes, %v", n, err)
-			} else if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-				t.Error("the connection does not end")
-			}
 			begun := time.Now()
+			for readers() > 0 { // nothing is taken meanwhile
+				if time.Since(begun) > 15*time.Second {
+					t.Fatal("the connection does not end")
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			if n, _ := io.Copy(io.Discard, f.Conn); n == 0 || n >= 4<<20 {
+				t.Errorf("%d bytes were written", n)
+			}
+			begun = time.Now()
 			if server.Stop(5 * time.Second); time.Since(begun) > 4*time.Second {
 				t.Error("it is held still")
 			}

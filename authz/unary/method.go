@@ -1,5 +1,7 @@
 package unary
 
+import "time"
+
 // Method answers questions, in one step or several.
 type Method []Step
 
@@ -11,7 +13,8 @@ type Step func(q *Question)
 
 // Question is a call with its message, on its way through the steps of a method.
 type Question struct {
-	*Call
+	// Call is the context of what the steps do.
+	Call *Call
 	// Message is the request's; where it could not be had, Problem says why.
 	Message string
 	Problem error
@@ -47,21 +50,22 @@ func (b *batch) add(call *Call, text string, problem error, steps Method) {
 	if q.Room == nil {
 		q.Room = make([]byte, 0, answerRoom)
 	}
-	*q = Question{Call: call, Message: text, Problem: problem, Room: q.Room, steps: steps}
+	*q = Question{Call: call, Message: text, Problem: problem, Room: q.Room[:0], steps: steps}
 	b.n++
 	b.steps = max(b.steps, len(steps))
 	call.batch = b
 }
 
-// without moves all but the question of a call to a batch of their own.
-func (b *batch) without(call *Call) *batch {
+// without moves the questions from one on, but for that of a call, to a batch of
+// their own.
+func (b *batch) without(call *Call, from int) *batch {
 	rest := &batch{steps: b.steps}
-	for i := range b.n {
+	for i := from; i < b.n; i++ {
 		if q := &b.questions[i]; q.Call != call {
 			rest.questions[rest.n] = *q
 			q.Call.batch = rest
 			rest.n++
-			q.Room = nil // it went along
+			*q = Question{} // all of it went along
 		}
 	}
 	return rest
@@ -75,18 +79,37 @@ func (b *batch) reset() {
 	b.n, b.steps = 0, 0
 }
 
+// patience is how long those that have come further wait for the others of their
+// batch.
+const patience = 2 * time.Millisecond
+
 // answer takes the questions of a batch through their steps and writes the answers.
-// It is false where one of them blocked: another goroutine then goes on with the
-// others, and reads on.
+// It is false where one of them blocked, or they took long: another goroutine then
+// goes on with the others, and reads on.
 func (c *conn) answer(b *batch) bool {
+	begun := time.Time{}
+	if b.n > 1 {
+		begun = time.Now()
+	}
 	for step := range b.steps {
 		for i := range b.n {
 			q := &b.questions[i]
 			if q.next != step || step >= len(q.steps) {
 				continue
 			}
-			if c.server.step(q); q.blocked.Load() {
+			call := q.Call
+			call.state.Store(stepping)
+			c.server.step(q)
+			if !call.state.CompareAndSwap(stepping, idle) {
 				c.alone(q)
+				return false
+			}
+			if i+1 < b.n && time.Since(begun) > patience {
+				go c.serve(b.without(nil, i+1))
+				for j := range i + 1 {
+					b.questions[j].Call.state.Store(blocked)
+					c.alone(&b.questions[j])
+				}
 				return false
 			}
 		}

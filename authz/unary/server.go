@@ -146,8 +146,10 @@ func (s *Server) Stop(within time.Duration) {
 	}
 	s.mu.Lock()
 	for c := range s.conns {
-		c.cancel()
-		go c.net.Close() //nolint:errcheck // whoever reads sees it
+		go func() { // over TLS this may take a while
+			_ = c.net.Close() // whoever reads sees it
+			c.cancel()
+		}()
 	}
 	s.mu.Unlock()
 	select {
@@ -197,7 +199,7 @@ var errPanic = status.Error(codes.Internal, "the server failed")
 func (s *Server) step(q *Question) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			s.Log.Error("panic while answering", "method", q.path, "cause", cause)
+			s.Log.Error("panic while answering", "method", q.Call.path, "cause", cause)
 			q.Answer, q.Failure, q.next = nil, errPanic, len(q.steps)
 		}
 	}()
@@ -213,7 +215,7 @@ func (s *Server) steps(path string) Method {
 	h := s.Streams[path]
 	return Method{func(q *Question) {
 		q.stream = true
-		q.Block()
+		q.Call.Block()
 		q.Failure = h(q.Call, q.Message, q.Problem)
 	}}
 }

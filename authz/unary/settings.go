@@ -93,7 +93,7 @@ func (c *conn) ping(f *http2.PingFrame) {
 	c.draining = true
 	for _, call := range c.calls { // a stream may have no end of its own
 		if c.server.Streams[call.path] != nil {
-			call.end(false)
+			call.end()
 		}
 	}
 	c.out = appendGoAway(c.out, c.lastID, http2.ErrCodeNo)

@@ -271,6 +271,12 @@ func TestAContextEnds(t *testing.T) {
 	}
 }
 
+// readers is how many goroutines read a connection.
+func readers() int {
+	stacks := make([]byte, 1<<20)
+	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "unary.(*conn).serve(")
+}
+
 // TestBlockingAfterwardsIsNothing: a goroutine that outlives the handler may still
 // have its context.
 func TestBlockingAfterwardsIsNothing(t *testing.T) {
@@ -284,10 +290,6 @@ func TestBlockingAfterwardsIsNothing(t *testing.T) {
 	}
 	last := <-left
 	<-last.Done()
-	readers := func() int {
-		stacks := make([]byte, 1<<20)
-		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "unary.(*conn).serve(")
-	}
 	before := readers()
 	authz.Blocking(last)
 	last.Block()

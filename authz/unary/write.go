@@ -175,7 +175,7 @@ func (c *conn) drop(id uint32) {
 	c.mu.Unlock()
 	if call != nil {
 		c.release(call)
-		call.end(false)
+		call.end()
 	}
 }
 
@@ -260,14 +260,14 @@ func (c *conn) ended(call *Call) {
 // finish ends a question by its answer.
 func (c *conn) finish(q *Question) {
 	c.reply(q)
-	q.end(true)
+	q.Call.end()
 }
 
 // reply writes the answer of a unary call, or the end of a stream. Where others
 // read on, nobody else would flush.
 func (c *conn) reply(q *Question) {
 	call, message, err := q.Call, q.Answer, q.Failure
-	blocked := call.blocked.Load()
+	waited := call.state.Load() == blocked
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call.finished = true
@@ -290,7 +290,7 @@ func (c *conn) reply(q *Question) {
 		c.begin(call)
 	}
 	c.trail(call, trailers)
-	if c.answers++; blocked || c.answers >= together {
+	if c.answers++; waited || c.answers >= together {
 		_ = c.write() // whoever reads is told of an error
 	}
 }
@@ -342,6 +342,8 @@ func (c *conn) more(call *Call) {
 		if n <= 0 {
 			if call.sendLeft > 0 { // it is the connection that takes no more
 				c.waiting[call.id] = call
+			} else {
+				delete(c.waiting, call.id)
 			}
 			return
 		}
