@@ -33,11 +33,10 @@ type Call struct {
 	trailers []byte // after the rest; nil while more may come
 	last     bool   // no trailers come after the rest
 
-	mu       sync.Mutex
-	returned bool            // the handler has
-	ended    bool            // and the context, or that alone
-	ctx      context.Context // made when somebody waits for it
-	cancel   context.CancelFunc
+	mu     sync.Mutex
+	ended  bool            // and the context, or that alone
+	ctx    context.Context // made when somebody waits for it
+	cancel context.CancelFunc
 }
 
 var _ context.Context = (*Call)(nil)
