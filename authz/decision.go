@@ -91,8 +91,10 @@ type Outcome struct {
 	Evaluator string
 	// Err is why the reason is policy_error or inventory_unavailable. It is for
 	// the log, never for the client.
-	Err      error
-	Time     time.Time
+	Err  error
+	Time time.Time
+	// Duration is from Time to the outcome. Requests that were read together wait
+	// for each other's steps.
 	Duration time.Duration
 	// Shown are the organizations to name upstream on an allow.
 	Shown []string
