@@ -34,7 +34,7 @@ type Call struct {
 	last     bool   // no trailers come after the rest
 
 	mu     sync.Mutex
-	ended  bool            // and the context, or that alone
+	ended  bool            // the context has
 	ctx    context.Context // made when somebody waits for it
 	cancel context.CancelFunc
 }

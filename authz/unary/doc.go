@@ -6,7 +6,7 @@
 //
 //   - [Server] takes listeners and holds their connections (server.go);
 //   - a connection (conn.go) reads frames (frames.go) and settings (settings.go),
-//     makes calls of header blocks (head.go) and writes (write.go);
+//     makes calls of header blocks (head.go) and writes (write.go, encode.go);
 //   - a [Call] is the context of its handler (call.go), and what came of its message
 //     (message.go);
 //   - a [Question], a call with its message, is answered by a [Method], in one step or

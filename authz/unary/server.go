@@ -127,7 +127,8 @@ func (s *Server) gone() {
 }
 
 // Stop takes no new connections and calls, and returns when those under way have
-// ended: after at most the time given, when they are broken off.
+// ended: after at most the time given, when they are broken off. For steps that do not
+// end then it waits as long again.
 func (s *Server) Stop(within time.Duration) {
 	s.stopping.Store(true)
 	s.mu.Lock()
@@ -186,8 +187,7 @@ func (s *Server) refusal(h *head) *refusal {
 	case kind != "application/grpc" && !strings.HasPrefix(kind, "application/grpc+"):
 		return noGRPC
 	case s.Unary[h.path] == nil && s.Streams[h.path] == nil:
-		err := status.Error(codes.Unimplemented, "there is no method "+h.path)
-		return &refusal{head: block(append([]string{":status", "200", "content-type", "application/grpc"}, statusPairs(err)...)...)}
+		return &refusal{head: errorHead(status.Error(codes.Unimplemented, "there is no method "+h.path))}
 	}
 	return nil
 }
