@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/preview"
@@ -59,9 +58,7 @@ func showPreview(t *table, p *preview.Preview) {
 		{"disabled", n.Disabled, "everywhere"},
 		{"not judged", n.Unjudged, p.Coverage.Error},
 	} {
-		if o.n > 0 {
-			t.row(o.name, strings.TrimSuffix(fmt.Sprintf("%d, %s", o.n, o.what), ", "))
-		}
+		t.amount(o.name, o.n, o.what)
 	}
 	for _, r := range p.Waived {
 		t.row("", fmt.Sprintf("%s: %s of %s", r.Reason, counted(r.Tokens, "token"), counted(r.Owners, "owner")))

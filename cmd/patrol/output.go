@@ -80,6 +80,14 @@ func (t *table) row(cells ...any) {
 	fmt.Fprintln(t.w)
 }
 
+// amount writes how many of something there are, and what that means, which may be
+// left out; nothing where there are none.
+func (t *table) amount(name string, n int, what string) {
+	if n > 0 {
+		t.row(name, strings.TrimSuffix(fmt.Sprintf("%d, %s", n, what), ", "))
+	}
+}
+
 // plain takes out what would move the cursor or turn the direction of writing.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -115,9 +115,7 @@ func showSimulation(t *table, s *preview.Simulation) {
 		{"before the policy", s.BeforePolicy, "refused before a policy is asked"},
 		{"not judged", s.Unjudged, ""},
 	} {
-		if n.n > 0 {
-			t.row(n.name, strings.TrimSuffix(fmt.Sprintf("%d, %s", n.n, n.what), ", "))
-		}
+		t.amount(n.name, n.n, n.what)
 	}
 	if len(s.Changes) > 0 {
 		t.row()
