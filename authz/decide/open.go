@@ -39,9 +39,9 @@ type openings struct {
 	running  map[pair]*opening
 	declines declines
 	closed   bool
-	wait    sync.WaitGroup
-	stop    context.Context
-	cancel  context.CancelFunc
+	wait     sync.WaitGroup
+	stop     context.Context
+	cancel   context.CancelFunc
 }
 
 // pair is a token at an organization, for which one request may be open.

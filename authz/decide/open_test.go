@@ -256,9 +256,19 @@ func TestWhatTheStoreDeclinedIsNotAskedAgainForASecond(t *testing.T) {
 		after time.Duration
 		asks  bool
 	}{
-		{"a", 0, true}, {"a", 0, false}, {"a", 999 * time.Millisecond, false}, {"b", 0, true}, {"b", 0, false},
-		{"a", time.Millisecond, true}, {"b", 0, true}, {"c", 0, true}, {"d", 0, true}, {"e", 0, false}, {"f", 999 * time.Millisecond, false},
-		{"e", time.Millisecond, true}, {"a", 0, true},
+		{"a", 0, true},
+		{"a", 0, false},
+		{"a", 999 * time.Millisecond, false},
+		{"b", 0, true},
+		{"b", 0, false},
+		{"a", time.Millisecond, true},
+		{"b", 0, true},
+		{"c", 0, true},
+		{"d", 0, true},
+		{"e", 0, false},
+		{"f", 999 * time.Millisecond, false},
+		{"e", time.Millisecond, true},
+		{"a", 0, true},
 	} {
 		clock = clock.Add(step.after)
 		if got := declined(step.token); got != step.asks {
