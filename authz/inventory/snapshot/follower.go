@@ -110,18 +110,18 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 	return f.change(from, r, last, now, nil)
 }
 
-// Take takes in what a change wrote, so that it need not be read from the change
-// log. Where the snapshot holds not all that was before it, nothing is taken in:
-// the next look finds it.
-func (f *Follower) Take(number int64, r *inventory.Records) {
+// Take takes in what changes wrote, by the numbers of the first and the last one,
+// so that it need not be read from the change log. Where the snapshot holds not all
+// that was before them, nothing is taken in: the next look finds it.
+func (f *Follower) Take(first, last int64, r *inventory.Records) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	from := f.current.Load()
-	if f.in == nil || from.change != number-1 {
+	if f.in == nil || from.change != first-1 {
 		return
 	}
 	// Nothing was read: the snapshot is as old as it was.
-	if err := f.change(from, r, number, from.asOf, map[loaded]uint32{}); err != nil {
+	if err := f.change(from, r, last, from.asOf, map[loaded]uint32{}); err != nil {
 		f.Log.Error("what was imported is read anew", "error", err)
 	}
 }
