@@ -29,6 +29,9 @@ type Options struct {
 	// records, kept beside them. They may be nil.
 	FreezeOrganization func(*authz.Organization) any
 	FreezeGrants       func([]authz.Grant) any
+	// Settle waits until what was written here is handed over ([Follower.Take]), so
+	// that it is not read at the same time; nil: nothing is.
+	Settle func()
 	// Interval between two looks at the change counter; default 500 ms.
 	Interval time.Duration
 	Clock    func() time.Time
@@ -173,6 +176,9 @@ func (f *Follower) follow(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-f.hint:
+		}
+		if f.Settle != nil {
+			f.Settle()
 		}
 		err := f.CatchUp(ctx)
 		if err != nil && !failing && ctx.Err() == nil {

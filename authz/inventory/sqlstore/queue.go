@@ -152,6 +152,7 @@ func (s *Store) writeTogether() {
 		defer func() { _ = tx.Rollback() }()
 		list, err = s.carryOutWaiting(ctx, tx)
 	}
+	before, told := s.queue.telling()
 	if err == nil && len(list) > 0 {
 		err = s.commit(tx, list[0].command.Action())
 	}
@@ -166,17 +167,12 @@ func (s *Store) writeTogether() {
 			}
 		}
 	}
-	if len(list) == 0 {
-		return
-	}
 	// The next ones need not wait until these are taken in, which is done in order.
-	before, told := s.queue.told, make(chan struct{})
-	s.queue.told = told
 	s.queue.written.Go(func() {
 		if before != nil {
 			<-before
 		}
-		if err == nil && s.Imported != nil {
+		if err == nil && len(list) > 0 && s.Imported != nil {
 			s.Imported(list[0].made.number, list[len(list)-1].made.number, recordsOf(list))
 		}
 		close(told)
@@ -185,6 +181,27 @@ func (s *Store) writeTogether() {
 			close(one.done)
 		}
 	})
+}
+
+// telling gives a channel to close when what is written now was told of, and the one
+// before it.
+func (q *queue) telling() (before, told chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	before, told = q.told, make(chan struct{})
+	q.told = told
+	return before, told
+}
+
+// Settle waits until all that imports wrote here was handed over: see
+// [Options.Imported].
+func (s *Store) Settle() {
+	s.queue.mu.Lock()
+	told := s.queue.told
+	s.queue.mu.Unlock()
+	if told != nil {
+		<-told
+	}
 }
 
 // recordsOf is what imports wrote, all of them.
