@@ -88,15 +88,16 @@ func (s *Store) present() error {
 
 // Caches of a connection, in KiB; they take twice as much in memory. The system
 // caches the file for all connections. Who writes much needs more of its own,
-// for as long as it does: indexes of digests and the like are written all over.
+// for as long as it does: digests, names and the like are written all over.
 const (
 	readCache   = 500
 	writeCache  = 2000
 	importCache = 64 << 10
 )
 
-// After how many pages the log is written back into the file. Pages that one
-// part of an import writes are written again by the next.
+// After how many pages the log is written back into the file. Pages that some
+// parts of an import write are written again by the next; the log of one takes up to
+// 400 MB.
 const (
 	writeBack  = 4000
 	importBack = 96_000
