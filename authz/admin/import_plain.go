@@ -11,17 +11,21 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 )
 
-// ReadImportedToken reads the JSON of one token strictly.
-func ReadImportedToken(text []byte) (*ImportedToken, error) {
-	var t ImportedToken
-	if p := (plainTokens{text: text}); p.token(&t) && p.ended() {
-		return &t, nil
+// ImportedTokens reads the JSON of tokens, one after the other. What they have in
+// common is read once.
+type ImportedTokens struct{ plain plainTokens }
+
+// Read reads the JSON of one token strictly.
+func (r *ImportedTokens) Read(text []byte) (*ImportedToken, error) {
+	t, p := &ImportedToken{}, &r.plain
+	if p.text, p.at = text, 0; p.token(t) && p.ended() {
+		return t, nil
 	}
-	t = ImportedToken{}
-	if err := readStrictly(text, &t); err != nil {
+	t = &ImportedToken{}
+	if err := readStrictly(text, t); err != nil {
 		return nil, err
 	}
-	return &t, nil
+	return t, nil
 }
 
 // readStrictly reads one JSON value, of known members alone.

@@ -153,7 +153,7 @@ func (a *App) openState(ctx context.Context) error {
 		return err
 	}
 	a.Follower, err = snapshot.Start(ctx, snapshot.Options{
-		Feed: a.Store, FreezeOrganization: input.FreezeOrganization, FreezeGrants: input.FreezeGrants, Interval: a.Polling, Clock: a.Clock, Log: a.Log,
+		Feed: a.Store, Settle: a.Store.Settle, FreezeOrganization: input.FreezeOrganization, FreezeGrants: input.FreezeGrants, Interval: a.Polling, Clock: a.Clock, Log: a.Log,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type importSource struct {
 
 	array  *json.Decoder
 	breaks *lineBreaks
+	tokens admin.ImportedTokens
 	seen   map[[32]byte]int32 // the line of each secret's digest
 }
 
@@ -55,7 +56,7 @@ func newImportSource(r io.Reader) (*importSource, error) {
 
 // check says what is wrong with a token's text, or nil.
 func (s *importSource) check(text []byte, line int) *badLine {
-	t, err := admin.ReadImportedToken(text)
+	t, err := s.tokens.Read(text)
 	if err != nil {
 		return &badLine{Line: line, Message: err.Error()}
 	}

@@ -33,9 +33,9 @@ func (a *App) openStore(ctx context.Context, dir string) (err error) {
 			f.Hint()
 		}
 	}
-	o.Imported = func(change int64, r *inventory.Records) {
+	o.Imported = func(first, last int64, r *inventory.Records) {
 		if f := a.hinted.Load(); f != nil {
-			f.Take(change, r)
+			f.Take(first, last, r)
 		}
 	}
 	if a.Store, err = sqlstore.Open(ctx, o); err != nil {

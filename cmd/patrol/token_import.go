@@ -140,7 +140,7 @@ type importer struct {
 
 // importsAtOnce is how many parts are under way: while the server writes one, it
 // reads the next, and the one after it is made here.
-const importsAtOnce = 3
+const importsAtOnce = 6
 
 // pass sends every token that is not known to be bad, to be checked (dry) or to
 // be imported. What was checked is sent as it stands in the file.

@@ -29,6 +29,9 @@ type Options struct {
 	// records, kept beside them. They may be nil.
 	FreezeOrganization func(*authz.Organization) any
 	FreezeGrants       func([]authz.Grant) any
+	// Settle waits until what was written here is handed over ([Follower.Take]), so
+	// that it is not read at the same time; nil: nothing is.
+	Settle func()
 	// Interval between two looks at the change counter; default 500 ms.
 	Interval time.Duration
 	Clock    func() time.Time
@@ -110,18 +113,18 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 	return f.change(from, r, last, now, nil)
 }
 
-// Take takes in what a change wrote, so that it need not be read from the change
-// log. Where the snapshot holds not all that was before it, nothing is taken in:
-// the next look finds it.
-func (f *Follower) Take(number int64, r *inventory.Records) {
+// Take takes in what changes wrote, by the numbers of the first and the last one,
+// so that it need not be read from the change log. Where the snapshot holds not all
+// that was before them, nothing is taken in: the next look finds it.
+func (f *Follower) Take(first, last int64, r *inventory.Records) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	from := f.current.Load()
-	if f.in == nil || from.change != number-1 {
+	if f.in == nil || from.change != first-1 {
 		return
 	}
 	// Nothing was read: the snapshot is as old as it was.
-	if err := f.change(from, r, number, from.asOf, map[loaded]uint32{}); err != nil {
+	if err := f.change(from, r, last, from.asOf, map[loaded]uint32{}); err != nil {
 		f.Log.Error("what was imported is read anew", "error", err)
 	}
 }
@@ -173,6 +176,9 @@ func (f *Follower) follow(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-f.hint:
+		}
+		if f.Settle != nil {
+			f.Settle()
 		}
 		err := f.CatchUp(ctx)
 		if err != nil && !failing && ctx.Err() == nil {

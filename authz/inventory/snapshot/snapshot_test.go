@@ -253,7 +253,7 @@ func TestAnySequenceOfChangesGivesWhatPlainMapsGive(t *testing.T) {
 			}
 			if rapid.Bool().Draw(t, "handed over") && !m.gap && len(m.changed) > 0 {
 				r, number, _, _ := m.Changes(context.Background(), 0) // the model has no errors
-				f.Take(number, r)
+				f.Take(number, number, r)
 			} else if err := f.CatchUp(context.Background()); err != nil {
 				t.Fatal(err)
 			}
@@ -291,7 +291,7 @@ func TestWhatIsHandedOverIsTakenInItsTurn(t *testing.T) {
 		k            byte
 		change, have int
 	}{{2, 2, 0, 0}, {1, 1, 1, 1}, {1, 3, 1, 1}, {3, 3, 1, 1}, {2, 2, 2, 2}} {
-		f.Take(step.number, token(step.k))
+		f.Take(step.number, step.number, token(step.k))
 		if s := f.Snapshot(); s.Change() != int64(step.change) || s.Tokens() != step.have || !s.AsOf().Equal(epoch) {
 			t.Errorf("after %+v: change %d, %d tokens, as of %v", step, s.Change(), s.Tokens(), s.AsOf())
 		}

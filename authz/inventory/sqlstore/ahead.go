@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -13,6 +14,7 @@ import (
 // part of an import. What it was asked for and did not find is not there.
 type ahead struct {
 	digests map[authz.Digest]*inventory.Token // nil: read one by one
+	sorted  []authz.Digest                    // those
 	former  map[authz.Digest]bool             // of these, those that were rotated away
 	// minted says that a token that no question gave was made by the command
 	// itself, and has nothing yet: rules know ids from questions only, where
@@ -111,26 +113,48 @@ func (s *state) readUsers(names []string) error {
 // It asks in the order of the index: neighbours lie on one page.
 func (s *state) readDigests(digests []authz.Digest) error {
 	slices.SortFunc(digests, func(a, b authz.Digest) int { return bytes.Compare(a[:], b[:]) })
-	a := &ahead{digests: make(map[authz.Digest]*inventory.Token, len(digests)), former: map[authz.Digest]bool{}, minted: true}
+	a := &ahead{sorted: digests, digests: make(map[authz.Digest]*inventory.Token, len(digests)), former: map[authz.Digest]bool{}, minted: true}
 	var tokens []*inventory.Token
 	for part := range slices.Chunk(digests, most) {
 		for i := range part {
 			a.digests[part[i]] = nil
 		}
-		where, args := in("t.digest", bytesOf(part), nil)
-		found, err := selectRows(s, "t", "FROM tokens t WHERE "+where, args, s.tokenRead)
+		found, err := s.tokensOfDigests(part)
 		if err != nil {
 			return err
 		}
 		for _, t := range found {
-			a.digests[t.Digest] = t
+			if _, asked := a.digests[t.Digest]; asked {
+				a.digests[t.Digest] = t
+				tokens = append(tokens, t)
+			}
 		}
-		tokens = append(tokens, found...)
 	}
 	if err := s.readFormers(a, digests); err != nil {
 		return err
 	}
 	return s.readDecisions(a, tokens)
+}
+
+// tokensOfDigests reads the tokens of some digests, and maybe others whose digests
+// begin alike.
+func (s *state) tokensOfDigests(digests []authz.Digest) ([]*inventory.Token, error) {
+	where, args := "", []any(nil)
+	if s.starts {
+		starts := make([]int64, len(digests))
+		for i, d := range digests {
+			starts[i] = startOf(d)
+		}
+		where, args = in("t.digest_start", starts, nil)
+	} else {
+		where, args = in("t.digest", bytesOf(digests), nil)
+	}
+	return selectRows(s, "t", "FROM tokens t WHERE "+where, args, s.tokenRead)
+}
+
+// startOf is how a digest begins, as a number.
+func startOf(d authz.Digest) int64 {
+	return int64(binary.BigEndian.Uint64(d[:8]) >> 16) //nolint:gosec // 48 bits
 }
 
 // readTokens reads what concerns an organization about some tokens, and their

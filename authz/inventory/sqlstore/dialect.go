@@ -20,6 +20,8 @@ type dialect struct {
 	// numbers says that a row which is inserted without a number gets the one that
 	// follows the last one.
 	numbers bool
+	// starts says that tokens are found by the starts of digests alone.
+	starts bool
 	// writing and reading are a command's and a query's transaction.
 	writing, reading sql.TxOptions
 	// lock lets one transaction write at a time; nil where it begins so.
@@ -27,6 +29,8 @@ type dialect struct {
 	// notify tells other processes when the transaction is committed; nil
 	// where they cannot be told.
 	notify func(context.Context, db.DBTX) error
+	// together says that imports which wait for their turn have one transaction.
+	together bool
 	// widen prepares for a command that writes very many rows; nil where there
 	// is nothing to prepare.
 	widen func(context.Context, *Store)

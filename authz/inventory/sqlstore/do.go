@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -29,11 +30,8 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 			s.foresaw(ready != nil)
 		}
 	}
-	if many && s.dialect.renew != nil {
-		s.dialect.renew(ctx, s)
-	}
 	for range 3 {
-		r, err := s.try(ctx, actor, c, ready)
+		r, err := s.inTurn(ctx, actor, c, ready)
 		if err != nil && ready != nil && ctx.Err() == nil {
 			ready = nil
 			r, err = s.try(ctx, actor, c, nil)
@@ -48,47 +46,78 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 	return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), errOvertaken)
 }
 
+// inTurn carries out a command in its turn to write; what was foreseen, together
+// with others that wait.
+func (s *Store) inTurn(ctx context.Context, actor inventory.Actor, c inventory.Command, ready *foreseen) (inventory.Result, error) {
+	if ready == nil || !s.dialect.together {
+		return s.try(ctx, actor, c, ready)
+	}
+	return s.queue.wait(s, &queued{ctx: ctx, actor: actor, command: c, ready: ready})
+}
+
 func (s *Store) try(ctx context.Context, actor inventory.Actor, c inventory.Command, ready *foreseen) (inventory.Result, error) {
 	tx, err := s.begin(ctx)
 	if err != nil {
 		return inventory.Result{}, fmt.Errorf("begin %s: %w", c.Action(), err)
 	}
 	defer tx.Rollback()
+	made, err := s.carryOut(ctx, tx, actor, c, ready)
+	if err != nil || !made.result.Changed {
+		return made.result, err
+	}
+	if err := s.commit(tx, c.Action()); err != nil {
+		return inventory.Result{}, err
+	}
+	if _, many := c.(inventory.ImportTokens); many && s.Imported != nil {
+		s.Imported(made.number, made.number, &made.change.Records)
+	}
+	return made.result, nil
+}
+
+// carriedOut is what a transaction made of a command.
+type carriedOut struct {
+	change *inventory.Change
+	number int64 // the change's
+	result inventory.Result
+}
+
+// carryOut carries a command out in a transaction.
+func (s *Store) carryOut(ctx context.Context, tx *sql.Tx, actor inventory.Actor, c inventory.Command, ready *foreseen) (made carriedOut, err error) {
 	st := s.newState(ctx, tx)
 	defer st.close()
 	now := s.Clock()
 	change, err := s.apply(st, actor, c, ready, now)
 	if err != nil {
-		return inventory.Result{}, s.explain(st, c, err)
+		return made, s.explain(st, c, err)
 	}
 	written := change.Audit != nil
 	if written {
 		if err := s.write(st, change, now); err != nil {
-			return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), err)
+			return made, fmt.Errorf("write %s: %w", c.Action(), err)
 		}
 	}
 	result, err := s.result(st, change.Subject)
 	if err != nil {
-		return inventory.Result{}, fmt.Errorf("read the result of %s: %w", c.Action(), err)
+		return made, fmt.Errorf("read the result of %s: %w", c.Action(), err)
 	}
 	result.Changed = written
-	if !written {
-		return result, nil
+	if written {
+		if err := s.take(st); err != nil {
+			return made, fmt.Errorf("write %s: %w", c.Action(), err)
+		}
 	}
-	if err := s.take(st); err != nil {
-		return inventory.Result{}, fmt.Errorf("write %s: %w", c.Action(), err)
+	return carriedOut{change, st.taken.Change + 1, result}, nil
+}
+
+func (s *Store) commit(tx *sql.Tx, action string) error {
+	err := tx.Commit()
+	if err == nil {
+		err = s.present() // or it would be acknowledged, and lost
 	}
-	st.close()
-	if err := tx.Commit(); err != nil {
-		return inventory.Result{}, fmt.Errorf("commit %s: %w", c.Action(), err)
+	if err != nil {
+		return fmt.Errorf("commit %s: %w", action, err)
 	}
-	if err := s.present(); err != nil { // or it would be acknowledged, and lost
-		return inventory.Result{}, fmt.Errorf("commit %s: %w", c.Action(), err)
-	}
-	if _, many := c.(inventory.ImportTokens); many && s.Imported != nil {
-		s.Imported(st.taken.Change+1, &change.Records)
-	}
-	return result, nil
+	return nil
 }
 
 // readAhead reads at once what an import asks for token by token.

@@ -9,7 +9,13 @@
 // change's number, and the audit chain's head beside it, come from the counter
 // row, which is the transaction's last statement: whoever reads up to a number
 // has read all that was committed before it. Polling the counter is the truth;
-// PostgreSQL's NOTIFY is a hint (Options.Changed).
+// PostgreSQL's NOTIFY is a hint (Options.Changed). Parts of a long import that wait
+// for their turn in SQLite have it together (queue.go): one transaction, and a change
+// of its own for each.
+//
+// SQLite has no unique index of digests, only one of how they begin: a command looks
+// for the whole digest before it writes, in the same transaction or, where an import
+// was foreseen, by what was brought since.
 //
 // # Adding a column or a table
 //

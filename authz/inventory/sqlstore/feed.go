@@ -39,7 +39,7 @@ func (s *Store) Changes(ctx context.Context, after int64) (r *inventory.Records,
 		if err != nil {
 			return err
 		}
-		if last < after || last > after && found.First != after+1 || found.Whole != 0 || found.Listed > maxListed {
+		if last < after || last > after && found.First != after+1 || found.Whole != 0 || found.Listed > mostFollowed {
 			gap = true
 			return nil
 		}

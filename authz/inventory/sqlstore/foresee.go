@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
@@ -12,7 +13,9 @@ import (
 // turn to write: beside the import that has it.
 type foreseen struct {
 	change  *inventory.Change
-	at      int64 // the last change of the state that it was found out on
+	at      int64          // the last change of the state that it was found out on
+	last    int64          // the number of its last token
+	digests []authz.Digest // of the import, in order
 	owners  map[string]*inventory.User
 	numbers map[string]int64
 }
@@ -35,7 +38,8 @@ func (s *Store) foresee(ctx context.Context, actor inventory.Actor, c inventory.
 		}
 		change, err := inventory.Apply(st, s.Policies, actor, c, s.Clock())
 		if err == nil && st.makesTokens(change) {
-			p = &foreseen{change, counter.Change, maps.Clone(st.owners), maps.Clone(st.numbers)}
+			p = &foreseen{change: change, at: counter.Change, digests: st.ahead.sorted, owners: maps.Clone(st.owners), numbers: maps.Clone(st.numbers)}
+			p.last, err = st.LastToken(ctx)
 		}
 		return err
 	})
@@ -58,8 +62,8 @@ func (s *state) makesTokens(c *inventory.Change) bool {
 
 // stands says whether what was foreseen is what the import comes to now. Tokens
 // that were made meanwhile, and what was decided on tokens that are there, do not
-// matter to it. That none of those tokens is one of its own, the database says when it
-// is written: then it is found out anew.
+// matter to it, but that none of those tokens is one of its own: see [queue.free].
+// PostgreSQL says so when it is written, and then it is found out anew.
 func (s *state) stands(p *foreseen) (bool, error) {
 	counter, err := s.Counter(s.ctx)
 	if err != nil || counter.Change == p.at {
@@ -72,9 +76,14 @@ func (s *state) stands(p *foreseen) (bool, error) {
 // apply finds out what a command comes to, or takes what was foreseen.
 func (s *Store) apply(st *state, actor inventory.Actor, c inventory.Command, p *foreseen, now time.Time) (*inventory.Change, error) {
 	if p != nil {
-		if ok, err := st.stands(p); err != nil {
+		ok, err := st.stands(p)
+		if err == nil && ok && s.dialect.together {
+			ok, err = s.queue.free(st, p)
+		}
+		if err != nil {
 			return nil, err
-		} else if ok {
+		}
+		if ok {
 			maps.Copy(st.owners, p.owners)
 			maps.Copy(st.numbers, p.numbers)
 			return p.change, nil

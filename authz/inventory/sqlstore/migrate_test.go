@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver
 
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore"
+	"github.com/patrol-authz/patrol/authz/usage"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
 
@@ -109,6 +111,56 @@ func TestMigrationsGoUpAndDown(t *testing.T) {
 		}
 		defer s.Close()
 		acme(t, s)
+	})
+}
+
+// TestTokensAreFoundByTheirSecretsAfterAMigration: those that are there when tokens
+// come to be found by the start of a digest, and unknown ones that are imported after.
+func TestTokensAreFoundByTheirSecretsAfterAMigration(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *database) {
+		ctx := t.Context()
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		acme(t, s)
+		o, err := s.Organization(ctx, "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := inventory.ImportTokens{}
+		for i := range 50 {
+			in := sample(2 * i)
+			in.Owner = "bob"
+			list.Tokens = append(list.Tokens, in)
+		}
+		do(t, s, list)
+		unknown := sample(100)
+		unknown.Owner = "bob"
+		seen := usage.Unknown{Organization: o.ID, Digest: unknown.Digest, Count: 1, First: time.Now(), Last: time.Now()}
+		if _, err := s.WriteUsage(ctx, &usage.Batch{Unknown: []usage.Unknown{seen}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.MigrateTo(ctx, 67), s.MigrateTo(ctx, 68)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range list.Tokens {
+			if row, _, err := s.FindToken(ctx, list.Tokens[i].Digest); err != nil || row.DisplayName != list.Tokens[i].DisplayName {
+				t.Fatalf("%v, %v", row, err)
+			}
+		}
+		if rows, _, err := s.Discovered(ctx, "acme", inventory.Page{}); err != nil || len(rows) != 1 {
+			t.Errorf("%+v, %v", rows, err)
+		}
+		do(t, s, inventory.ImportTokens{Tokens: []inventory.ImportToken{unknown}})
+		if rows, _, err := s.Discovered(ctx, "acme", inventory.Page{}); err != nil || len(rows) != 0 {
+			t.Errorf("one that was imported is discovered still: %+v, %v", rows, err)
+		}
+		var twice int
+		if err := d.raw.QueryRow("SELECT count(*) - count(DISTINCT digest_start) FROM tokens").Scan(&twice); err != nil || twice != 0 {
+			t.Errorf("%d digests begin like others, %v", twice, err)
+		}
 	})
 }
 

@@ -28,10 +28,10 @@ type Options struct {
 	// with: a value derived from the key that says nothing about it.
 	KeyCheck string
 	Policies inventory.Policies
-	// Imported is called after an import that was written here, with its change
-	// number and what [Store.Changes] would read of it. The records must not be
-	// changed.
-	Imported func(change int64, r *inventory.Records)
+	// Imported is called after imports that were written here together, with the
+	// numbers of the first and the last change and what [Store.Changes] would read of
+	// them. The records must not be changed.
+	Imported func(first, last int64, r *inventory.Records)
 	// Changed is called when another process may have written; a hint that may
 	// come late, twice or never. It must not block. PostgreSQL only.
 	Changed func()
@@ -52,6 +52,7 @@ type Store struct {
 	pools       []*pgxpool.Pool
 	listening   *listener
 	log         logged
+	queue       queue
 	narrowing   sync.Mutex
 	narrow      *time.Timer                    // when the writer's cache becomes small again
 	asked       func(query string, args []any) // tests only
@@ -142,6 +143,7 @@ func (s *Store) checkKey(ctx context.Context) error {
 // Close closes the database.
 func (s *Store) Close() error {
 	s.listening.close()
+	s.queue.written.Wait()
 	s.log.beside.Wait()
 	var errs []error
 	for _, d := range []*sql.DB{s.readDB, s.writeDB} {

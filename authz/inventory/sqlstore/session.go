@@ -105,20 +105,31 @@ func (s *session) close() {
 
 var numbered = regexp.MustCompile(`\$\d+`)
 
-// nameless writes ? for the many parameters of a query, where each stands once
-// and in order: SQLite looks the name of a numbered one up among all.
+// nameless writes ? for the many parameters of a query, where each stands first in
+// order: SQLite looks the name of a numbered one up among all.
 func nameless(query string) string {
 	const few = 16
 	found := numbered.FindAllString(query, -1)
 	if len(found) < few {
 		return query
 	}
-	for i, name := range found {
-		if name != "$"+strconv.Itoa(i+1) {
+	stood := 0
+	for _, name := range found {
+		switch n, _ := strconv.Atoi(name[1:]); { // it is digits
+		case n == stood+1:
+			stood++
+		case n > stood:
 			return query
 		}
 	}
-	return numbered.ReplaceAllString(query, "?")
+	stood = 0
+	return numbered.ReplaceAllStringFunc(query, func(name string) string {
+		if name == "$"+strconv.Itoa(stood+1) {
+			stood++
+			return "?"
+		}
+		return "?" + name[1:]
+	})
 }
 
 // manyRows lets an INSERT of many rows that fails leave a part of them, where

@@ -18,7 +18,7 @@ import (
 )
 
 var sqlite = dialect{
-	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, numbers: true, reading: sql.TxOptions{ReadOnly: true}, widen: widen, writeBack: writeLogBack, renew: renewLog, full: fullSQLite, by: func(index string) string { return " INDEXED BY " + index },
+	goose: goose.DialectSQLite3, migrations: "sqlite", prepare: true, numbers: true, starts: true, reading: sql.TxOptions{ReadOnly: true}, together: true, widen: widen, writeBack: writeLogBack, renew: renewLog, full: fullSQLite, by: func(index string) string { return " INDEXED BY " + index },
 }
 
 // fullSQLite says whether there is no room for the file, or for what stands
@@ -88,18 +88,19 @@ func (s *Store) present() error {
 
 // Caches of a connection, in KiB; they take twice as much in memory. The system
 // caches the file for all connections. Who writes much needs more of its own,
-// for as long as it does: indexes of digests and the like are written all over.
+// for as long as it does: digests, names and the like are written all over.
 const (
 	readCache   = 500
 	writeCache  = 2000
 	importCache = 64 << 10
 )
 
-// After how many pages the log is written back into the file. Pages that one
-// part of an import writes are written again by the next.
+// After how many pages the log is written back into the file. Pages that some
+// parts of an import write are written again by the next; the log of one takes up to
+// 400 MB.
 const (
 	writeBack  = 4000
-	importBack = 32_000
+	importBack = 96_000
 )
 
 // connectSQLite opens a file; each connection keeps up to cache KiB of it.
@@ -128,15 +129,19 @@ const imports = 30 * time.Second
 // widen gives the writer a large cache while tokens are imported, and takes its
 // memory back once no more come.
 func widen(ctx context.Context, s *Store) {
+	s.narrowing.Lock()
+	defer s.narrowing.Unlock()
+	if s.narrow != nil && s.narrow.Stop() {
+		s.narrow.Reset(imports)
+		return
+	}
 	if _, err := s.writeDB.ExecContext(ctx, "PRAGMA cache_size=-"+strconv.Itoa(importCache)+"; PRAGMA wal_autocheckpoint="+strconv.Itoa(importBack)); err != nil {
 		return // the import is slower
 	}
-	s.narrowing.Lock()
-	defer s.narrowing.Unlock()
-	if s.narrow != nil {
-		s.narrow.Stop()
-	}
 	s.narrow = time.AfterFunc(imports, func() {
+		s.narrowing.Lock()
+		defer s.narrowing.Unlock()
+		s.queue.forget()
 		// After Close it fails, and there is nothing left to take back.
 		_, _ = s.writeDB.Exec("PRAGMA cache_size=-" + strconv.Itoa(writeCache) + "; PRAGMA wal_autocheckpoint=" + strconv.Itoa(writeBack) + "; PRAGMA shrink_memory")
 	})

@@ -17,6 +17,7 @@ type state struct {
 	*db.Queries
 	ctx     context.Context
 	session *session
+	starts  bool // see dialect.starts
 	names   map[string]*inventory.Organization
 	ids     map[string]*inventory.Organization
 	users   map[string]*inventory.User // by name
@@ -34,7 +35,7 @@ type state struct {
 func (s *Store) newState(ctx context.Context, tx *sql.Tx) *state {
 	session := &session{tx: tx, prepare: s.dialect.prepare, prepared: map[string]*sql.Stmt{}, asked: s.asked}
 	return &state{
-		Queries: db.New(session), ctx: ctx, session: session, names: map[string]*inventory.Organization{}, ids: map[string]*inventory.Organization{},
+		Queries: db.New(session), ctx: ctx, session: session, starts: s.dialect.starts, names: map[string]*inventory.Organization{}, ids: map[string]*inventory.Organization{},
 		users: map[string]*inventory.User{}, owners: map[string]*inventory.User{}, periods: map[[2]string][]*inventory.Period{},
 		numbers: map[string]int64{},
 	}
@@ -123,7 +124,7 @@ func (s *state) TokenByDigest(d authz.Digest) (*inventory.Token, error) {
 	if t, ok := s.ahead.token(d); ok {
 		return t, nil
 	}
-	t, err := s.Queries.TokenByDigest(s.ctx, d[:])
+	t, err := s.Queries.TokenByDigest(s.ctx, db.TokenByDigestParams{DigestStart: startOf(d), Digest: d[:]})
 	return one(t, err, s.tokenRead)
 }
 

@@ -154,7 +154,7 @@ func (s *state) roomForUnknown(organization string) (int, error) {
 func discoveredRow(u *usage.Unknown) db.AddDiscoveredParams {
 	return db.AddDiscoveredParams{
 		OrganizationID: u.Organization, Digest: u.Digest[:], Host: u.Host, Network: u.Network, Permission: u.Permission,
-		Requests: u.Count, FirstAt: millis(u.First), LastAt: millis(u.Last),
+		Requests: u.Count, FirstAt: millis(u.First), LastAt: millis(u.Last), DigestStart: startOf(u.Digest),
 	}
 }
 

@@ -20,6 +20,10 @@ var errOvertaken = errors.New("another change was written at the same time")
 // who follow load all again.
 const maxListed = 30_000
 
+// mostFollowed is how many changed rows are read one by one: those that imports write
+// together, and some more.
+const mostFollowed = 60_000
+
 // rangeOfTokens is how many new tokens a row of the change log tells of, at most:
 // those of an import have ids one after the other.
 const rangeOfTokens = 100

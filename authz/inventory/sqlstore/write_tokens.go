@@ -65,7 +65,7 @@ func (w *writer) insertTokens(list []db.InsertNumberedTokenParams) error {
 		rows[i] = db.InsertTokenParams{
 			ID: r.ID, Digest: r.Digest, DisplayName: r.DisplayName, Last4: r.Last4, Kind: r.Kind, OwnerID: r.OwnerID, Source: r.Source, Grants: r.Grants,
 			Global: r.Global, Purpose: r.Purpose, Contact: r.Contact, CreatedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, Disabled: r.Disabled, Deleted: r.Deleted,
-			Version: r.Version, Former: r.Former, Owner: r.Owner, Name: r.Name,
+			Version: r.Version, Former: r.Former, Owner: r.Owner, Name: r.Name, DigestStart: r.DigestStart,
 		}
 	}
 	if err := w.InsertTokens(w.ctx, rows); err != nil {
@@ -82,7 +82,7 @@ func (w *writer) tokenRow(t *inventory.Token) db.InsertNumberedTokenParams {
 	row := db.InsertNumberedTokenParams{
 		ID: t.ID, Digest: t.Digest[:], DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, OwnerID: t.OwnerID, Source: t.Source,
 		Grants: w.grants(t.Grants), Global: w.json(t.Global), Purpose: t.Purpose, Contact: t.Contact, CreatedAt: millis(t.CreatedAt),
-		ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version, Former: w.formers(t), Name: lower(t.DisplayName),
+		ExpiresAt: millis(t.ExpiresAt), Disabled: t.Disabled, Deleted: t.Deleted, Version: t.Version, Former: w.formers(t), Name: lower(t.DisplayName), DigestStart: startOf(t.Digest),
 	}
 	w.then(func() (err error) { row.Owner, err = w.numbered(t.OwnerID, w.UserNumber); return err })
 	return row

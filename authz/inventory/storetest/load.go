@@ -109,7 +109,7 @@ func same[T any](t *testing.T, loaded, followed []*T, key func(*T) string) {
 func anImportHandsOverWhatItWrote(t *testing.T, o Open) {
 	var last int64
 	var handed *inventory.Records
-	s := openWith(t, o, Options{Imported: func(change int64, r *inventory.Records) { last, handed = change, r }})
+	s := openWith(t, o, Options{Imported: func(_, change int64, r *inventory.Records) { last, handed = change, r }})
 	acme(t, s)
 	list := inventory.ImportTokens{}
 	for i := range 20 {

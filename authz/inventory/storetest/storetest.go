@@ -50,7 +50,7 @@ type Options struct {
 	Retention time.Duration // 0: the default
 	Clock     func() time.Time
 	Changed   func() // another store may have written
-	Imported  func(change int64, r *inventory.Records)
+	Imported  func(first, last int64, r *inventory.Records)
 }
 
 // Open opens another store on the database of the test.

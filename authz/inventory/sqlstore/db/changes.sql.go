@@ -286,7 +286,7 @@ func (q *Queries) ChangedRequests(ctx context.Context, change int64) ([]Request,
 }
 
 const changedTokens = `-- name: ChangedTokens :many
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1)
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number, digest_start FROM tokens WHERE id IN (SELECT key1 FROM changes WHERE kind = 'token' AND change > $1)
 `
 
 func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, error) {
@@ -319,6 +319,7 @@ func (q *Queries) ChangedTokens(ctx context.Context, change int64) ([]Token, err
 			&i.Owner,
 			&i.Name,
 			&i.Number,
+			&i.DigestStart,
 		); err != nil {
 			return nil, err
 		}
@@ -509,7 +510,7 @@ func (q *Queries) InsertEvent(ctx context.Context, arg InsertEventParams) error 
 }
 
 const newTokens = `-- name: NewTokens :many
-SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM changes c CROSS JOIN tokens t WHERE c.kind = 'tokens' AND c.change > $1 AND t.id >= c.key1 AND t.id <= c.key2
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number, t.digest_start FROM changes c CROSS JOIN tokens t WHERE c.kind = 'tokens' AND c.change > $1 AND t.id >= c.key1 AND t.id <= c.key2
 `
 
 // New tokens are listed from the first id to the last: those between that were
@@ -544,6 +545,7 @@ func (q *Queries) NewTokens(ctx context.Context, change int64) ([]Token, error) 
 			&i.Owner,
 			&i.Name,
 			&i.Number,
+			&i.DigestStart,
 		); err != nil {
 			return nil, err
 		}

@@ -47,6 +47,7 @@ type Discovered struct {
 	Requests       int64  `db:"requests"`
 	FirstAt        int64  `db:"first_at"`
 	LastAt         int64  `db:"last_at"`
+	DigestStart    int64  `db:"digest_start"`
 }
 
 type Finding struct {
@@ -199,6 +200,7 @@ type Token struct {
 	Owner       int64  `db:"owner"`
 	Name        string `db:"name"`
 	Number      int64  `db:"number"`
+	DigestStart int64  `db:"digest_start"`
 }
 
 type TokenVersion struct {

@@ -154,20 +154,28 @@ func forEach(ctx context.Context, d DBTX, query string, ids []string) error {
 }
 
 func write[P any](ctx context.Context, d DBTX, query string, rows []P) error {
+	fields := reflect.TypeFor[P]().NumField()
+	same := make([]bool, fields)
+	if len(rows) >= chunks[0] {
+		same = sameFields(rows)
+	}
 	for _, size := range chunks {
 		if len(rows) < size {
 			continue
 		}
-		text, err := repeat(query, size)
+		text, err := repeat(query, size, same)
 		if err != nil {
 			return err
 		}
+		args := make([]any, 0, size*fields)
 		for ; len(rows) >= size; rows = rows[size:] {
-			args := make([]any, 0, size*reflect.TypeFor[P]().NumField())
+			args = args[:0]
 			for i := range size {
 				v := reflect.ValueOf(&rows[i]).Elem()
-				for f := range v.NumField() {
-					args = append(args, v.Field(f).Interface())
+				for f := range fields {
+					if i == 0 || !same[f] {
+						args = append(args, v.Field(f).Interface())
+					}
 				}
 			}
 			if _, err := d.ExecContext(ctx, text, args...); err != nil {
@@ -178,19 +186,44 @@ func write[P any](ctx context.Context, d DBTX, query string, rows []P) error {
 	return nil
 }
 
+// sameFields says which fields have one value in all rows: it is given once a
+// statement.
+func sameFields[P any](rows []P) []bool {
+	first := reflect.ValueOf(&rows[0]).Elem()
+	same := make([]bool, first.NumField())
+	for f := range same {
+		value := first.Field(f)
+		same[f] = value.Comparable()
+		for i := 1; i < len(rows) && same[f]; i++ {
+			same[f] = reflect.ValueOf(&rows[i]).Elem().Field(f).Equal(value)
+		}
+	}
+	return same
+}
+
 var (
 	values      = regexp.MustCompile(`VALUES (\([^)]*\))`)
 	placeholder = regexp.MustCompile(`\$(\d+)`)
 )
 
-// repeat makes an INSERT of one row one of n rows.
-func repeat(query string, n int) (string, error) {
+// repeat makes an INSERT of one row one of n rows, which have the values of the
+// parameters that are the same from the first one.
+func repeat(query string, n int, same []bool) (string, error) {
 	at := values.FindStringSubmatchIndex(query)
 	if at == nil {
 		return "", fmt.Errorf("the statement %.40q has no VALUES", query)
 	}
 	tuple := query[at[2]:at[3]]
-	params := len(placeholder.FindAllString(tuple, -1))
+	params := len(same)
+	if found := len(placeholder.FindAllString(tuple, -1)); found != params {
+		return "", fmt.Errorf("the statement %.40q takes %d values, not %d", query, found, params)
+	}
+	rank, own := make([]int, params), 0 // of the parameters that each row has
+	for p := range same {
+		if rank[p] = own; !same[p] {
+			own++
+		}
+	}
 	var b strings.Builder
 	b.WriteString(query[:at[2]])
 	for i := range n {
@@ -199,7 +232,10 @@ func repeat(query string, n int) (string, error) {
 		}
 		b.WriteString(placeholder.ReplaceAllStringFunc(tuple, func(p string) string {
 			number, _ := strconv.Atoi(p[1:]) // it is digits
-			return "$" + strconv.Itoa(number+i*params)
+			if i == 0 || same[number-1] {
+				return p
+			}
+			return "$" + strconv.Itoa(params+(i-1)*own+rank[number-1]+1)
 		}))
 	}
 	b.WriteString(query[at[3]:])

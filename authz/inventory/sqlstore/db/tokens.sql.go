@@ -60,8 +60,8 @@ func (q *Queries) InsertFormer(ctx context.Context, arg InsertFormerParams) erro
 }
 
 const insertNumberedToken = `-- name: InsertNumberedToken :exec
-INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number, digest_start)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 `
 
 type InsertNumberedTokenParams struct {
@@ -85,6 +85,7 @@ type InsertNumberedTokenParams struct {
 	Owner       int64  `db:"owner"`
 	Name        string `db:"name"`
 	Number      int64  `db:"number"`
+	DigestStart int64  `db:"digest_start"`
 }
 
 func (q *Queries) InsertNumberedToken(ctx context.Context, arg InsertNumberedTokenParams) error {
@@ -109,13 +110,14 @@ func (q *Queries) InsertNumberedToken(ctx context.Context, arg InsertNumberedTok
 		arg.Owner,
 		arg.Name,
 		arg.Number,
+		arg.DigestStart,
 	)
 	return err
 }
 
 const insertToken = `-- name: InsertToken :exec
-INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, digest_start)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 `
 
 type InsertTokenParams struct {
@@ -138,6 +140,7 @@ type InsertTokenParams struct {
 	Former      string `db:"former"`
 	Owner       int64  `db:"owner"`
 	Name        string `db:"name"`
+	DigestStart int64  `db:"digest_start"`
 }
 
 // One that is not there; it gets the number that follows the last one where the
@@ -163,6 +166,7 @@ func (q *Queries) InsertToken(ctx context.Context, arg InsertTokenParams) error 
 		arg.Former,
 		arg.Owner,
 		arg.Name,
+		arg.DigestStart,
 	)
 	return err
 }
@@ -250,11 +254,16 @@ func (q *Queries) ReachOfUnscoped(ctx context.Context, id string) error {
 }
 
 const tokenByDigest = `-- name: TokenByDigest :one
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE digest = $1
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number, digest_start FROM tokens WHERE digest_start = $1 AND digest = $2
 `
 
-func (q *Queries) TokenByDigest(ctx context.Context, digest []byte) (Token, error) {
-	row := q.db.QueryRowContext(ctx, tokenByDigest, digest)
+type TokenByDigestParams struct {
+	DigestStart int64  `db:"digest_start"`
+	Digest      []byte `db:"digest"`
+}
+
+func (q *Queries) TokenByDigest(ctx context.Context, arg TokenByDigestParams) (Token, error) {
+	row := q.db.QueryRowContext(ctx, tokenByDigest, arg.DigestStart, arg.Digest)
 	var i Token
 	err := row.Scan(
 		&i.ID,
@@ -277,12 +286,13 @@ func (q *Queries) TokenByDigest(ctx context.Context, digest []byte) (Token, erro
 		&i.Owner,
 		&i.Name,
 		&i.Number,
+		&i.DigestStart,
 	)
 	return i, err
 }
 
 const tokenByFormer = `-- name: TokenByFormer :one
-SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM former_digests f JOIN tokens t ON t.id = f.token_id WHERE f.digest = $1
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number, t.digest_start FROM former_digests f JOIN tokens t ON t.id = f.token_id WHERE f.digest = $1
 `
 
 func (q *Queries) TokenByFormer(ctx context.Context, digest []byte) (Token, error) {
@@ -309,12 +319,13 @@ func (q *Queries) TokenByFormer(ctx context.Context, digest []byte) (Token, erro
 		&i.Owner,
 		&i.Name,
 		&i.Number,
+		&i.DigestStart,
 	)
 	return i, err
 }
 
 const tokenByID = `-- name: TokenByID :one
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE id = $1
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number, digest_start FROM tokens WHERE id = $1
 `
 
 func (q *Queries) TokenByID(ctx context.Context, id string) (Token, error) {
@@ -341,6 +352,7 @@ func (q *Queries) TokenByID(ctx context.Context, id string) (Token, error) {
 		&i.Owner,
 		&i.Name,
 		&i.Number,
+		&i.DigestStart,
 	)
 	return i, err
 }
@@ -422,7 +434,7 @@ func (q *Queries) TokenVersionsOf(ctx context.Context, arg TokenVersionsOfParams
 }
 
 const tokensOf = `-- name: TokensOf :many
-SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number FROM tokens WHERE owner = (SELECT u.number FROM users u WHERE u.id = $1) AND NOT deleted ORDER BY number
+SELECT id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number, digest_start FROM tokens WHERE owner = (SELECT u.number FROM users u WHERE u.id = $1) AND NOT deleted ORDER BY number
 `
 
 func (q *Queries) TokensOf(ctx context.Context, id string) ([]Token, error) {
@@ -455,6 +467,7 @@ func (q *Queries) TokensOf(ctx context.Context, id string) ([]Token, error) {
 			&i.Owner,
 			&i.Name,
 			&i.Number,
+			&i.DigestStart,
 		); err != nil {
 			return nil, err
 		}
@@ -470,7 +483,7 @@ func (q *Queries) TokensOf(ctx context.Context, id string) ([]Token, error) {
 }
 
 const tokensOn = `-- name: TokensOn :many
-SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number FROM token_namespaces n JOIN tokens t ON t.number = n.token WHERE n.organization = (SELECT o.number FROM organizations o WHERE o.id = $1) ORDER BY n.token
+SELECT t.id, t.digest, t.display_name, t.last4, t.kind, t.owner_id, t.source, t.grants, t.global, t.purpose, t.contact, t.created_at, t.expires_at, t.disabled, t.deleted, t.version, t.former, t.owner, t.name, t.number, t.digest_start FROM token_namespaces n JOIN tokens t ON t.number = n.token WHERE n.organization = (SELECT o.number FROM organizations o WHERE o.id = $1) ORDER BY n.token
 `
 
 func (q *Queries) TokensOn(ctx context.Context, id string) ([]Token, error) {
@@ -503,6 +516,7 @@ func (q *Queries) TokensOn(ctx context.Context, id string) ([]Token, error) {
 			&i.Owner,
 			&i.Name,
 			&i.Number,
+			&i.DigestStart,
 		); err != nil {
 			return nil, err
 		}
@@ -541,11 +555,12 @@ func (q *Queries) UpsertReach(ctx context.Context, arg UpsertReachParams) error 
 }
 
 const upsertToken = `-- name: UpsertToken :exec
-INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number, digest_start)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, display_name = excluded.display_name, last4 = excluded.last4, kind = excluded.kind,
   grants = excluded.grants, global = excluded.global, purpose = excluded.purpose, contact = excluded.contact, expires_at = excluded.expires_at,
-  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version, former = excluded.former, name = excluded.name
+  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version, former = excluded.former, name = excluded.name,
+  digest_start = excluded.digest_start
 `
 
 type UpsertTokenParams struct {
@@ -569,6 +584,7 @@ type UpsertTokenParams struct {
 	Owner       int64  `db:"owner"`
 	Name        string `db:"name"`
 	Number      int64  `db:"number"`
+	DigestStart int64  `db:"digest_start"`
 }
 
 func (q *Queries) UpsertToken(ctx context.Context, arg UpsertTokenParams) error {
@@ -593,6 +609,7 @@ func (q *Queries) UpsertToken(ctx context.Context, arg UpsertTokenParams) error 
 		arg.Owner,
 		arg.Name,
 		arg.Number,
+		arg.DigestStart,
 	)
 	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 const addDiscovered = `-- name: AddDiscovered :exec
-INSERT INTO discovered (organization_id, digest, host, network, permission, requests, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO discovered (organization_id, digest, host, network, permission, requests, first_at, last_at, digest_start) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (organization_id, digest) DO UPDATE SET host = excluded.host, network = excluded.network, permission = excluded.permission,
   requests = discovered.requests + excluded.requests,
   last_at = CASE WHEN excluded.last_at > discovered.last_at THEN excluded.last_at ELSE discovered.last_at END
@@ -25,6 +25,7 @@ type AddDiscoveredParams struct {
 	Requests       int64  `db:"requests"`
 	FirstAt        int64  `db:"first_at"`
 	LastAt         int64  `db:"last_at"`
+	DigestStart    int64  `db:"digest_start"`
 }
 
 func (q *Queries) AddDiscovered(ctx context.Context, arg AddDiscoveredParams) error {
@@ -37,6 +38,7 @@ func (q *Queries) AddDiscovered(ctx context.Context, arg AddDiscoveredParams) er
 		arg.Requests,
 		arg.FirstAt,
 		arg.LastAt,
+		arg.DigestStart,
 	)
 	return err
 }
@@ -184,7 +186,7 @@ func (q *Queries) CountDiscovered(ctx context.Context, organizationID string) (i
 const countUnknown = `-- name: CountUnknown :one
 SELECT count(*) AS tokens, CAST(coalesce(sum(d.requests), 0) AS BIGINT) AS requests FROM discovered d
 WHERE d.organization_id = $1 AND d.last_at >= $2
-AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest = d.digest)
+AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest_start = d.digest_start AND t.digest = d.digest)
 `
 
 type CountUnknownParams struct {
@@ -206,9 +208,9 @@ func (q *Queries) CountUnknown(ctx context.Context, arg CountUnknownParams) (Cou
 }
 
 const discoveredPage = `-- name: DiscoveredPage :many
-SELECT organization_id, digest, host, network, permission, requests, first_at, last_at FROM discovered d WHERE d.organization_id = $1
+SELECT organization_id, digest, host, network, permission, requests, first_at, last_at, digest_start FROM discovered d WHERE d.organization_id = $1
 AND d.last_at <= $2 AND (d.last_at < $2 OR d.digest < $3)
-AND (SELECT t.digest FROM tokens t WHERE t.digest = d.digest LIMIT 1) IS NULL ORDER BY d.last_at DESC, d.digest DESC LIMIT $4
+AND (SELECT t.digest FROM tokens t WHERE t.digest_start = d.digest_start AND t.digest = d.digest LIMIT 1) IS NULL ORDER BY d.last_at DESC, d.digest DESC LIMIT $4
 `
 
 type DiscoveredPageParams struct {
@@ -242,6 +244,7 @@ func (q *Queries) DiscoveredPage(ctx context.Context, arg DiscoveredPageParams) 
 			&i.Requests,
 			&i.FirstAt,
 			&i.LastAt,
+			&i.DigestStart,
 		); err != nil {
 			return nil, err
 		}
@@ -266,7 +269,7 @@ func (q *Queries) ForgetDiscovered(ctx context.Context, lastAt int64) error {
 }
 
 const forgetImported = `-- name: ForgetImported :exec
-DELETE FROM discovered WHERE organization_id = $1 AND EXISTS (SELECT 1 FROM tokens t WHERE t.digest = discovered.digest)
+DELETE FROM discovered WHERE organization_id = $1 AND EXISTS (SELECT 1 FROM tokens t WHERE t.digest_start = discovered.digest_start AND t.digest = discovered.digest)
 `
 
 func (q *Queries) ForgetImported(ctx context.Context, organizationID string) error {

@@ -2,7 +2,7 @@
 SELECT * FROM tokens WHERE id = $1;
 
 -- name: TokenByDigest :one
-SELECT * FROM tokens WHERE digest = $1;
+SELECT * FROM tokens WHERE digest_start = sqlc.arg(digest_start) AND digest = sqlc.arg(digest);
 
 -- name: TokenByFormer :one
 SELECT t.* FROM former_digests f JOIN tokens t ON t.id = f.token_id WHERE f.digest = $1;
@@ -40,19 +40,20 @@ SELECT number FROM tokens WHERE id <= $1 ORDER BY id DESC LIMIT 1;
 -- name: InsertToken :exec
 -- One that is not there; it gets the number that follows the last one where the
 -- database gives numbers by itself.
-INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19);
-
--- name: InsertNumberedToken :exec
-INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number)
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, digest_start)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20);
 
+-- name: InsertNumberedToken :exec
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number, digest_start)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21);
+
 -- name: UpsertToken :exec
-INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+INSERT INTO tokens (id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name, number, digest_start)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, display_name = excluded.display_name, last4 = excluded.last4, kind = excluded.kind,
   grants = excluded.grants, global = excluded.global, purpose = excluded.purpose, contact = excluded.contact, expires_at = excluded.expires_at,
-  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version, former = excluded.former, name = excluded.name;
+  disabled = excluded.disabled, deleted = excluded.deleted, version = excluded.version, former = excluded.former, name = excluded.name,
+  digest_start = excluded.digest_start;
 
 -- name: UpsertReach :exec
 INSERT INTO token_namespaces (organization, token, name, owner, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization, token) DO NOTHING;

@@ -16,7 +16,7 @@ ON CONFLICT (token_id, organization_id) DO UPDATE SET
 SELECT used_at FROM token_uses WHERE token_id = $1 AND organization_id = $2;
 
 -- name: AddDiscovered :exec
-INSERT INTO discovered (organization_id, digest, host, network, permission, requests, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO discovered (organization_id, digest, host, network, permission, requests, first_at, last_at, digest_start) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (organization_id, digest) DO UPDATE SET host = excluded.host, network = excluded.network, permission = excluded.permission,
   requests = discovered.requests + excluded.requests,
   last_at = CASE WHEN excluded.last_at > discovered.last_at THEN excluded.last_at ELSE discovered.last_at END;
@@ -28,7 +28,7 @@ SELECT count(*) FROM discovered WHERE organization_id = $1;
 DELETE FROM usage_counts WHERE day < $1;
 
 -- name: ForgetImported :exec
-DELETE FROM discovered WHERE organization_id = $1 AND EXISTS (SELECT 1 FROM tokens t WHERE t.digest = discovered.digest);
+DELETE FROM discovered WHERE organization_id = $1 AND EXISTS (SELECT 1 FROM tokens t WHERE t.digest_start = discovered.digest_start AND t.digest = discovered.digest);
 
 -- name: ForgetDiscovered :exec
 DELETE FROM discovered WHERE last_at < $1;
@@ -37,7 +37,7 @@ DELETE FROM discovered WHERE last_at < $1;
 -- Those that were not imported meanwhile, the latest first.
 SELECT * FROM discovered d WHERE d.organization_id = sqlc.arg(organization_id)
 AND d.last_at <= sqlc.arg(last_at) AND (d.last_at < sqlc.arg(last_at) OR d.digest < sqlc.arg(digest))
-AND (SELECT t.digest FROM tokens t WHERE t.digest = d.digest LIMIT 1) IS NULL ORDER BY d.last_at DESC, d.digest DESC LIMIT sqlc.arg(size);
+AND (SELECT t.digest FROM tokens t WHERE t.digest_start = d.digest_start AND t.digest = d.digest LIMIT 1) IS NULL ORDER BY d.last_at DESC, d.digest DESC LIMIT sqlc.arg(size);
 
 -- name: UsageByDay :many
 SELECT u.day, u.allowed, CAST(sum(u.requests) AS BIGINT) AS requests FROM usage_counts u
@@ -84,4 +84,4 @@ ORDER BY q.opened_at DESC LIMIT sqlc.arg(size);
 -- Unknown tokens that were seen since, and not imported meanwhile.
 SELECT count(*) AS tokens, CAST(coalesce(sum(d.requests), 0) AS BIGINT) AS requests FROM discovered d
 WHERE d.organization_id = sqlc.arg(organization_id) AND d.last_at >= sqlc.arg(since)
-AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest = d.digest);
+AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.digest_start = d.digest_start AND t.digest = d.digest);
