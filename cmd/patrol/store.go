@@ -25,7 +25,7 @@ func (a *App) openStore(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	o := a.Config.database()
-	o.KeyCheck, o.Policies, o.Clock = a.digester.Check(), reviewing{a.Bundles}, a.Clock
+	o.KeyCheck, o.Policies, o.Clock, o.Log = a.digester.Check(), reviewing{a.Bundles}, a.Clock, a.Log
 	// Another replica wrote: look at once. Without it the change is found at the
 	// next look all the same.
 	o.Changed = func() {

@@ -31,7 +31,7 @@ type Options struct {
 	FreezeGrants       func([]authz.Grant) any
 	// Settle waits until what was written here is handed over ([Follower.Take]), so
 	// that it is not read at the same time; nil: nothing is.
-	Settle func()
+	Settle func(context.Context)
 	// Interval between two looks at the change counter; default 500 ms.
 	Interval time.Duration
 	Clock    func() time.Time
@@ -178,7 +178,7 @@ func (f *Follower) follow(ctx context.Context) {
 		case <-f.hint:
 		}
 		if f.Settle != nil {
-			f.Settle()
+			f.Settle(ctx)
 		}
 		err := f.CatchUp(ctx)
 		if err != nil && !failing && ctx.Err() == nil {

@@ -48,8 +48,12 @@ func (s *Store) Do(ctx context.Context, actor inventory.Actor, c inventory.Comma
 
 // inTurn carries out a command in its turn to write; what was foreseen, together
 // with others that wait.
+
 func (s *Store) inTurn(ctx context.Context, actor inventory.Actor, c inventory.Command, ready *foreseen) (inventory.Result, error) {
 	if ready == nil || !s.dialect.together {
+		if list, ok := c.(inventory.ImportTokens); ok && len(list.Tokens) >= manyTokens && s.dialect.renew != nil {
+			s.dialect.renew(ctx, s)
+		}
 		return s.try(ctx, actor, c, ready)
 	}
 	return s.queue.wait(s, &queued{ctx: ctx, actor: actor, command: c, ready: ready})

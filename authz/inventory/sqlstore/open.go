@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -38,6 +39,8 @@ type Options struct {
 	// Retention of the change log; default 7 days.
 	Retention time.Duration
 	Clock     func() time.Time
+	// Log is told of what nobody waits for; default none.
+	Log *slog.Logger
 }
 
 // Store is an inventory in SQLite or PostgreSQL. It is safe for concurrent use;
@@ -68,6 +71,9 @@ type Store struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Retention == 0 {
 		o.Retention = 7 * 24 * time.Hour

@@ -4,12 +4,21 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/inventory/sqlstore/db"
+)
+
+// Another process on the file asks for its turn each 100 ms at least, and gives up
+// after 10 s: after what takes long the file is left alone for that time.
+const (
+	long = 500 * time.Millisecond
+	gap  = 120 * time.Millisecond
 )
 
 // mostTogether is how many imports have one transaction, at most.
@@ -107,7 +116,9 @@ func (q *queue) wait(s *Store, one *queued) (inventory.Result, error) {
 		q.turn = true
 		q.written.Go(func() {
 			for q.any() {
-				s.writeTogether()
+				if time.Since(s.writeTogether()) > long {
+					time.Sleep(gap)
+				}
 			}
 		})
 	}
@@ -140,9 +151,10 @@ func (q *queue) next() *queued {
 }
 
 // writeTogether carries out imports that wait, in one transaction. It gives way to
-// whoever else waits to write.
-func (s *Store) writeTogether() {
+// whoever else waits to write. It returns when it began.
+func (s *Store) writeTogether() (began time.Time) {
 	ctx := context.Background() // each has a caller of its own
+	began = time.Now()
 	if s.dialect.renew != nil {
 		s.dialect.renew(ctx, s)
 	}
@@ -172,15 +184,32 @@ func (s *Store) writeTogether() {
 		if before != nil {
 			<-before
 		}
-		if err == nil && len(list) > 0 && s.Imported != nil {
-			s.Imported(list[0].made.number, list[len(list)-1].made.number, recordsOf(list))
-		}
-		close(told)
-		for _, one := range list {
-			one.err = err
-			close(one.done)
+		defer func() {
+			close(told)
+			for _, one := range list {
+				one.err = err
+				close(one.done)
+			}
+		}()
+		if err == nil && len(list) > 0 {
+			s.handOver(list)
 		}
 	})
+	return began
+}
+
+// handOver tells of what imports wrote, and which is on the disk. Who fails to take it
+// finds it in the change log.
+func (s *Store) handOver(list []*queued) {
+	if s.Imported == nil || slices.ContainsFunc(list, func(one *queued) bool { return !one.made.result.Changed }) {
+		return
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.Log.Error("panic while imported tokens were taken in", "cause", cause)
+		}
+	}()
+	s.Imported(list[0].made.number, list[len(list)-1].made.number, recordsOf(list))
 }
 
 // telling gives a channel to close when what is written now was told of, and the one
@@ -193,14 +222,22 @@ func (q *queue) telling() (before, told chan struct{}) {
 	return before, told
 }
 
-// Settle waits until all that imports wrote here was handed over: see
+// settling is how long it is waited for what is handed over.
+const settling = 300 * time.Millisecond
+
+// Settle waits a little until all that imports wrote here was handed over: see
 // [Options.Imported].
-func (s *Store) Settle() {
+func (s *Store) Settle(ctx context.Context) {
 	s.queue.mu.Lock()
 	told := s.queue.told
 	s.queue.mu.Unlock()
-	if told != nil {
-		<-told
+	if told == nil {
+		return
+	}
+	select {
+	case <-told:
+	case <-ctx.Done():
+	case <-time.After(settling):
 	}
 }
 
@@ -224,6 +261,11 @@ func recordsOf(list []*queued) *inventory.Records {
 
 // carryOutWaiting carries out some that wait.
 func (s *Store) carryOutWaiting(ctx context.Context, tx *sql.Tx) (list []*queued, err error) {
+	defer func() { // the callers wait elsewhere, and would not hear of it
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic while tokens were imported: %v", cause)
+		}
+	}()
 	waited := s.writeDB.Stats().WaitCount
 	tokens := brought{}
 	if tokens.last, err = db.New(tx).LastToken(ctx); err != nil {

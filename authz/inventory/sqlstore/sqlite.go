@@ -39,7 +39,7 @@ func (s *Store) openSQLite() (err error) {
 	if s.writeDB, err = connectSQLite(s.Path, 1, writeCache); err != nil {
 		return err
 	}
-	s.readDB, err = connectSQLite(s.Path, 4, readCache)
+	s.readDB, err = connectSQLite(s.Path, readers, readCache)
 	return err
 }
 
@@ -103,6 +103,17 @@ const (
 	importBack = 96_000
 )
 
+// logLimit is what is left of the log's file, in bytes, when it begins anew after
+// imports.
+const logLimit = 64 << 20
+
+// readers is how many connections read at a time, more than a large import takes,
+// and idleReaders how many of them are kept.
+const (
+	readers     = 8
+	idleReaders = 4
+)
+
 // connectSQLite opens a file; each connection keeps up to cache KiB of it.
 func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	q := url.Values{}
@@ -116,7 +127,7 @@ func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
 	}
 	made := sql.OpenDB(keepingStatements{to})
 	made.SetMaxOpenConns(connections)
-	made.SetMaxIdleConns(connections)
+	made.SetMaxIdleConns(min(connections, idleReaders))
 	return made, nil
 }
 
@@ -135,7 +146,7 @@ func widen(ctx context.Context, s *Store) {
 		s.narrow.Reset(imports)
 		return
 	}
-	if _, err := s.writeDB.ExecContext(ctx, "PRAGMA cache_size=-"+strconv.Itoa(importCache)+"; PRAGMA wal_autocheckpoint="+strconv.Itoa(importBack)); err != nil {
+	if _, err := s.writeDB.ExecContext(ctx, "PRAGMA cache_size=-"+strconv.Itoa(importCache)+"; PRAGMA wal_autocheckpoint="+strconv.Itoa(importBack)+"; PRAGMA journal_size_limit=-1"); err != nil {
 		return // the import is slower
 	}
 	s.narrow = time.AfterFunc(imports, func() {
@@ -143,6 +154,7 @@ func widen(ctx context.Context, s *Store) {
 		defer s.narrowing.Unlock()
 		s.queue.forget()
 		// After Close it fails, and there is nothing left to take back.
-		_, _ = s.writeDB.Exec("PRAGMA cache_size=-" + strconv.Itoa(writeCache) + "; PRAGMA wal_autocheckpoint=" + strconv.Itoa(writeBack) + "; PRAGMA shrink_memory")
+		_, _ = s.writeDB.Exec("PRAGMA cache_size=-" + strconv.Itoa(writeCache) + "; PRAGMA wal_autocheckpoint=" + strconv.Itoa(writeBack) +
+			"; PRAGMA journal_size_limit=" + strconv.Itoa(logLimit) + "; PRAGMA shrink_memory")
 	})
 }
