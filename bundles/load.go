@@ -37,6 +37,16 @@ type loaded struct {
 	revision string
 	content  string // its digest
 	serial   int64  // 0: it has none
+	raw      []byte // the tarball that it came as; nil: it is packed anew
+	hold     *hold  // under which an operator made it active; nil: it is what its source has
+}
+
+// tarball is the bundle as it came, or packed.
+func (l *loaded) tarball() ([]byte, error) {
+	if l.raw != nil {
+		return l.raw, nil
+	}
+	return pack(l.Bundle)
 }
 
 // is tells what was read from anything else that a source may have.

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/bundle"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -14,10 +17,12 @@ import (
 type Manager struct {
 	Options
 	active atomic.Pointer[authz.Ruleset]
+	holds  atomic.Pointer[map[string]bool]
 
 	mu       sync.Mutex // one activation at a time; guards what follows
 	base     *source
 	overlays []*source
+	history  history
 	cancel   context.CancelFunc
 	wait     sync.WaitGroup
 }
@@ -26,9 +31,13 @@ type Manager struct {
 type source struct {
 	name, kind string // kind: embedded, a path, or a URL
 	path       string // "" unless a path
-	current    *loaded
-	seen       string // what was last tried, so that it is tried once
-	status     Status
+	// signing says by what its bundles have to be signed; nil: they need not be.
+	signing *bundle.VerificationConfig
+	current *loaded
+	offered *loaded // what it was last read to have; nil: nothing yet
+	seen    string  // what was last tried, so that it is tried once
+	hold    *hold   // nil: what it has counts
+	status  Status
 }
 
 // New makes a manager; Start begins its work.
@@ -44,8 +53,12 @@ func New(o Options) *Manager {
 	}
 	if o.Remote != nil {
 		for _, r := range o.Remote.Bundles {
-			m.overlays = append(m.overlays, &source{name: r.Name, kind: r.Service + "/" + r.Resource})
+			m.overlays = append(m.overlays, &source{name: r.Name, kind: r.Service + "/" + r.Resource, signing: r.Signing})
 		}
+	}
+	m.history = history{most: o.HistoryEntries, bytes: o.HistoryBytes, log: o.Log, of: map[*source][]*version{}}
+	if o.StateDir != "" {
+		m.history.dir = filepath.Join(o.StateDir, "bundles", "history")
 	}
 	return m
 }
@@ -89,6 +102,10 @@ func (m *Manager) Status() []Status {
 		if r := m.active.Load(); r != nil && status.Revision != "" { // it may change while it serves
 			status.Evaluator, status.EvaluatorWhy = r.Evaluator.Name(), EvaluatorWhy(r)
 		}
+		if s.hold != nil {
+			held := s.hold.BundleHold
+			status.Held = &held
+		}
 		out = append(out, status)
 	}
 	return out
@@ -102,7 +119,9 @@ func (m *Manager) Start(ctx context.Context) error {
 		s.status = Status{Name: s.name, Source: s.kind}
 	}
 	m.mu.Lock()
+	m.remember()
 	m.first(ctx)
+	m.tellHolds()
 	m.mu.Unlock()
 	following, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -120,6 +139,16 @@ func (m *Manager) Close() {
 		m.cancel()
 	}
 	m.wait.Wait()
+}
+
+// remember reads what was kept of each source: its history, and whether it is held.
+func (m *Manager) remember() {
+	for _, s := range m.overlays {
+		m.history.open(s)
+		if err := m.readHold(s); err != nil {
+			m.Log.Error("whether the bundle is held is not known; its source counts", "bundle", s.name, "file", m.holdFile(s), "error", err)
+		}
+	}
 }
 
 // first is the activation at the start.
@@ -142,7 +171,14 @@ func (m *Manager) first(ctx context.Context) {
 			_ = m.report(s, nil, err)
 			continue
 		}
-		s.seen = l.is()
+		s.seen, s.offered = l.is(), l
+		if s.hold.passes(l) {
+			if l, err = m.restore(s); err != nil {
+				complete = false
+				_ = m.report(s, nil, err)
+				continue
+			}
+		}
 		candidates[s] = l
 	}
 	var refused error
@@ -194,7 +230,11 @@ func (m *Manager) lastGood(ctx context.Context, now map[*source]*loaded) bool {
 	for _, s := range m.overlays {
 		fresh := now[s]
 		if fresh != nil && fresh.is() == candidates[s].is() {
-			continue // what serves is what the source has
+			continue // what serves is what the source has, or what it is held at
+		}
+		if fresh == nil && s.hold != nil {
+			s.status.Error = unread[s]
+			continue // what serves is what it is held at, not what was good by chance
 		}
 		s.status.LastGood, s.status.Error = true, unread[s]
 		if fresh != nil {
@@ -216,21 +256,45 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 		}
 		return err
 	}
+	s.offered = l
+	if s.hold.passes(l) {
+		m.passOver(s, l)
+		return nil
+	}
+	defer l.rest()
 	return m.try(ctx, s, l)
 }
 
+// passOver leaves what a source has as it is: an operator made another active.
+func (m *Manager) passOver(s *source, l *loaded) {
+	l.rest()
+	s.seen, s.status.Error = l.is(), ""
+	if s.hold.NotKept != "" && m.StateDir != "" {
+		m.saveHold(s, s.hold) // the disk may have room again
+	}
+}
+
 // try sends what a source has through the gate, beside what the others have.
-func (m *Manager) try(ctx context.Context, s *source, l *loaded) (err error) {
+func (m *Manager) try(ctx context.Context, s *source, l *loaded) error {
 	if s.seen == l.is() {
 		return nil
 	}
 	s.seen = l.is()
-	candidates := map[*source]*loaded{s: l}
+	candidates, err := m.beside(s, l)
+	if err != nil {
+		return m.report(s, l, err)
+	}
+	return m.activate(ctx, s, candidates)
+}
+
+// beside are a source's content and what the others have.
+func (m *Manager) beside(s *source, l *loaded) (candidates map[*source]*loaded, err error) {
+	candidates = map[*source]*loaded{s: l}
 	for _, other := range append([]*source{m.base}, m.overlays...) {
 		if other == s {
 			continue
 		}
-		if other.current == nil && other.path != "" {
+		if other.current == nil && other.path != "" && other.hold == nil {
 			if fresh, err := readPath(other.path); err == nil {
 				candidates[other] = fresh
 				continue
@@ -238,15 +302,15 @@ func (m *Manager) try(ctx context.Context, s *source, l *loaded) (err error) {
 		}
 		if other == m.base && other.current == nil {
 			if other.current, err = readFS(m.Base); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if other.current == nil {
-			return m.report(s, l, fmt.Errorf("waiting for the bundle %s, without which nothing is active", other.name))
+			return nil, fmt.Errorf("waiting for the bundle %s, without which nothing is active", other.name)
 		}
 		candidates[other] = other.current
 	}
-	return m.activate(ctx, s, candidates)
+	return candidates, nil
 }
 
 // activate makes an attempt and reports its failure.
@@ -265,6 +329,23 @@ func (m *Manager) attempt(ctx context.Context, trigger *source, candidates map[*
 			return s, err
 		}
 	}
+	set, err := m.judged(ctx, &m.Options, candidates)
+	if err != nil {
+		return trigger, err
+	}
+	m.swap(trigger, set)
+	return nil, nil
+}
+
+// judgedSet is a set of bundles that passed the gate.
+type judgedSet struct {
+	*passed
+	active     []*source // the base, then the overlays
+	candidates map[*source]*loaded
+}
+
+// judged sends a set of candidates through the gate.
+func (m *Manager) judged(ctx context.Context, o *Options, candidates map[*source]*loaded) (*judgedSet, error) {
 	base, overlays := m.base, []*source{}
 	for _, s := range m.overlays {
 		switch l := candidates[s]; {
@@ -272,7 +353,7 @@ func (m *Manager) attempt(ctx context.Context, trigger *source, candidates map[*
 		case l.root != rootBase:
 			overlays = append(overlays, s)
 		case base != m.base:
-			return trigger, fmt.Errorf("the bundles %s and %s have both the root %s: one replaces the base", base.name, s.name, rootBase)
+			return nil, fmt.Errorf("the bundles %s and %s have both the root %s: one replaces the base", base.name, s.name, rootBase)
 		default:
 			base = s
 		}
@@ -282,15 +363,19 @@ func (m *Manager) attempt(ctx context.Context, trigger *source, candidates map[*
 	for i, s := range active {
 		parts[i] = candidates[s]
 	}
-	p, err := m.gate(ctx, parts[0], parts[1:])
+	p, err := o.gate(ctx, parts[0], parts[1:])
 	if err != nil {
-		return trigger, err
+		return nil, err
 	}
-	m.active.Store(p.rules)
-	m.Log.Info("policy activated", "name", p.rules.Name, "revision", p.rules.Revision, "warnings", len(p.warnings),
-		"evaluator", p.rules.Evaluator.Name(), "why", EvaluatorWhy(p.rules))
-	m.activated(trigger, active, candidates, p.warnings)
-	return nil, nil
+	return &judgedSet{p, active, candidates}, nil
+}
+
+// swap makes active what passed the gate.
+func (m *Manager) swap(trigger *source, set *judgedSet) {
+	m.active.Store(set.rules)
+	m.Log.Info("policy activated", "name", set.rules.Name, "revision", set.rules.Revision, "warnings", len(set.warnings),
+		"evaluator", set.rules.Evaluator.Name(), "why", EvaluatorWhy(set.rules))
+	m.activated(trigger, set.active, set.candidates, set.warnings)
 }
 
 // activated notes of each source what is active now. What was active before goes
@@ -304,10 +389,8 @@ func (m *Manager) activated(trigger *source, active []*source, candidates map[*s
 			if s.status.Revision != "" && s.current.is() == l.is() { // it was lost in between, and is back
 				since = s.status.LastSuccess
 			}
-			s.status = Status{Name: s.name, Source: s.kind, Root: l.root, Revision: l.revision, LastSuccess: since, LastAttempt: &now}
-			if err := m.keep(s, l); err != nil {
-				m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
-			}
+			s.status = Status{Name: s.name, Source: s.kind, Root: l.root, Revision: l.revision, Digest: l.content, LastSuccess: since, LastAttempt: &now}
+			m.noteActive(s, l, now)
 		}
 		s.current = l
 		l.rest()
@@ -321,21 +404,59 @@ func (m *Manager) activated(trigger *source, active []*source, candidates map[*s
 	for _, s := range active {
 		event.Active = append(event.Active, Active{Name: s.name, Revision: s.status.Revision, Since: *s.status.LastSuccess})
 	}
+	m.tellHolds()
 	m.observe(event)
+}
+
+// noteActive writes down what of a source is active now. What cannot be written
+// costs a later way back, never the activation.
+func (m *Manager) noteActive(s *source, l *loaded, now time.Time) {
+	if s == m.base {
+		return
+	}
+	how, by := authz.BundleFromSource, ""
+	if l.hold != nil {
+		s.hold, how, by = l.hold, l.hold.How, l.hold.By
+	} else if s.hold != nil {
+		if err := m.lift(s); err != nil {
+			m.Log.Error("that the bundle is no longer held cannot be kept", "bundle", s.name, "error", err)
+			s.hold = nil
+		}
+	}
+	if err := m.keep(s, l); err != nil {
+		m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
+	}
+	if err := m.history.activated(s, l, how, by, now.UTC()); err != nil {
+		m.Log.Warn("the bundle cannot be kept in the history", "bundle", s.name, "revision", l.revision, "error", err)
+		s.status.HistoryError = err.Error()
+	}
+	if s.signing == nil {
+		l.raw = nil // it can be packed again
+	}
 }
 
 // replayed refuses a bundle that is older than the one it would replace: a
 // bundle that once was good, and is signed, stays signed. It binds where the
 // present one has a serial, also over a restart.
 func (m *Manager) replayed(s *source, l *loaded) error {
+	if l.hold != nil {
+		return nil // somebody who may said so
+	}
 	before := s.current
 	if before == nil && m.StateDir != "" {
 		before, _ = m.restore(s) // that there is none is no reason to refuse
 	}
-	if before == nil || before.serial <= l.serial {
+	least := int64(0)
+	if before != nil {
+		least = before.serial
+	}
+	if s.hold != nil {
+		least = max(least, s.hold.Serial)
+	}
+	if least <= l.serial {
 		return nil
 	}
-	return fmt.Errorf("the bundle's serial %d is older than that of the present one, %d (metadata.patrol.serial in the manifest)", l.serial, before.serial)
+	return fmt.Errorf("the bundle's serial %d is older than that of the present one, %d (metadata.patrol.serial in the manifest)", l.serial, least)
 }
 
 // report notes a refusal. It returns the error.
@@ -358,5 +479,5 @@ func (m *Manager) observe(e Event) {
 }
 
 func (m *Manager) file(s *source) string {
-	return filepath.Join(m.StateDir, "bundles", s.name+".tar.gz")
+	return filepath.Join(m.StateDir, "bundles", s.name+packs)
 }

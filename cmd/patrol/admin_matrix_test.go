@@ -50,7 +50,7 @@ var matrix = map[string]row{
 	"whoami":             {let: both(alive)},
 	"list-policies":      {let: both(alive)},
 	"list-routes":        {let: both(operators)},
-	"bundle-status":      {let: both(operators)},
+	"bundle-status":      {let: both(operators)}, "list-bundle-history": {let: both(operators)}, "roll-back-bundle": {let: both(operators)}, "release-bundle": {let: both(operators)},
 	"list-organizations": {let: both(operators)}, "create-organization": {let: both(operators)}, "delete-organization": {let: both(operators)},
 	"get-organization": {let: ofMembers}, "get-token-policy": {let: ofMembers},
 	"set-token-policy": {let: both(none)}, "preview-token-policy": {let: ofReaders, body: func(*bureau, string) any {

@@ -18,6 +18,7 @@ func (a *App) makeBundles() error {
 	a.Watch = a.watchEvaluator()
 	o := gateOptions(p, a.Watch)
 	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock, o.AllowNet = p.Bundles, remote, a.Config.DataDir, a.Log, a.Clock, p.AllowNet
+	o.HistoryEntries, o.HistoryBytes = p.History.Versions, int64(p.History.MiB)<<20
 	if section, err := a.Config.dropIn(); err != nil {
 		return err
 	} else if section != nil {
