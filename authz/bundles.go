@@ -78,6 +78,9 @@ type BundleChange struct {
 	NotKept string `json:"not_kept,omitempty" doc:"Why it does not last over a restart"`
 }
 
+// MaxShadow is how large the tarball of a shadow may be, in bytes.
+const MaxShadow = 32 << 20
+
 // Shadow is a bundle that is evaluated beside the active one, and what was counted.
 type Shadow struct {
 	// Bundle is the one whose place it takes; "" where it would be beside the base.

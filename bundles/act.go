@@ -161,9 +161,14 @@ func (m *Manager) replace(ctx context.Context, s *source, l *loaded, how string,
 	if err := note(ctx, act, out); err != nil {
 		return nil, err
 	}
-	l.hold = m.newHold(s, l, how, act.By)
-	m.saveHold(s, l.hold)
+	m.holdAt(s, l, m.newHold(s, l, how, act.By))
 	out.NotKept = l.hold.NotKept
+	if how == authz.BundlePromoted {
+		if err := m.forgetShadow(); err != nil {
+			m.Log.Error("that the shadow ended cannot be kept", "error", err)
+			m.shadow = nil
+		}
+	}
 	m.Log.Info("an operator makes a bundle active, and its source is held", "bundle", s.name, "how", how, "by", act.By, "from", out.FromRevision, "to", out.Revision)
 	m.swap(s, set)
 	return out, nil

@@ -48,23 +48,36 @@ func (m *Manager) newHold(s *source, l *loaded, how, by string) *hold {
 	return h
 }
 
-// saveHold writes a hold. That it cannot be kept does not stop who goes back in
-// need; it is told.
-func (m *Manager) saveHold(s *source, h *hold) {
-	h.NotKept = ""
-	var err error
-	if m.StateDir == "" {
-		err = errors.New("there is no data directory")
-	} else {
-		var text []byte
-		if text, err = json.Marshal(h); err == nil {
-			err = replace(m.holdFile(s), text)
-		}
+// holdAt puts content under a hold, and both on the disk: the content first, as
+// without it there would be nothing to serve after a restart. That they cannot be
+// kept does not stop who goes back in need; it is told.
+func (m *Manager) holdAt(s *source, l *loaded, h *hold) {
+	l.hold, h.NotKept = h, ""
+	err := errors.New("there is no data directory")
+	if m.StateDir != "" {
+		err = m.keepHeld(s, l, h)
 	}
 	if err != nil {
 		h.NotKept = err.Error()
 		m.Log.Error("that the bundle is held cannot be kept; after a restart its source counts again", "bundle", s.name, "error", err)
 	}
+}
+
+func (m *Manager) keepHeld(s *source, l *loaded, h *hold) error {
+	err := m.history.activated(s, l, h.How, h.By, h.Since)
+	if err != nil && m.history.entry(s, l.is()) == nil && s.signing == nil {
+		err = m.keep(s, l) // the last good one will do
+	} else if m.history.entry(s, l.is()) != nil {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	return replace(m.holdFile(s), text)
 }
 
 // readHold finds out whether a source is held.

@@ -23,6 +23,8 @@ type Manager struct {
 	base     *source
 	overlays []*source
 	history  history
+	shadow   *shadow // nil: there is none
+	started  bool
 	cancel   context.CancelFunc
 	wait     sync.WaitGroup
 }
@@ -122,6 +124,14 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.remember()
 	m.first(ctx)
 	m.tellHolds()
+	m.started = true
+	if m.shadow != nil {
+		m.wait.Go(func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.reshadow(context.Background())
+		})
+	}
 	m.mu.Unlock()
 	following, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -141,7 +151,8 @@ func (m *Manager) Close() {
 	m.wait.Wait()
 }
 
-// remember reads what was kept of each source: its history, and whether it is held.
+// remember reads what was kept: of each source its history, and whether it is held,
+// and the shadow.
 func (m *Manager) remember() {
 	for _, s := range m.overlays {
 		m.history.open(s)
@@ -149,6 +160,7 @@ func (m *Manager) remember() {
 			m.Log.Error("whether the bundle is held is not known; its source counts", "bundle", s.name, "file", m.holdFile(s), "error", err)
 		}
 	}
+	m.readShadow()
 }
 
 // first is the activation at the start.
@@ -270,7 +282,7 @@ func (m *Manager) passOver(s *source, l *loaded) {
 	l.rest()
 	s.seen, s.status.Error = l.is(), ""
 	if s.hold.NotKept != "" && m.StateDir != "" {
-		m.saveHold(s, s.hold) // the disk may have room again
+		m.holdAt(s, s.current, s.hold) // the disk may have room again
 	}
 }
 
@@ -376,6 +388,9 @@ func (m *Manager) swap(trigger *source, set *judgedSet) {
 	m.Log.Info("policy activated", "name", set.rules.Name, "revision", set.rules.Revision, "warnings", len(set.warnings),
 		"evaluator", set.rules.Evaluator.Name(), "why", EvaluatorWhy(set.rules))
 	m.activated(trigger, set.active, set.candidates, set.warnings)
+	if m.started {
+		m.reshadow(context.Background())
+	}
 }
 
 // activated notes of each source what is active now. What was active before goes

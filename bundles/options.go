@@ -39,6 +39,10 @@ type Options struct {
 	Schema []byte
 	// Build makes the evaluator of a candidate.
 	Build func(context.Context, Compiled) (authz.Evaluator, error)
+	// BuildShadow makes the evaluator of a shadow; default Build.
+	BuildShadow func(context.Context, Compiled) (authz.Evaluator, error)
+	// Comparer compares a shadow with what is active; nil: there may be none.
+	Comparer Comparer
 	// Asker makes what answers a candidate's other entries, beside its evaluator.
 	// May be nil.
 	Asker func(context.Context, Compiled, authz.Evaluator) authz.Asker

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
@@ -17,6 +19,12 @@ type Bundles interface {
 	RollBack(context.Context, authz.BundleAct) (*authz.BundleChange, error)
 	// Release ends a hold: what the source has counts again.
 	Release(context.Context, authz.BundleAct) (*authz.BundleChange, error)
+	// Shadow is the bundle that is evaluated beside the active one, with its tag; nil
+	// where there is none.
+	Shadow() (*authz.Shadow, string)
+	SetShadow(ctx context.Context, act authz.BundleAct, tarball []byte, sample float64) (*authz.Shadow, string, error)
+	EndShadow(context.Context, authz.BundleAct) error
+	Promote(context.Context, authz.BundleAct, authz.PromotionGuard) (*authz.BundleChange, error)
 }
 
 // BundleRollback is the body that makes an earlier version active.
@@ -28,6 +36,21 @@ type BundleRollback struct {
 // BundleName is the body that names a bundle.
 type BundleName struct {
 	Bundle string `json:"bundle,omitempty" maxLength:"200" doc:"Which one, by the name of its status; may be left out where there is one alone"`
+}
+
+// BundlePromotion is the body that makes the shadow active.
+type BundlePromotion struct {
+	IfEvaluated    int64  `json:"if_evaluated,omitempty" minimum:"0" doc:"Only if it was evaluated on so many requests"`
+	MaxDifferences *int64 `json:"max_differences,omitempty" minimum:"0" doc:"Only if it would answer at most so many of them otherwise"`
+}
+
+// shadowing is the input that sets a shadow: its tarball, as it stands.
+type shadowing struct {
+	DryRun
+	IfMatch
+	Bundle  string  `query:"bundle" maxLength:"200" doc:"In the place of which one, by the name of its status; may be left out where there is one alone"`
+	Sample  float64 `query:"sample" default:"0.1" maximum:"1" doc:"On what part of the requests it is evaluated: more than 0, 1 at most"`
+	RawBody []byte  `contentType:"application/gzip"`
 }
 
 // DryRun asks what an operation would do.
@@ -70,6 +93,50 @@ func (s *service) bundles() {
 			return nil, err
 		}
 		return bundleChanged(s.Bundles.Release(ctx, act))
+	})
+	s.shadow()
+}
+
+func (s *service) shadow() {
+	register(s, "get-shadow-bundle", "GET", "/api/bundles/shadow", "Show the bundle that is evaluated beside the active one, and what was counted", func(context.Context, *struct{}) (*tagged[authz.Shadow], error) {
+		shadow, tag := s.Bundles.Shadow()
+		if shadow == nil {
+			return nil, newProblem(http.StatusNotFound, "not_found", "no bundle is shadowed")
+		}
+		return &tagged[authz.Shadow]{quoted(tag), *shadow}, nil
+	})
+	operate(s, huma.Operation{
+		OperationID: "set-shadow-bundle", Method: "PUT", Path: "/api/bundles/shadow", Summary: "Evaluate a bundle, a tarball, beside the active one on a sample of the requests; its answers are only counted",
+		MaxBodyBytes: authz.MaxShadow, BodyReadTimeout: importTimeout, SkipValidateBody: true,
+	}, func(ctx context.Context, in *shadowing) (*tagged[authz.Shadow], error) {
+		act, err := s.bundleAct(ctx, "shadow", in.Bundle, in.IfMatch.IfMatch, in.DryRun.DryRun)
+		if err != nil {
+			return nil, err
+		}
+		shadow, tag, err := s.Bundles.SetShadow(ctx, act, in.RawBody, in.Sample)
+		if err != nil {
+			return nil, err
+		}
+		return &tagged[authz.Shadow]{quoted(tag), *shadow}, nil
+	})
+	register(s, "end-shadow-bundle", "DELETE", "/api/bundles/shadow", "Evaluate no bundle beside the active one any more", func(ctx context.Context, in *struct{ IfMatch }) (*struct{}, error) {
+		act, err := s.bundleAct(ctx, "unshadow", "", in.IfMatch.IfMatch, false)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.Bundles.EndShadow(ctx, act)
+	})
+	register(s, "promote-shadow-bundle", "POST", "/api/bundles/promote", "Make the bundle that is evaluated beside the active one active, and hold its source until that changes", func(ctx context.Context, in *struct {
+		DryRun
+		IfMatch
+		Body BundlePromotion
+	},
+	) (*body[authz.BundleChange], error) {
+		act, err := s.bundleAct(ctx, "promote", "", in.IfMatch.IfMatch, in.DryRun.DryRun)
+		if err != nil {
+			return nil, err
+		}
+		return bundleChanged(s.Bundles.Promote(ctx, act, authz.PromotionGuard{IfEvaluated: in.Body.IfEvaluated, MaxDifferences: in.Body.MaxDifferences}))
 	})
 }
 

@@ -19,6 +19,8 @@ type BundleCmd struct {
 
 	History  BundleHistoryCmd  `cmd:"" help:"List the versions that were active."`
 	Rollback BundleRollbackCmd `cmd:"" help:"Make an earlier version active, or go back to the source."`
+	Shadow   BundleShadowCmd   `cmd:"" help:"Evaluate a bundle beside the active one, or show what came of it."`
+	Promote  BundlePromoteCmd  `cmd:"" help:"Make the shadow active."`
 }
 
 // BundleStatusCmd shows the status of bundles.

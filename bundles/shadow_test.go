@@ -1,0 +1,252 @@
+package bundles_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/shadow"
+	"github.com/patrol-authz/patrol/bundles"
+)
+
+// envoys is a request as Envoy's are: it can be read again.
+type envoys struct{ authz.Request }
+
+func (envoys) Size() int                       { return 100 }
+func (e envoys) Again() (authz.Request, error) { return e, nil }
+
+// comparer is a real one, over the evaluators alone.
+func comparer(t *testing.T) *shadow.Comparer {
+	t.Helper()
+	c := shadow.New(shadow.Options{Share: 1, Beside: func(ctx context.Context, o *authz.Outcome, _ authz.Request, _, other *authz.Ruleset) (was, would authz.Decision) {
+		would, err := other.Evaluator.Evaluate(ctx, o.Facts)
+		if err != nil {
+			would = authz.Decision{Reason: authz.ReasonPolicyError}
+		}
+		return o.Decision, would
+	}})
+	t.Cleanup(c.Close)
+	return c
+}
+
+func shadowed(state string, c *shadow.Comparer, paths ...string) bundles.Options {
+	o := options(state, paths...)
+	o.Comparer = c
+	return o
+}
+
+// decide decides on a request as patrol does, and records it.
+func decide(t *testing.T, m *bundles.Manager, c *shadow.Comparer) authz.Decision {
+	t.Helper()
+	f := &authz.Facts{Now: time.Now().UTC(), Route: &authz.Route{Access: authz.AccessUnmanaged}}
+	d, err := m.Ruleset().Evaluator.Evaluate(context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Record(&authz.Outcome{Request: envoys{}, RequestID: "r", Facts: f, Decision: d, Revision: m.Ruleset().Revision, Time: f.Now})
+	return d
+}
+
+// freeze is a bundle that refuses each request.
+func freeze(t *testing.T, revision string) string {
+	t.Helper()
+	dir := t.TempDir()
+	release(t, dir, revision, map[string]string{"local/checks/a/a.rego": "package local.checks.a\n\nreasons contains \"policy_denied\" if true\n"})
+	return dir
+}
+
+func packed(t *testing.T, dir string) []byte {
+	t.Helper()
+	text, err := bundles.Tarball(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func counted(t *testing.T, m *bundles.Manager, evaluated, different int64) {
+	t.Helper()
+	eventually(t, "it was evaluated", func() bool { s, _ := m.Shadow(); return s != nil && s.Evaluated >= evaluated })
+	if s, _ := m.Shadow(); s.Evaluated != evaluated || s.Different != different {
+		t.Errorf("counted: %+v", s)
+	}
+}
+
+func TestAShadowIsEvaluatedBesideWhatIsActive(t *testing.T) {
+	state, dir, c := t.TempDir(), t.TempDir(), comparer(t)
+	release(t, dir, "one")
+	m := start(t, shadowed(state, c, dir))
+	ctx := context.Background()
+	if s, _ := m.Shadow(); s != nil {
+		t.Fatalf("%+v", s)
+	}
+	text := packed(t, freeze(t, "frozen"))
+	s, tag, err := m.SetShadow(ctx, authz.BundleAct{By: "eve"}, text, 1)
+	if err != nil || s.Revision != "frozen" || s.By != "eve" || s.Bundle != "local" || s.Error != "" || tag == "" {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	before := decide(t, m, c)
+	if !before.Allowed {
+		t.Fatalf("%+v", before)
+	}
+	counted(t, m, 1, 1)
+	if s, _ := m.Shadow(); s.Differences[0].From != "allow" || s.Differences[0].To != "policy_denied" || s.Differences[0].Examples[0].RequestID != "r" {
+		t.Errorf("%+v", s)
+	}
+	if active(m) != "one" || m.Status()[1].Held != nil {
+		t.Errorf("%s is active", active(m))
+	}
+	// What is active changes: it is compared with that, and counted anew.
+	release(t, dir, "two")
+	becomes(t, m, "two")
+	counted(t, m, 0, 0)
+	decide(t, m, c)
+	counted(t, m, 1, 1)
+	// It is there after a restart.
+	m.Close()
+	m = start(t, shadowed(state, c, dir))
+	eventually(t, "it is judged again", func() bool { s, _ := m.Shadow(); return s != nil && s.Error == "" })
+	if s, again := m.Shadow(); s.Revision != "frozen" || s.By != "eve" || s.Sample != 1 || again != tag || !s.Since.Before(*s.CountedSince) {
+		t.Errorf("after a restart: %+v, %s", s, again)
+	}
+	decide(t, m, c)
+	counted(t, m, 1, 1)
+	// What its source comes to have by itself is compared no more.
+	release(t, dir, "frozen", map[string]string{"local/checks/a/a.rego": "package local.checks.a\n\nreasons contains \"policy_denied\" if true\n"})
+	becomes(t, m, "frozen")
+	if s, _ := m.Shadow(); s.Error != "it is active" {
+		t.Errorf("%+v", s)
+	}
+	if err := m.EndShadow(ctx, authz.BundleAct{}); err != nil {
+		t.Fatal(err)
+	}
+	if files, _ := filepath.Glob(filepath.Join(state, "bundles", "shadow", "*")); len(files) > 0 {
+		t.Errorf("left are %v", files)
+	}
+	if err := m.EndShadow(ctx, authz.BundleAct{}); kindOf(err) != authz.BundleMissing {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestWhatCannotBeShadowedChangesNothing(t *testing.T) {
+	dir, c := t.TempDir(), comparer(t)
+	release(t, dir, "one")
+	m := start(t, shadowed(t.TempDir(), c, dir))
+	good := packed(t, freeze(t, "frozen"))
+	_, tag, err := m.SetShadow(context.Background(), authz.BundleAct{}, good, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	undeclared := tarball(t, map[string]string{"local/checks/a/a.rego": "package local.checks.a\n\nreasons contains \"made_up\" if true\n"})
+	set := func(act authz.BundleAct, text []byte, sample float64) error {
+		_, _, err := m.SetShadow(context.Background(), act, text, sample)
+		return err
+	}
+	for name, one := range map[string]struct {
+		err  error
+		want string
+	}{
+		"no tarball":      {set(authz.BundleAct{}, []byte("text"), 1), authz.BundleInvalid},
+		"nothing":         {set(authz.BundleAct{}, nil, 1), authz.BundleInvalid},
+		"half of one":     {set(authz.BundleAct{}, good[:len(good)/2], 1), authz.BundleInvalid},
+		"the gate":        {set(authz.BundleAct{}, undeclared, 1), authz.BundleRefused},
+		"what is active":  {set(authz.BundleAct{}, packed(t, dir), 1), authz.BundleConflict},
+		"a sample of 0":   {set(authz.BundleAct{}, good, 0), authz.BundleInvalid},
+		"a sample of 2":   {set(authz.BundleAct{}, good, 2), authz.BundleInvalid},
+		"another bundle":  {set(authz.BundleAct{Bundle: "x"}, good, 1), authz.BundleMissing},
+		"another shadow":  {set(authz.BundleAct{Match: "0123"}, undeclared, 1), authz.BundleChanged},
+		"a dry run":       {set(authz.BundleAct{DryRun: true}, good, 1), "<nil>"},
+		"ended otherwise": {m.EndShadow(context.Background(), authz.BundleAct{Match: "0123"}), authz.BundleChanged},
+	} {
+		if got := kindOf(one.err); got != one.want {
+			t.Errorf("%s: %s, not %s: %v", name, got, one.want, one.err)
+		}
+	}
+	if s, after := m.Shadow(); s == nil || s.Sample != 0.5 || after != tag {
+		t.Errorf("something changed: %+v", s)
+	}
+}
+
+func TestAPromotedShadowIsActiveAndItsSourceHeld(t *testing.T) {
+	state, dir, c := t.TempDir(), t.TempDir(), comparer(t)
+	release(t, dir, "one")
+	m := start(t, shadowed(state, c, dir))
+	ctx := context.Background()
+	if _, err := m.Promote(ctx, authz.BundleAct{}, authz.PromotionGuard{}); kindOf(err) != authz.BundleMissing {
+		t.Errorf("%v", err)
+	}
+	_, tag, err := m.SetShadow(ctx, authz.BundleAct{By: "eve"}, packed(t, freeze(t, "frozen")), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decide(t, m, c)
+	counted(t, m, 1, 1)
+	none := int64(0)
+	promote := func(act authz.BundleAct, g authz.PromotionGuard) error { _, err := m.Promote(ctx, act, g); return err }
+	for name, one := range map[string]struct {
+		err  error
+		want string
+	}{
+		"another one":          {promote(authz.BundleAct{Match: "0123"}, authz.PromotionGuard{}), authz.BundleChanged},
+		"too few":              {promote(authz.BundleAct{}, authz.PromotionGuard{IfEvaluated: 2}), authz.BundleConflict},
+		"too many differences": {promote(authz.BundleAct{}, authz.PromotionGuard{MaxDifferences: &none}), authz.BundleConflict},
+		"a dry run":            {promote(authz.BundleAct{DryRun: true}, authz.PromotionGuard{}), "<nil>"},
+	} {
+		if got := kindOf(one.err); got != one.want || active(m) != "one" {
+			t.Errorf("%s: %s, not %s: %v; %s is active", name, got, one.want, one.err, active(m))
+		}
+	}
+	one := int64(1)
+	change, err := m.Promote(ctx, authz.BundleAct{By: "eve", Match: tag}, authz.PromotionGuard{IfEvaluated: 1, MaxDifferences: &one})
+	if err != nil || change.How != authz.BundlePromoted || change.NotKept != "" || active(m) != "frozen" {
+		t.Fatalf("%+v, %v", change, err)
+	}
+	if s, _ := m.Shadow(); s != nil {
+		t.Errorf("still shadowed: %+v", s)
+	}
+	wantHistory(t, m, "1 one source, 2 frozen promoted*")
+	if d := decide(t, m, c); d.Allowed {
+		t.Errorf("%+v", d)
+	}
+	for range 2 {
+		m.Close()
+		if m = start(t, shadowed(state, c, dir)); active(m) != "frozen" || m.Status()[1].Held == nil || m.Status()[1].Held.How != authz.BundlePromoted {
+			t.Fatalf("after a restart %s is active: %+v", active(m), m.Status()[1])
+		}
+		// Also where either of the two places that hold it is lost.
+		if err := os.RemoveAll(filepath.Join(state, "bundles", "history")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release(t, dir, "two")
+	becomes(t, m, "two")
+	if m.Status()[1].Held != nil {
+		t.Errorf("still held: %+v", m.Status()[1])
+	}
+}
+
+// Without a bundle of one's own there is nothing that a shadow could be promoted to.
+func TestAShadowMayBeBesideTheBaseAlone(t *testing.T) {
+	c := comparer(t)
+	m := start(t, shadowed(t.TempDir(), c))
+	if _, _, err := m.SetShadow(context.Background(), authz.BundleAct{}, packed(t, freeze(t, "frozen")), 1); err != nil {
+		t.Fatal(err)
+	}
+	decide(t, m, c)
+	counted(t, m, 1, 1)
+	if _, err := m.Promote(context.Background(), authz.BundleAct{}, authz.PromotionGuard{}); kindOf(err) != authz.BundleConflict || !strings.Contains(err.Error(), "policy.bundles") {
+		t.Errorf("%v", err)
+	}
+	ours := packed(t, base(t, filepath.Join(t.TempDir(), "ours"), "ours-1", nil))
+	if s, _, err := m.SetShadow(context.Background(), authz.BundleAct{}, ours, 1); err != nil || s.Root != "patrol" {
+		t.Errorf("in the place of the base: %+v, %v", s, err)
+	}
+	without := start(t, options(t.TempDir()))
+	if _, _, err := without.SetShadow(context.Background(), authz.BundleAct{}, ours, 1); kindOf(err) != authz.BundleConflict {
+		t.Errorf("where nothing is compared: %v", err)
+	}
+}
