@@ -49,7 +49,7 @@ func TestOtherRulesAreAskedBesideTheActiveOnes(t *testing.T) {
 		"refused before a policy": {before: func(w *world) { w.request.authorization = "Bearer a, Bearer b" }, other: func(r *authz.Ruleset) { r.Evaluator = refuses }, was: "credential_malformed", would: "credential_malformed"},
 		"and no more": {
 			before: func(w *world) { w.request.authorization = "Bearer a, Bearer b" },
-			other: func(r *authz.Ruleset) { r.Router = router{&authz.Route{Access: "unmanaged"}} }, was: "credential_malformed", would: "allowed",
+			other:  func(r *authz.Ruleset) { r.Router = router{&authz.Route{Access: "unmanaged"}} }, was: "credential_malformed", would: "allowed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
