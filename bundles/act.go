@@ -94,6 +94,7 @@ func (m *Manager) RollBack(ctx context.Context, act authz.BundleAct) (*authz.Bun
 	if err != nil {
 		return nil, err
 	}
+	m.expect(v.Bytes)
 	l, err := m.history.read(s, v)
 	if err != nil {
 		return nil, &authz.BundleError{Kind: authz.BundleConflict, Detail: fmt.Sprintf("%s cannot be read from the history: %v", shownVersion(v), err)}

@@ -112,6 +112,7 @@ func (m *Manager) SetShadow(ctx context.Context, act authz.BundleAct, tarball []
 	if s != nil {
 		next.Bundle = s.name
 	}
+	m.expect(int64(len(tarball)))
 	tarball = slices.Clone(tarball) // it is kept, and the caller's own
 	sum := sha256.Sum256(tarball)
 	next.SHA256 = hex.EncodeToString(sum[:])
