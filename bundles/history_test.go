@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/bundles"
@@ -35,6 +36,14 @@ func release(t *testing.T, dir, revision string, more ...map[string]string) {
 	if err := os.Rename(link, filepath.Join(dir, "..data")); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// patient are options whose probes may take long: what operators do is tried once, on
+// whatever machine.
+func patient(state string, paths ...string) bundles.Options {
+	o := options(state, paths...)
+	o.ProbeTimeout = time.Minute
+	return o
 }
 
 // shown is a history as a person reads it: number, revision, how it last became
@@ -84,7 +93,7 @@ func kindOf(err error) string {
 func sequence(t *testing.T, state, dir string, revisions ...string) *bundles.Manager {
 	t.Helper()
 	release(t, dir, revisions[0])
-	m := start(t, options(state, dir))
+	m := start(t, patient(state, dir))
 	becomes(t, m, revisions[0])
 	for _, r := range revisions[1:] {
 		release(t, dir, r)
@@ -113,7 +122,7 @@ func TestWhatBecameActiveIsKeptInTheHistory(t *testing.T) {
 		}
 	}
 	m.Close()
-	again := start(t, options(state, dir))
+	again := start(t, patient(state, dir))
 	wantHistory(t, again, "1 one source, 2 two source, 3 three source*")
 
 	// What comes again is the newest.
@@ -125,7 +134,7 @@ func TestWhatBecameActiveIsKeptInTheHistory(t *testing.T) {
 func TestTheHistoryIsBounded(t *testing.T) {
 	state, dir := t.TempDir(), t.TempDir()
 	release(t, dir, "r0")
-	o := options(state, dir)
+	o := patient(state, dir)
 	o.HistoryEntries = 3
 	m := start(t, o)
 	for i := 1; i < 6; i++ {
@@ -186,7 +195,7 @@ func TestWhatWasRolledBackFromIsPassedOverUntilTheSourceChanges(t *testing.T) {
 	again := func(what string) {
 		t.Helper()
 		m.Close()
-		if m = start(t, options(state, dir)); active(m) != "one" {
+		if m = start(t, patient(state, dir)); active(m) != "one" {
 			t.Fatalf("%s: active is %s: %+v", what, active(m), m.Status())
 		}
 		if s := m.Status()[1]; s.Held == nil || s.Held.By != "eve" || s.LastGood || s.HistoryError != "" {
@@ -221,7 +230,7 @@ func TestWhatWasRolledBackFromIsPassedOverUntilTheSourceChanges(t *testing.T) {
 	}
 	wantHistory(t, m, "1 one rolled_back, 2 two source, 3 three source*")
 	m.Close()
-	if m = start(t, options(state, dir)); active(m) != "three" || m.Status()[1].Held != nil {
+	if m = start(t, patient(state, dir)); active(m) != "three" || m.Status()[1].Held != nil {
 		t.Errorf("after a restart %s is active: %+v", active(m), m.Status()[1])
 	}
 }
@@ -233,7 +242,7 @@ func TestAHoldEndsWithASourceThatChangedMeanwhile(t *testing.T) {
 	rollBack(t, m, "")
 	m.Close()
 	release(t, dir, "three")
-	if m = start(t, options(state, dir)); active(m) != "three" || m.Status()[1].Held != nil {
+	if m = start(t, patient(state, dir)); active(m) != "three" || m.Status()[1].Held != nil {
 		t.Errorf("active is %s: %+v", active(m), m.Status()[1])
 	}
 }
@@ -257,7 +266,7 @@ func TestReleasingGoesBackToTheSource(t *testing.T) {
 		t.Errorf("%+v, %v: %+v", c, err, m.Status()[1])
 	}
 	m.Close()
-	if m = start(t, options(state, dir)); active(m) != "two" || m.Status()[1].Held != nil {
+	if m = start(t, patient(state, dir)); active(m) != "two" || m.Status()[1].Held != nil {
 		t.Errorf("after a restart: %s, %+v", active(m), m.Status()[1])
 	}
 }
@@ -267,7 +276,7 @@ func TestARollbackThatIsNotToBeChangesNothing(t *testing.T) {
 	policy := map[string]string{"local/policies/office_hours/policy.rego": fifth}
 	release(t, dir, "two", policy)
 	var used []string
-	o := options(t.TempDir(), dir)
+	o := patient(t.TempDir(), dir)
 	o.PoliciesInUse = func(context.Context) ([]string, error) { return used, nil }
 	m := start(t, o)
 	release(t, dir, "two")
@@ -304,14 +313,14 @@ func TestARollbackThatIsNotToBeChangesNothing(t *testing.T) {
 }
 
 func TestWithoutASourceThereIsNothingToRollBack(t *testing.T) {
-	m := start(t, options(t.TempDir()))
+	m := start(t, patient(t.TempDir()))
 	if _, err := m.RollBack(context.Background(), authz.BundleAct{}); kindOf(err) != authz.BundleConflict {
 		t.Errorf("%v", err)
 	}
 	one, two := t.TempDir(), t.TempDir()
 	overlay(t, filepath.Join(one, "one"), "one-1")
 	overlay(t, filepath.Join(two, "two"), "two-1")
-	m = start(t, options(t.TempDir(), filepath.Join(one, "one"), filepath.Join(two, "two")))
+	m = start(t, patient(t.TempDir(), filepath.Join(one, "one"), filepath.Join(two, "two")))
 	overlay(t, filepath.Join(two, "two"), "two-2")
 	eventually(t, "the second is swapped", func() bool { return strings.Contains(m.Ruleset().Revision, "two-2") })
 	if _, err := m.RollBack(context.Background(), authz.BundleAct{}); kindOf(err) != authz.BundleInvalid {
@@ -357,7 +366,7 @@ func TestAFullDiskCostsTheHistoryAndNotTheActivation(t *testing.T) {
 	write(t, dir, map[string]string{"..data/unrelated.txt": "x"})
 	eventually(t, "the hold is kept", func() bool { return m.Status()[1].Held.NotKept == "" })
 	m.Close()
-	if m = start(t, options(state, dir)); active(m) != "one" {
+	if m = start(t, patient(state, dir)); active(m) != "one" {
 		t.Errorf("after a restart %s is active", active(m))
 	}
 }
@@ -395,7 +404,7 @@ func TestAnEntryThatWasTamperedWithIsNotTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m = start(t, options(state, dir))
+	m = start(t, patient(state, dir))
 	wantHistory(t, m, "1 two source*")
 }
 
@@ -409,14 +418,14 @@ func TestRollingBackDoesNotLetASourceGoBack(t *testing.T) {
 		})
 	}
 	numbered("one", 1)
-	m := start(t, options(state, dir))
+	m := start(t, patient(state, dir))
 	for i, revision := range []string{"two", "three"} {
 		numbered(revision, i+2)
 		becomes(t, m, revision)
 	}
 	rollBack(t, m, "one")
 	m.Close()
-	m = start(t, options(state, dir))
+	m = start(t, patient(state, dir))
 	numbered("old", 2)
 	eventually(t, "what is older than three is refused", func() bool { return strings.Contains(m.Status()[1].Error, "serial 2 is older") })
 	if active(m) != "one" {

@@ -34,7 +34,7 @@ func comparer(t *testing.T) *shadow.Comparer {
 }
 
 func shadowed(state string, c *shadow.Comparer, paths ...string) bundles.Options {
-	o := options(state, paths...)
+	o := patient(state, paths...)
 	o.Comparer = c
 	return o
 }
@@ -245,7 +245,7 @@ func TestAShadowMayBeBesideTheBaseAlone(t *testing.T) {
 	if s, _, err := m.SetShadow(context.Background(), authz.BundleAct{}, ours, 1); err != nil || s.Root != "patrol" {
 		t.Errorf("in the place of the base: %+v, %v", s, err)
 	}
-	without := start(t, options(t.TempDir()))
+	without := start(t, patient(t.TempDir()))
 	if _, _, err := without.SetShadow(context.Background(), authz.BundleAct{}, ours, 1); kindOf(err) != authz.BundleConflict {
 		t.Errorf("where nothing is compared: %v", err)
 	}

@@ -25,7 +25,7 @@ func signedBy(t *testing.T, secret, revision string) []byte {
 	dir := t.TempDir()
 	release(t, dir, revision)
 	var out bytes.Buffer
-	if _, err := bundles.Pack(context.Background(), options(""), dir, bundles.Packing{Sign: &bundles.Key{Text: secret, Algorithm: "HS256", ID: "ours"}}, &out); err != nil {
+	if _, err := bundles.Pack(context.Background(), patient(""), dir, bundles.Packing{Sign: &bundles.Key{Text: secret, Algorithm: "HS256", ID: "ours"}}, &out); err != nil {
 		t.Fatal(err)
 	}
 	return out.Bytes()
