@@ -82,8 +82,8 @@ func TestTheTableIsWrittenBetweenItsMarkers(t *testing.T) {
 	if s := string(text); !strings.HasPrefix(s, "before\n") || !strings.HasSuffix(s, "after\n") || strings.Contains(s, "old") || !strings.Contains(s, "| patrol | 0.50 (0.50-0.50) |") {
 		t.Errorf("%s", s)
 	}
-	for _, name := range []string{"performance-loads.svg", "performance-tokens.svg"} {
-		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), "<svg") {
+	for _, name := range []string{"performance-loads.png", "performance-tokens.png"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.HasPrefix(string(b), "\x89PNG") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

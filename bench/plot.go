@@ -1,23 +1,28 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
-// plot draws what was measured, as SVG files beside performance.md.
+// plot draws what was measured, as pictures beside performance.md: in an SVG a
+// reader's own font would put the texts elsewhere.
 func (r *report) plot(dir string) error {
 	if len(r.results) > 0 {
-		if err := r.plotLoads(filepath.Join(dir, "performance-loads.svg")); err != nil {
+		if err := r.plotLoads(filepath.Join(dir, "performance-loads.png")); err != nil {
 			return err
 		}
 	}
 	for _, c := range r.curves {
-		if err := c.plot(filepath.Join(dir, "performance-"+c.name+".svg")); err != nil {
+		if err := c.plot(filepath.Join(dir, "performance-"+c.name+".png")); err != nil {
 			return err
 		}
 	}
@@ -30,12 +35,14 @@ func (r *report) plotLoads(path string) error {
 	p.Title.Text = "CPU of an answer, the no-op at Go's defaults = 1"
 	p.X.Label.Text = "CPU / floor"
 	p.X.Min = 0
-	width := vg.Points(8)
+	width := vg.Points(7)
 	names := r.results[0].names
+	most := 0.0
 	for i, name := range names {
 		values := make(plotter.Values, len(r.results))
 		for at, x := range r.results {
 			values[len(values)-1-at] = x.ratio(name, cpuOf).median
+			most = max(most, x.ratio(name, cpuOf).median)
 		}
 		bars, err := plotter.NewBarChart(values, width)
 		if err != nil {
@@ -52,8 +59,19 @@ func (r *report) plotLoads(path string) error {
 	}
 	p.NominalY(labels...)
 	p.Add(plotter.NewGrid())
-	p.Legend.Top = true
-	return p.Save(9*vg.Inch, vg.Length(len(labels))*0.6*vg.Inch+vg.Inch, path)
+	p.X.Max, p.Legend.Top = most*1.3, true // the legend stands beside the bars
+	return save(p, 9*vg.Inch, vg.Length(len(labels)*(len(names)+2))*width+vg.Inch, path)
+}
+
+func save(p *plot.Plot, w, h vg.Length, path string) error {
+	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(120))}
+	p.Draw(draw.New(canvas))
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = canvas.WriteTo(f)
+	return errors.Join(err, f.Close())
 }
 
 // plot draws a curve: CPU by the floor's, with quartiles.
@@ -82,7 +100,7 @@ func (c *curve) plot(path string) error {
 		p.Add(line, dots, bars)
 		p.Legend.Add(name, line, dots)
 	}
-	return p.Save(7*vg.Inch, 4*vg.Inch, path)
+	return save(p, 7*vg.Inch, 4*vg.Inch, path)
 }
 
 type errorPoints struct {

@@ -150,13 +150,13 @@ func (r *report) markdown() string {
 				fmt.Fprintf(&b, "| %s | %.2f s | %d | %d |\n", name, d.Seconds(), r.idle[name], r.loaded(name))
 			}
 		}
-		b.WriteString("\n![CPU by load](performance-loads.svg)\n")
+		b.WriteString("\n![CPU by load](performance-loads.png)\n")
 	}
 	if r.reloads != nil {
 		fmt.Fprintf(&b, "\nReload: %s.\n", r.reloads)
 	}
 	for _, c := range r.curves {
-		fmt.Fprintf(&b, "\n![%s](performance-%s.svg)\n", c.title, c.name)
+		fmt.Fprintf(&b, "\n![%s](performance-%s.png)\n", c.title, c.name)
 	}
 	return b.String()
 }

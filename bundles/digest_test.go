@@ -29,6 +29,7 @@ func TestBundlesOfOneContentHaveOneDigest(t *testing.T) {
 	for _, data := range []string{
 		`{}`, `{"a": null}`, `{"a": "null"}`, `{"a": 1}`, `{"a": "1"}`, `{"a": 1.0}`, `{"a": true}`, `{"a": "true"}`, `{"a": []}`, `{"a": {}}`, `{"a": ""}`,
 		`{"a": [1]}`, `{"a": ["1"]}`, `{"a": [[], []]}`, `{"a": [[[]]]}`, `{"a": "x", "b": "y"}`, `{"a": "xk1:b"}`, `{"ab": "x"}`, `{"a": {"b": "x"}}`, `{"a": ["b", "x"]}`,
+		`{"a": {"x": 1}, "b": {"y": 2}}`, `{"a": {"y": 2}, "b": {"x": 1}}`, `{"a": {"x": 1, "y": 2}, "b": {}}`, `{"a": 1, "b": 2}`, `{"a": 2, "b": 1}`,
 	} {
 		if other, twice := seen[of(data)]; twice {
 			t.Errorf("%s and %s have one digest", data, other)

@@ -20,7 +20,11 @@ func (r *run) openRequest(ctx context.Context, f *authz.Facts) *authz.ApprovalRe
 	if !r.real {
 		return nil
 	}
-	return r.opening.open(ctx, f.Token.ID, f.Organization.ID, f.Authorization.Request)
+	pair := pair{token: f.Token.ID, organization: f.Organization.ID}
+	if f.Token.Owner != nil {
+		pair.owner = f.Token.Owner.ID
+	}
+	return r.opening.open(ctx, pair, f.Authorization.Request, r.started)
 }
 
 // openings opens approval requests, each pair of token and organization once
@@ -31,13 +35,17 @@ type openings struct {
 	after   func(time.Duration) <-chan time.Time
 	failed  atomic.Int64
 
-	mu      sync.Mutex
-	running map[[2]string]*opening
-	closed  bool
-	wait    sync.WaitGroup
-	stop    context.Context
-	cancel  context.CancelFunc
+	mu       sync.Mutex
+	running  map[pair]*opening
+	declines declines
+	closed   bool
+	wait     sync.WaitGroup
+	stop     context.Context
+	cancel   context.CancelFunc
 }
+
+// pair is a token at an organization, for which one request may be open.
+type pair struct{ token, organization, owner string }
 
 type opening struct {
 	done    chan struct{}
@@ -70,7 +78,7 @@ const maxOpenings = 1024
 
 func newOpenings(o *Options) *openings {
 	stop, cancel := context.WithCancel(context.Background())
-	return &openings{opener: o.Opener, timeout: o.OpenTimeout, after: o.After, running: map[[2]string]*opening{}, stop: stop, cancel: cancel}
+	return &openings{opener: o.Opener, timeout: o.OpenTimeout, after: o.After, running: map[pair]*opening{}, declines: newDeclines(), stop: stop, cancel: cancel}
 }
 
 // OpeningFailures counts attempts to open an approval request that failed;
@@ -79,18 +87,21 @@ func (p *Pipeline) OpeningFailures() int64 { return p.opening.failed.Load() }
 
 // open opens the request after the latest one of a pair, nil where there was
 // none. Until the store has it, it is told as opening.
-func (o *openings) open(ctx context.Context, token, organization string, latest *authz.ApprovalRequest) *authz.ApprovalRequest {
+func (o *openings) open(ctx context.Context, key pair, latest *authz.ApprovalRequest, now time.Time) *authz.ApprovalRequest {
 	if o.opener == nil {
 		return unasked(latest)
 	}
-	key := [2]string{token, organization}
 	o.mu.Lock()
 	job := o.running[key]
 	if job == nil {
+		if o.declines.hold(key, now) {
+			o.mu.Unlock()
+			return unasked(latest)
+		}
 		if o.closed || len(o.running) >= maxOpenings {
 			o.mu.Unlock()
 			o.failed.Add(1)
-			return following(token, organization, latest) // the next hit tries again
+			return following(key.token, key.organization, latest) // the next hit tries again
 		}
 		job = &opening{done: make(chan struct{})}
 		o.running[key] = job
@@ -110,20 +121,23 @@ func (o *openings) open(ctx context.Context, token, organization string, latest 
 	case <-o.after(o.timeout):
 	case <-ctx.Done():
 	}
-	return following(token, organization, latest)
+	return following(key.token, key.organization, latest)
 }
 
-func (o *openings) work(key [2]string, job *opening) {
+func (o *openings) work(key pair, job *opening) {
 	defer o.wait.Done()
 	defer func() {
 		o.mu.Lock()
+		if job.declined {
+			o.declines.add(key)
+		}
 		delete(o.running, key)
 		o.mu.Unlock()
 		close(job.done)
 	}()
 	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		attempt, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		request, err := o.opener.OpenRequest(attempt, key[0], key[1])
+		request, err := o.opener.OpenRequest(attempt, key.token, key.organization)
 		cancel()
 		if err == nil {
 			job.request, job.declined = request, request == nil

@@ -226,3 +226,53 @@ func TestARequestIsNamedBeforeItIsOpen(t *testing.T) {
 		p.Close()
 	}
 }
+
+// TestWhatTheStoreDeclinedIsNotAskedAgainForASecond: neither the same token, nor,
+// after four of an owner's tokens, the others of the owner. What the store does
+// not know it is asked about for every token.
+func TestWhatTheStoreDeclinedIsNotAskedAgainForASecond(t *testing.T) {
+	s := newStore()
+	s.declines = true
+	clock := now
+	p, _, ask := pending(s)
+	defer p.Close()
+	p.Clock = func() time.Time { return clock }
+	declined := func(token string) bool {
+		answer := inBackground(func() *authz.Outcome { return ask(token) })
+		select {
+		case <-s.asked:
+			s.answer <- nil
+			<-answer
+			return true
+		case o := <-answer:
+			if got := o.Approval; got == nil || got.ID != "" || got.State != authz.RequestOpening || o.Decision.Allowed {
+				t.Errorf("%s: %+v", token, o.Approval)
+			}
+			return false
+		}
+	}
+	for _, step := range []struct {
+		token string
+		after time.Duration
+		asks  bool
+	}{
+		{"a", 0, true},
+		{"a", 0, false},
+		{"a", 999 * time.Millisecond, false},
+		{"b", 0, true},
+		{"b", 0, false},
+		{"a", time.Millisecond, true},
+		{"b", 0, true},
+		{"c", 0, true},
+		{"d", 0, true},
+		{"e", 0, false},
+		{"f", 999 * time.Millisecond, false},
+		{"e", time.Millisecond, true},
+		{"a", 0, true},
+	} {
+		clock = clock.Add(step.after)
+		if got := declined(step.token); got != step.asks {
+			t.Errorf("%s after %s: asked %v", step.token, clock.Sub(now), got)
+		}
+	}
+}

@@ -43,8 +43,7 @@ type Config struct {
 	SkipRequestBodyParse      bool      `json:"skip-request-body-parse"`
 	EnablePerformanceMetrics  bool      `json:"enable-performance-metrics"`
 	GRPCRequestDurationBucket []float64 `json:"grpc-request-duration-seconds-buckets"`
-	// Facts is patrol's addition: the policy wants patrol's facts, so that
-	// patrol's own pipeline answers, with Path as its decision.
+	// Facts is refused: who wants patrol's facts is one of patrol's own policies.
 	Facts bool `json:"facts"`
 }
 
@@ -69,8 +68,9 @@ func ParseConfig(section []byte) (*Config, error) {
 	if c.Path == "" && c.Query == "" {
 		c.Path = DefaultPath
 	}
-	if c.Facts && c.Query != "" {
-		return nil, errors.New("plugins.envoy_ext_authz_grpc: facts needs a path, not a query")
+	if c.Facts {
+		return nil, errors.New("plugins.envoy_ext_authz_grpc: facts: a policy that reads patrol's facts is no plugin's: " +
+			"put it under local in a bundle of policy.bundles, name its decision in policy.decisions, and leave this section out")
 	}
 	if _, err := c.body(); err != nil {
 		return nil, err

@@ -42,15 +42,15 @@ func TestConfigurations(t *testing.T) {
 	}
 	c, err = dropin.ParseConfig([]byte(`{"addr":":1","path":"a/b","dry-run":true,"enable-reflection":true,
 		"skip-request-body-parse":true,"grpc-max-recv-msg-size":5,"grpc-max-send-msg-size":6,
-		"enable-performance-metrics":true,"grpc-request-duration-seconds-buckets":[0.1],"facts":true}`))
-	if err != nil || c.Path != "a/b" || !c.DryRun || !c.Facts || c.GRPCMaxRecvMsgSize != 5 {
+		"enable-performance-metrics":true,"grpc-request-duration-seconds-buckets":[0.1]}`))
+	if err != nil || c.Path != "a/b" || !c.DryRun || c.GRPCMaxRecvMsgSize != 5 {
 		t.Errorf("all keys: %+v %v", c, err)
 	}
 	for section, want := range map[string]string{
 		`{"dryrun":true}`:                         `unknown field "dryrun"`,
 		`{"path":"a","query":"data.a"}`:           "exclude each other",
 		`{"query":"data.a ="}`:                    "query",
-		`{"query":"data.a","facts":true}`:         "facts needs a path",
+		`{"path":"a/b","facts":true}`:             "policy.decisions",
 		`{"grpc-max-recv-msg-size":"much"}`:       "grpc-max-recv-msg-size",
 		`[]`:                                      "cannot unmarshal",
 		`{"proto-descriptor":"testdata/none.pb"}`: "testdata/none.pb",

@@ -133,17 +133,28 @@ func (w *Watch) enqueue(e *Evaluator, f *authz.Facts, r *repetition) {
 	}
 }
 
+// share is the part of a processor that repetitions take at most, one in so many:
+// the interpreter takes a hundred times as long, while requests may wait.
+const share = 100
+
 func (w *Watch) repeatAll(ctx context.Context) {
 	defer close(w.done)
 	for {
+		var begun time.Time
 		select {
 		case <-ctx.Done():
 			return
 		case r := <-w.queue:
+			begun = time.Now()
 			w.record(r.recorded)
 			if r.evaluator != nil {
 				w.repeat(ctx, r)
 			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(share * time.Since(begun)):
 		}
 	}
 }

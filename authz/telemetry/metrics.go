@@ -45,6 +45,8 @@ type Options struct {
 	// Evaluator names what evaluates at the moment: compiled, topdown, or ""
 	// while nothing does; may be nil.
 	Evaluator func() string
+	// LogLinesLost counts lines of the log that were not written; may be nil.
+	LogLinesLost func() int64
 	// Organizations bounds how many become labels; default 200, then "other".
 	Organizations int
 	Clock         func() time.Time
@@ -250,11 +252,12 @@ var (
 	modeDesc      = prometheus.NewDesc("patrol_governance", "Organizations by enforcement.", []string{"mode"}, nil)
 	outboxDesc    = prometheus.NewDesc("patrol_outbox_jobs", "What waits to be told to people, or was given up.", []string{"state"}, nil)
 	openingDesc   = prometheus.NewDesc("patrol_approval_opening_failures_total", "Attempts to open an approval request that failed and are tried again.", nil, nil)
+	logLostDesc   = prometheus.NewDesc("patrol_log_lines_lost_total", "Lines of the log that were not written, since nobody took them.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s *state) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{pendingDesc, oldestDesc, tokensDesc, stalenessDesc, modeDesc, openingDesc, outboxDesc, evaluatorDesc, bundleDesc, successDesc} {
+	for _, d := range []*prometheus.Desc{pendingDesc, oldestDesc, tokensDesc, stalenessDesc, modeDesc, openingDesc, logLostDesc, outboxDesc, evaluatorDesc, bundleDesc, successDesc} {
 		ch <- d
 	}
 }
@@ -271,8 +274,10 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 			gauge(successDesc, float64(b.Since.UnixMilli())/1000, b.Name)
 		}
 	}
-	if s.OpeningFailures != nil {
-		ch <- prometheus.MustNewConstMetric(openingDesc, prometheus.CounterValue, float64(s.OpeningFailures()))
+	for d, count := range map[*prometheus.Desc]func() int64{openingDesc: s.OpeningFailures, logLostDesc: s.LogLinesLost} {
+		if count != nil {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(count()))
+		}
 	}
 	if s.Outbox != nil {
 		for state, n := range s.Outbox() {

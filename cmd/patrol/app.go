@@ -39,7 +39,9 @@ import (
 type App struct {
 	Config Config
 	Log    *slog.Logger
-	Clock  func() time.Time
+	// LogLinesLost counts the lines that the log could not write; may be nil.
+	LogLinesLost func() int64
+	Clock        func() time.Time
 	// Polling is how often the change log is looked at; 0: the follower's default.
 	Polling time.Duration
 
@@ -144,6 +146,7 @@ func (a *App) openState(ctx context.Context) error {
 	a.Metrics = telemetry.New(telemetry.Options{
 		Version: version, Inventory: (*inventoryMetrics)(a), Clock: a.Clock,
 		OpeningFailures: func() int64 { return a.Pipeline.OpeningFailures() }, Outbox: a.outboxSizes, Evaluator: a.evaluatorName,
+		LogLinesLost: a.LogLinesLost,
 	})
 	if err := a.openStore(ctx, dir); err != nil {
 		return err

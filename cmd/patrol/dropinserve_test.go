@@ -107,11 +107,11 @@ func TestServeRefusesSettingsThatAreNone(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "patrol")
 	build(t, "cmd/patrol", binary)
 	for want, section := range map[string]string{
-		"dry_run":                            "{dry_run: true}",
-		"path and query exclude each other":  "{path: a/b, query: data.a.b}",
-		"query":                              "{query: 'data.a ='}",
-		"facts needs a path":                 "{facts: true, query: data.a.b}",
-		"proto-descriptor: open /nowhere.pb": "{proto-descriptor: /nowhere.pb}",
+		"dry_run":                               "{dry_run: true}",
+		"path and query exclude each other":     "{path: a/b, query: data.a.b}",
+		"query":                                 "{query: 'data.a ='}",
+		"name its decision in policy.decisions": "{facts: true}",
+		"proto-descriptor: open /nowhere.pb":    "{proto-descriptor: /nowhere.pb}",
 	} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "config.yaml"), "opa: {plugins: {envoy_ext_authz_grpc: "+section+"}}\n")

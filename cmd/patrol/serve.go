@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz/telemetry"
 )
@@ -50,7 +52,13 @@ func (c *ServeCmd) Run(ctx context.Context, cli *CLI) error {
 	if c.Diagnostics != "" {
 		config.Diagnostics.Listen = c.Diagnostics
 	}
-	app := &App{Config: *config, Log: logger(config.Log)}
+	lines := telemetry.NewLogWriter(os.Stderr)
+	defer func() {
+		within, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		_ = lines.Close(within) // nobody takes lines, to be told of it
+	}()
+	app := &App{Config: *config, Log: logger(config.Log, lines), LogLinesLost: lines.Lost}
 	app.memory = newMemory(ctx, app.Log)
 	if err := app.Start(ctx); err != nil {
 		return err
@@ -65,13 +73,13 @@ func (c *ServeCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 }
 
-func logger(c LogConfig) *slog.Logger {
+func logger(c LogConfig, out io.Writer) *slog.Logger {
 	level := slog.LevelInfo
 	_ = level.UnmarshalText([]byte(c.Level)) // checked; empty stays info
 	o := &slog.HandlerOptions{Level: level}
-	var h slog.Handler = slog.NewTextHandler(os.Stderr, o)
+	var h slog.Handler = slog.NewTextHandler(out, o)
 	if c.Format == "json" {
-		h = slog.NewJSONHandler(os.Stderr, o)
+		h = slog.NewJSONHandler(out, o)
 	}
 	return slog.New(telemetry.Guard(h))
 }

@@ -12,31 +12,8 @@ func doubtful(o *Options) string {
 	why := ""
 	visit := func(x any) {
 		ast.WalkExprs(x, func(e *ast.Expr) bool {
-			switch e.Terms.(type) {
-			case *ast.Not:
-				why = "it negates a body: not { … }"
-			case *ast.LogicalAnd:
-				why = "it uses the operator and"
-			case *ast.LogicalOr:
-				why = "it uses the operator or"
-			}
-			if unifiesWithItself(e) {
-				why = "a variable stands twice in a ="
-			}
-			if takesItsOwnResult(e) {
-				why = "a built-in's result is one of its arguments"
-			}
-			if e.Negated && unlike(e) {
-				why = "it negates a unification of two collections"
-			}
-			if e.Negated && asksForRules(o.Compiler, e) {
-				why = negatesRules
-			}
-			if leavesOut(e) {
-				why = "a comprehension stands alone as a condition"
-			}
-			if mocksAndReplaces(o.Compiler, e) {
-				why = "one expression replaces a function and a document"
+			if doubt := doubtfulExpression(o.Compiler, e); doubt != "" {
+				why = doubt
 			}
 			return why != ""
 		})
@@ -72,6 +49,45 @@ func doubtful(o *Options) string {
 		why = hidden
 	}
 	return why
+}
+
+func doubtfulExpression(c *ast.Compiler, e *ast.Expr) string {
+	switch e.Terms.(type) {
+	case *ast.Not:
+		return "it negates a body: not { … }"
+	case *ast.LogicalAnd:
+		return "it uses the operator and"
+	case *ast.LogicalOr:
+		return "it uses the operator or"
+	}
+	switch {
+	case unifiesWithItself(e):
+		return "a variable stands twice in a ="
+	case takesItsOwnResult(e):
+		return "a built-in's result is one of its arguments"
+	case e.Negated && unlike(e):
+		return "it negates a unification of two collections"
+	case e.Negated && asksForRules(c, e):
+		return negatesRules
+	case e.Negated && relates(e):
+		return "it negates a relation, as walk is one"
+	case leavesOut(e):
+		return "a comprehension stands alone as a condition"
+	case mocksAndReplaces(c, e):
+		return "one expression replaces a function and a document"
+	}
+	return ""
+}
+
+// relates says whether an expression calls a built-in that may have several
+// results. The planner scans them, and takes the end of the scan, whether one
+// fits or not, for the end of what is negated.
+func relates(e *ast.Expr) bool {
+	if !e.IsCall() {
+		return false
+	}
+	b := ast.BuiltinMap[e.Operator().String()]
+	return b != nil && b.Relation
 }
 
 // reachIntoOneAnother says whether a rule may give a part of another's value, as

@@ -83,16 +83,19 @@ func TestRulesThatReachIntoOneAnotherAreRefused(t *testing.T) {
 // not.
 func TestNegationsThatOPAPlansWronglyAreRefused(t *testing.T) {
 	for condition, why := range map[string]string{
-		"not data.p.q[input.x].b":   "negates a reference",
-		"not data.p.q[input.x]":     "negates a reference",
-		"not data.p.q[input.x][1]":  "negates a reference",
-		"not {} = {input.x: 1}":     "negates a unification",
-		"not data.p.q.a[input.x]":   "",
-		"not data.base[input.x].y":  "",
-		"not input.x = [1]":         "",
-		"not {} == {input.x: 1}":    "negates a unification",
-		"not data.p.q.b":            "",
-		"not input.x in data.p.q.a": "",
+		"not data.p.q[input.x].b":                     "negates a reference",
+		"not data.p.q[input.x]":                       "negates a reference",
+		"not data.p.q[input.x][1]":                    "negates a reference",
+		"not {} = {input.x: 1}":                       "negates a unification",
+		"not data.p.q.a[input.x]":                     "",
+		"not data.base[input.x].y":                    "",
+		"not input.x = [1]":                           "",
+		"not {} == {input.x: 1}":                      "negates a unification",
+		"not data.p.q.b":                              "",
+		"not input.x in data.p.q.a":                   "",
+		`not walk(input.x, [[], 1])`:                  "negates a relation",
+		`not count([1 | walk(input.x, [_, 1])]) == 1`: "",
+		`every x in [1] { walk(x, [[], input.x]) }`:   "",
 	} {
 		compiler := ast.MustCompileModules(map[string]string{"p.rego": "package p\n\nq.a := {1}\n\nq.b if input.none\n", "r.rego": "package r\n\nr if " + condition})
 		_, err := compiled.New(t.Context(), compiled.Options{Compiler: compiler, Entrypoint: ast.MustParseRef("data.r.r")})
