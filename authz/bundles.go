@@ -40,8 +40,8 @@ type BundleHold struct {
 	// Revision and Digest are of what serves instead.
 	Revision string `json:"revision"`
 	Digest   string `json:"digest"`
-	// SourceRevision and SourceDigest are of what is passed over; "" where the
-	// source could not be read.
+	// SourceRevision and SourceDigest are of what the source was last read to have,
+	// which is passed over; "" where it could not be read. So is what was active before.
 	SourceRevision string `json:"source_revision,omitempty"`
 	SourceDigest   string `json:"source_digest,omitempty"`
 	// NotKept is why the hold ends with this process; "" where it does not.
@@ -73,7 +73,7 @@ type BundleChange struct {
 	Revision     string   `json:"revision,omitempty" doc:"What is active now, or would be"`
 	Digest       string   `json:"digest,omitempty"`
 	DryRun       bool     `json:"dry_run,omitempty"`
-	Warnings     []string `json:"warnings,omitempty" doc:"The gate's, which do not keep it from being active"`
+	Warnings     []string `json:"warnings,omitempty" doc:"What does not keep it from being active: the gate's, and which versions are skipped, as an operator went back from them before"`
 	// NotKept is why it will not last over a restart.
 	NotKept string `json:"not_kept,omitempty" doc:"Why it does not last over a restart"`
 }

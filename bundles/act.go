@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -43,7 +44,7 @@ func (m *Manager) tag() string {
 		text, _ := json.Marshal([]any{s.name, active, s.hold}) // of texts and numbers alone
 		h.Write(text)
 		for _, v := range m.history.of[s] {
-			fmt.Fprintln(h, v.Number, v.is())
+			fmt.Fprintln(h, v.Number, v.is(), v.Left)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
@@ -90,7 +91,7 @@ func (m *Manager) RollBack(ctx context.Context, act authz.BundleAct) (*authz.Bun
 	if err := match(act.Match, m.tag(), "the history"); err != nil {
 		return nil, err
 	}
-	v, err := m.target(s, act.To)
+	v, skipped, err := m.target(s, act.To)
 	if err != nil {
 		return nil, err
 	}
@@ -99,27 +100,59 @@ func (m *Manager) RollBack(ctx context.Context, act authz.BundleAct) (*authz.Bun
 	if err != nil {
 		return nil, &authz.BundleError{Kind: authz.BundleConflict, Detail: fmt.Sprintf("%s cannot be read from the history: %v", shownVersion(v), err)}
 	}
-	return m.replace(ctx, s, l, authz.BundleRolledBack, &act)
+	from := s.current
+	out, err := m.replace(ctx, s, l, authz.BundleRolledBack, &act)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range skipped {
+		out.Warnings = append(out.Warnings, shownVersion(one)+" is skipped: an operator went back from it before; name it to make it active")
+	}
+	if from != nil && !act.DryRun {
+		if err := m.history.leave(s, from.is(), v); err != nil {
+			m.Log.Error("that an operator went back from the bundle cannot be kept", "bundle", s.name, "revision", from.revision, "error", err)
+		}
+	}
+	return out, nil
+}
+
+// before is the version before the active one. What an operator went back from is
+// skipped.
+func (m *Manager) before(s *source) (v *version, skipped []*version, err error) {
+	all := m.history.of[s]
+	at := len(all)
+	if s.current != nil {
+		if i := slices.IndexFunc(all, func(v *version) bool { return v.is() == s.current.is() }); i >= 0 {
+			at = i
+		}
+	}
+	for at--; at >= 0; at-- {
+		if !all[at].Left {
+			return all[at], skipped, nil
+		}
+		skipped = append(skipped, all[at])
+	}
+	detail := "the history has no version of " + s.name + " before the active one"
+	if len(skipped) > 0 {
+		detail += " but those that an operator went back from: name one to make it active, as " + shownVersion(skipped[0])
+	}
+	return nil, nil, &authz.BundleError{Kind: authz.BundleConflict, Detail: detail}
 }
 
 // target is the version to roll back to: of a revision or digest, or the one
-// before the active.
-func (m *Manager) target(s *source, to string) (*version, error) {
-	all := m.history.of[s]
+// before the active. It tells which ones are skipped.
+func (m *Manager) target(s *source, to string) (v *version, skipped []*version, err error) {
 	if to == "" {
-		at := len(all)
-		if s.current != nil {
-			if i := slices.IndexFunc(all, func(v *version) bool { return v.is() == s.current.is() }); i >= 0 {
-				at = i
-			}
-		}
-		if at == 0 {
-			return nil, &authz.BundleError{Kind: authz.BundleConflict, Detail: "the history has no version of " + s.name + " before the active one"}
-		}
-		return all[at-1], nil
+		return m.before(s)
 	}
+	v, err = m.version(s, to)
+	return v, nil, err
+}
+
+// version is the one of a revision or digest.
+func (m *Manager) version(s *source, to string) (*version, error) {
 	var found []*version
-	for _, v := range all {
+	for _, v := range m.history.of[s] {
 		if v.Digest == to || v.Revision == to {
 			found = append(found, v)
 		}
@@ -197,6 +230,11 @@ func (m *Manager) Release(ctx context.Context, act authz.BundleAct) (*authz.Bund
 		}
 	}
 	out := m.change(s, l, authz.BundleFromSource, &act)
+	if l != nil { // what operators made active binds it no more
+		if err := older(l, m.floorOf(s)); err != nil {
+			return nil, &authz.BundleError{Kind: authz.BundleRefused, Detail: err.Error()}
+		}
+	}
 	if l == nil || s.current != nil && s.current.is() == l.is() {
 		if act.DryRun {
 			return out, nil
@@ -205,9 +243,6 @@ func (m *Manager) Release(ctx context.Context, act authz.BundleAct) (*authz.Bund
 			return nil, err
 		}
 		return out, m.letGo(s)
-	}
-	if err := m.replayed(s, l); err != nil {
-		return nil, &authz.BundleError{Kind: authz.BundleRefused, Detail: err.Error()}
 	}
 	set, err := m.passGate(ctx, s, l)
 	if err != nil {
@@ -274,14 +309,23 @@ func (m *Manager) passGate(ctx context.Context, s *source, l *loaded) (*judgedSe
 
 // note has an act written into the audit log before it is done.
 func note(ctx context.Context, act *authz.BundleAct, out *authz.BundleChange) error {
-	if act.Note == nil {
-		return nil
-	}
 	details := map[string]any{"bundle": out.Bundle}
 	for name, text := range map[string]string{"from_revision": out.FromRevision, "from_digest": out.FromDigest, "revision": out.Revision, "digest": out.Digest} {
 		if text != "" {
 			details[name] = text
 		}
 	}
+	return written(ctx, act, details)
+}
+
+// patience is how long an act waits for the audit log, while others wait for it.
+const patience = 10 * time.Second
+
+func written(ctx context.Context, act *authz.BundleAct, details map[string]any) error {
+	if act.Note == nil {
+		return nil
+	}
+	ctx, end := context.WithTimeout(ctx, patience)
+	defer end()
 	return act.Note(ctx, details)
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,21 +30,23 @@ type history struct {
 	bytes int64
 	log   *slog.Logger
 	of    map[*source][]*version // by number
+	// unsure are those of which not all could be read: nothing of theirs is removed
+	// that is not known.
+	unsure map[*source]bool
 }
 
 // version is an entry.
 type version struct {
 	authz.BundleVersion
 	SHA256 string `json:"sha256"` // of the tarball
+	// Left says that an operator went back from it to an earlier one.
+	Left bool `json:"left,omitempty"`
 }
 
 // is tells an entry from any other content, as [loaded.is] does.
 func (v *version) is() string { return v.Revision + v.Digest }
 
-// fileName is a name that a file can have.
-func fileName(s string) string { return strings.ReplaceAll(url.PathEscape(s), ".", "%2E") }
-
-func (h *history) folder(s *source) string { return filepath.Join(h.dir, fileName(s.name)) }
+func (h *history) folder(s *source) string { return filepath.Join(h.dir, s.key()) }
 
 // file is where an entry lies, without what its name ends in.
 func (h *history) file(s *source, is string) string {
@@ -63,17 +64,29 @@ func (h *history) open(s *source) {
 	if h.dir == "" {
 		return
 	}
-	names, _ := filepath.Glob(filepath.Join(h.folder(s), "*"+describes))
-	for _, name := range names {
-		v, err := readVersion(name)
-		if err != nil {
-			h.log.Warn("an entry of the bundles' history cannot be read", "bundle", s.name, "file", name, "error", err)
+	files, err := os.ReadDir(h.folder(s))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		h.unsure[s] = true
+		h.log.Error("the bundles' history cannot be read", "bundle", s.name, "folder", h.folder(s), "error", err)
+	}
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), describes) {
 			continue
 		}
+		v, err := readVersion(filepath.Join(h.folder(s), f.Name()))
+		if err != nil {
+			h.unsure[s] = h.unsure[s] || !errors.Is(err, errNotWhole)
+			h.log.Warn("an entry of the bundles' history cannot be read", "bundle", s.name, "file", f.Name(), "error", err)
+			continue
+		}
+		v.Bundle = s.name // it may be called otherwise now
 		h.of[s] = append(h.of[s], v)
 	}
 	slices.SortFunc(h.of[s], byNumber)
 }
+
+// errNotWhole is of an entry that can be removed: it is none.
+var errNotWhole = errors.New("the entry is not whole")
 
 func byNumber(a, b *version) int { return cmp.Compare(a.Number, b.Number) }
 
@@ -84,11 +97,13 @@ func readVersion(name string) (*version, error) {
 	}
 	v := &version{}
 	if err := json.Unmarshal(text, v); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotWhole, err)
 	}
 	info, err := os.Stat(strings.TrimSuffix(name, describes) + packs)
-	if err == nil && info.Size() != v.Bytes {
-		err = fmt.Errorf("the tarball has %d bytes and not %d", info.Size(), v.Bytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", errNotWhole, err)
+	} else if err == nil && info.Size() != v.Bytes {
+		err = fmt.Errorf("%w: the tarball has %d bytes and not %d", errNotWhole, info.Size(), v.Bytes)
 	}
 	return v, err
 }
@@ -118,28 +133,31 @@ func (h *history) activated(s *source, l *loaded, how, by string, now time.Time)
 	if h.dir == "" {
 		return nil
 	}
-	if last := h.last(s); last != nil && last.is() == l.is() {
-		return nil // it is active again, after a restart
-	}
 	was := h.entry(s, l.is())
+	again := was != nil && was == h.last(s) // it is active once more, after a restart
+	whole := was != nil && h.whole(s, was, l)
+	if again && whole {
+		return nil
+	}
 	v := &version{BundleVersion: authz.BundleVersion{Bundle: s.name, Revision: l.revision, Digest: l.content, Root: l.root, FirstActive: now}}
 	if was != nil {
 		*v = *was
-	} else if err := h.pack(s, l, v); err != nil {
-		return err
 	}
-	v.ActivatedAt, v.How, v.By = now, how, by
-	if was == nil || how != authz.BundleRolledBack {
+	if !whole {
+		if err := h.pack(s, l, v); err != nil {
+			return err
+		}
+	}
+	if !again {
+		v.ActivatedAt, v.How, v.By, v.Left = now, how, by, false
+	}
+	if was == nil || !again && how != authz.BundleRolledBack {
 		v.Number = 1
 		if n := len(h.of[s]); n > 0 {
 			v.Number = h.of[s][n-1].Number + 1
 		}
 	}
-	text, err := json.Marshal(v)
-	if err == nil {
-		err = replace(h.file(s, v.is())+describes, text)
-	}
-	if err != nil {
+	if err := h.describe(s, v); err != nil {
 		return err
 	}
 	list := slices.DeleteFunc(h.of[s], func(other *version) bool { return other == was })
@@ -149,8 +167,43 @@ func (h *history) activated(s *source, l *loaded, how, by string, now time.Time)
 	return nil
 }
 
-// pack writes the tarball of a new entry.
+// describe writes what describes an entry.
+func (h *history) describe(s *source, v *version) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return replace(h.file(s, v.is())+describes, text)
+}
+
+// leave marks what an operator went back from: who goes back next does not mean it.
+func (h *history) leave(s *source, is string, to *version) error {
+	v := h.entry(s, is)
+	if v == nil || v.Number < to.Number || v.Left {
+		return nil
+	}
+	v.Left = true
+	return h.describe(s, v)
+}
+
+// whole says whether an entry's tarball is as it was written, and as good as what
+// there is now: it may lack a signature, or have that of a key that is no more.
+func (h *history) whole(s *source, v *version, l *loaded) bool {
+	if s.signing != nil && l.raw != nil {
+		if sum := sha256.Sum256(l.raw); hex.EncodeToString(sum[:]) != v.SHA256 {
+			return false
+		}
+	}
+	packed, err := os.ReadFile(h.file(s, v.is()) + packs)
+	sum := sha256.Sum256(packed)
+	return err == nil && hex.EncodeToString(sum[:]) == v.SHA256 && (s.signing == nil || v.Signed)
+}
+
+// pack writes the tarball of an entry.
 func (h *history) pack(s *source, l *loaded, v *version) error {
+	if s.signing != nil && l.raw == nil {
+		return errors.New("its signature is not at hand until its source brings it again")
+	}
 	packed, err := l.tarball()
 	if err != nil {
 		return fmt.Errorf("pack the bundle: %w", err)
@@ -185,6 +238,9 @@ func (h *history) prune(s *source, active *version) {
 		wanted[h.file(s, v.is())+describes], wanted[h.file(s, v.is())+packs] = true, true
 	}
 	files, _ := os.ReadDir(h.folder(s))
+	if h.unsure[s] {
+		return
+	}
 	for _, pass := range []bool{true, false} { // what describes an entry goes before its tarball
 		for _, f := range files {
 			name := filepath.Join(h.folder(s), f.Name())
@@ -216,7 +272,7 @@ func (h *history) read(s *source, v *version) (*loaded, error) {
 	if sum := sha256.Sum256(packed); hex.EncodeToString(sum[:]) != v.SHA256 {
 		return nil, errors.New("its tarball is not as it was written")
 	}
-	l, err := readPacked(packed, s.signing)
+	l, err := readPacked(packed, s.signing, maxBundle)
 	if err == nil && l.is() != v.is() {
 		err = fmt.Errorf("its tarball holds %s with the digest %s", l.revision, l.content)
 	}
@@ -224,8 +280,8 @@ func (h *history) read(s *source, v *version) (*loaded, error) {
 }
 
 // readPacked reads a tarball. Where it has to be signed it is verified.
-func readPacked(packed []byte, signing *bundle.VerificationConfig) (*loaded, error) {
-	if err := unpacks(bytes.NewReader(packed)); err != nil {
+func readPacked(packed []byte, signing *bundle.VerificationConfig, most int64) (*loaded, error) {
+	if err := unpacks(bytes.NewReader(packed), most); err != nil {
 		return nil, fmt.Errorf("read the bundle: %w", err)
 	}
 	if signing == nil {

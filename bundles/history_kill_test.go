@@ -20,7 +20,7 @@ const killedIn = "PATROL_TEST_HISTORY"
 
 func killedHistory(dir string) (*history, *source) {
 	s := &source{name: "local"}
-	h := &history{dir: dir, most: 5, bytes: 1 << 20, log: slog.New(slog.DiscardHandler), of: map[*source][]*version{}}
+	h := &history{dir: dir, most: 5, bytes: 1 << 20, log: slog.New(slog.DiscardHandler), of: map[*source][]*version{}, unsure: map[*source]bool{}}
 	h.open(s)
 	return h, s
 }
@@ -108,10 +108,10 @@ func TestTheHistorySurvivesKill(t *testing.T) {
 	// What was left half done is swept out by the next one.
 	h, s := killedHistory(dir)
 	h.prune(s, h.last(s))
-	if files, _ := filepath.Glob(filepath.Join(dir, "local", "*")); len(files) != 2*len(h.of[s]) {
+	if files, _ := filepath.Glob(filepath.Join(h.folder(s), "*")); len(files) != 2*len(h.of[s]) {
 		t.Errorf("left are %v", files)
 	}
-	if files, _ := filepath.Glob(filepath.Join(dir, "local", ".keep-*")); len(files) != 0 {
+	if files, _ := filepath.Glob(filepath.Join(h.folder(s), ".keep-*")); len(files) != 0 {
 		t.Errorf("left are %v", files)
 	}
 	t.Logf("%d kills, %d versions written", kills, written)

@@ -142,7 +142,7 @@ func TestTheHistoryIsBounded(t *testing.T) {
 		becomes(t, m, fmt.Sprint("r", i))
 	}
 	wantHistory(t, m, "4 r3 source, 5 r4 source, 6 r5 source*")
-	if files, _ := filepath.Glob(filepath.Join(state, "bundles", "history", "local", "*")); len(files) != 6 {
+	if files, _ := filepath.Glob(filepath.Join(state, "bundles", "history", "*", "*")); len(files) != 6 {
 		t.Errorf("on the disk are %v", files)
 	}
 	m.Close()
@@ -339,11 +339,12 @@ func TestWithoutASourceThereIsNothingToRollBack(t *testing.T) {
 func TestAFullDiskCostsTheHistoryAndNotTheActivation(t *testing.T) {
 	state, dir := t.TempDir(), t.TempDir()
 	m := sequence(t, state, dir, "one", "two")
-	blocked := filepath.Join(state, "bundles", "history", "local")
+	folders, _ := filepath.Glob(filepath.Join(state, "bundles", "history", "*"))
+	blocked := folders[0]
 	if err := os.Rename(blocked, blocked+".away"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Dir(blocked), map[string]string{"local": "no folder"})
+	write(t, filepath.Dir(blocked), map[string]string{filepath.Base(blocked): "no folder"})
 	write(t, filepath.Join(state, "bundles"), map[string]string{"held": "no folder"})
 	release(t, dir, "three")
 	becomes(t, m, "three")
@@ -359,11 +360,10 @@ func TestAFullDiskCostsTheHistoryAndNotTheActivation(t *testing.T) {
 	if c.NotKept == "" || active(m) != "one" || m.Status()[1].Held.NotKept == "" {
 		t.Errorf("%+v; %+v", c, m.Status()[1])
 	}
-	// With room again it is kept at the next look at the source.
+	// With room again it is kept.
 	if err := os.Remove(filepath.Join(state, "bundles", "held")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, dir, map[string]string{"..data/unrelated.txt": "x"})
 	eventually(t, "the hold is kept", func() bool { return m.Status()[1].Held.NotKept == "" })
 	m.Close()
 	if m = start(t, patient(state, dir)); active(m) != "one" {
@@ -375,7 +375,7 @@ func TestAFullDiskCostsTheHistoryAndNotTheActivation(t *testing.T) {
 func TestAnEntryThatWasTamperedWithIsNotTaken(t *testing.T) {
 	state, dir := t.TempDir(), t.TempDir()
 	m := sequence(t, state, dir, "one", "two")
-	names, _ := filepath.Glob(filepath.Join(state, "bundles", "history", "local", "*.tar.gz"))
+	names, _ := filepath.Glob(filepath.Join(state, "bundles", "history", "*", "*.tar.gz"))
 	if len(names) != 2 {
 		t.Fatalf("%v", names)
 	}

@@ -1,12 +1,14 @@
 package bundles
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -16,34 +18,47 @@ import (
 // what it holds is active, so that a restart does not undo what somebody did.
 type hold struct {
 	authz.BundleHold
-	// Serial is the greatest that was active: a source does not go back behind it,
-	// though what serves has a lower one.
+	// Source is whose hold it is.
+	Source string `json:"source"`
+	// Passed are the contents that are passed over, as [loaded.is] tells them: what
+	// the source had when an operator acted, and what was left then. The source may
+	// not have been read, or have had something that the gate refuses.
+	Passed []string `json:"passed"`
+	// Serial is that of what is active.
 	Serial int64 `json:"serial,omitempty"`
 }
 
-// passes says whether a source's content is what is passed over.
-func (h *hold) passes(l *loaded) bool {
-	return h != nil && h.SourceDigest != "" && l.revision == h.SourceRevision && l.content == h.SourceDigest
+// passes says whether a source's content is passed over.
+func (h *hold) passes(l *loaded) bool { return h != nil && slices.Contains(h.Passed, l.is()) }
+
+// pass has content passed over.
+func (h *hold) pass(l *loaded) {
+	if l != nil && !h.passes(l) {
+		h.Passed = append(h.Passed, l.is())
+	}
 }
 
 // serves says whether content is what the hold keeps active.
 func (h *hold) serves(l *loaded) bool { return l.revision == h.Revision && l.content == h.Digest }
 
 func (m *Manager) holdFile(s *source) string {
-	return filepath.Join(m.StateDir, "bundles", "held", fileName(s.name)+".json")
+	return filepath.Join(m.StateDir, "bundles", "held", s.key()+".json")
 }
 
 // newHold is the hold under which an act makes a bundle active.
 func (m *Manager) newHold(s *source, l *loaded, how, by string) *hold {
-	h := &hold{BundleHold: authz.BundleHold{How: how, By: by, Since: m.Clock().UTC(), Revision: l.revision, Digest: l.content}}
-	if s.hold != nil { // as long as its source does not change, what is passed over stays it
-		h.SourceRevision, h.SourceDigest, h.Serial = s.hold.SourceRevision, s.hold.SourceDigest, s.hold.Serial
+	h := &hold{
+		BundleHold: authz.BundleHold{How: how, By: by, Since: m.Clock().UTC(), Revision: l.revision, Digest: l.content},
+		Source:     s.origin(), Serial: l.serial,
 	}
+	if s.hold != nil { // as long as its source does not change, what is passed over stays so
+		h.SourceRevision, h.SourceDigest, h.Passed = s.hold.SourceRevision, s.hold.SourceDigest, slices.Clone(s.hold.Passed)
+	}
+	h.pass(s.current)
+	h.Passed = slices.DeleteFunc(h.Passed, func(is string) bool { return is == l.is() })
 	if s.offered != nil {
 		h.SourceRevision, h.SourceDigest = s.offered.revision, s.offered.content
-	}
-	if s.current != nil {
-		h.Serial = max(h.Serial, s.current.serial)
+		h.pass(s.offered)
 	}
 	return h
 }
@@ -57,21 +72,45 @@ func (m *Manager) holdAt(s *source, l *loaded, h *hold) {
 	if m.StateDir != "" {
 		err = m.keepHeld(s, l, h)
 	}
-	if err != nil {
-		h.NotKept = err.Error()
-		m.Log.Error("that the bundle is held cannot be kept; after a restart its source counts again", "bundle", s.name, "error", err)
+	if err == nil {
+		s.stale = false
+		return
+	}
+	h.NotKept = err.Error()
+	after := "its source counts again"
+	if m.StateDir != "" {
+		if err := remove(m.holdFile(s)); err != nil { // the hold before this one
+			after = "what was held before is active again, if anything was"
+			h.NotKept += "; after a restart " + after + ": " + err.Error()
+		}
+	}
+	m.Log.Error("that the bundle is held cannot be kept; it is tried again, and after a restart before that "+after, "bundle", s.name, "error", err)
+}
+
+// keepAgain puts on the disk what could not be put there about a hold.
+func (m *Manager) keepAgain(s *source) {
+	switch {
+	case s.hold != nil && s.hold.NotKept != "" && s.current != nil && s.current.hold == s.hold:
+		m.holdAt(s, s.current, s.hold)
+	case s.hold == nil && s.stale:
+		if err := m.lift(s); err != nil {
+			m.Log.Error("that the bundle is no longer held cannot be kept", "bundle", s.name, "error", err)
+		}
 	}
 }
 
+// keepHeld writes a hold. It succeeds only where what is held can be read again: a
+// hold of something that cannot leaves nothing active after a restart.
 func (m *Manager) keepHeld(s *source, l *loaded, h *hold) error {
 	err := m.history.activated(s, l, h.How, h.By, h.Since)
-	if err != nil && m.history.entry(s, l.is()) == nil && s.signing == nil {
-		err = m.keep(s, l) // the last good one will do
-	} else if m.history.entry(s, l.is()) != nil {
-		err = nil
+	_, lost := m.heldBy(s, h)
+	if lost != nil && s.signing == nil {
+		if kept := m.keep(s, l); kept == nil { // the last good one will do
+			_, lost = m.heldBy(s, h)
+		}
 	}
-	if err != nil {
-		return err
+	if lost != nil {
+		return cmp.Or(err, lost)
 	}
 	text, err := json.Marshal(h)
 	if err != nil {
@@ -110,7 +149,7 @@ func (m *Manager) lift(s *source) error {
 			return err
 		}
 	}
-	s.hold = nil
+	s.hold, s.stale = nil, false
 	return nil
 }
 
@@ -132,19 +171,24 @@ func (m *Manager) Holds() map[string]bool {
 	return nil
 }
 
-// restoreHeld reads what a hold keeps active: from the history, or else from the
-// last good one, where that need not be signed.
+// restoreHeld reads what a source is held at.
 func (m *Manager) restoreHeld(s *source) (*loaded, error) {
-	l, err := m.history.find(s, s.hold.Revision, s.hold.Digest)
-	if err != nil && s.signing == nil {
-		if last, lastErr := readPath(m.file(s)); lastErr == nil && s.hold.serves(last) {
-			l, err = last, nil
-		}
-	}
+	l, err := m.heldBy(s, s.hold)
 	if err != nil {
-		return nil, fmt.Errorf("the bundle is held at %s since %s, which cannot be read (patrol bundle rollback --release goes back to its source): %w",
-			s.hold.Revision, s.hold.Since.UTC().Format("2006-01-02 15:04 UTC"), err)
+		return nil, fmt.Errorf("what it is held at cannot be read: %w", err)
 	}
 	l.hold = s.hold
 	return l, nil
+}
+
+// heldBy reads what a hold keeps active: from the history, or else from the last
+// good one, where that need not be signed.
+func (m *Manager) heldBy(s *source, h *hold) (*loaded, error) {
+	l, err := m.history.find(s, h.Revision, h.Digest)
+	if err != nil && s.signing == nil {
+		if last, lastErr := readPath(m.file(s)); lastErr == nil && h.serves(last) {
+			return last, nil
+		}
+	}
+	return l, err
 }

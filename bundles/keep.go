@@ -25,7 +25,7 @@ func (m *Manager) keep(s *source, l *loaded) error {
 // machine ends in between. It makes the folder.
 func replace(path string, content []byte) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(dir, unfinished)
@@ -43,6 +43,23 @@ func replace(path string, content []byte) error {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// makeDir makes a folder, and those above it, for good.
+func makeDir(dir string) error {
+	var within []string
+	for d := dir; !exists(d) && filepath.Dir(d) != d; d = filepath.Dir(d) {
+		within = append(within, filepath.Dir(d))
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range within {
+		if err := syncDir(d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unfinished are the names of files that are being written.
@@ -75,5 +92,9 @@ func (m *Manager) restore(s *source) (*loaded, error) {
 	if s.hold != nil {
 		return m.restoreHeld(s)
 	}
-	return readPath(m.file(s))
+	l, err := readPath(m.file(s))
+	if err == nil {
+		l.kept = true
+	}
+	return l, err
 }

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/open-policy-agent/opa/v1/bundle"
-
 	"github.com/patrol-authz/patrol/authz"
 )
 
@@ -25,40 +23,21 @@ type Manager struct {
 	history  history
 	shadow   *shadow // nil: there is none
 	started  bool
+	closed   bool
+	life     context.Context //nolint:containedctx // ends with Close
 	cancel   context.CancelFunc
 	wait     sync.WaitGroup
-}
 
-// source is one place where a bundle comes from.
-type source struct {
-	name, kind string // kind: embedded, a path, or a URL
-	path       string // "" unless a path
-	// signing says by what its bundles have to be signed; nil: they need not be.
-	signing *bundle.VerificationConfig
-	current *loaded
-	offered *loaded // what it was last read to have; nil: nothing yet
-	seen    string  // what was last tried, so that it is tried once
-	hold    *hold   // nil: what it has counts
-	status  Status
+	uploads sync.Mutex // one shadow is read at a time
+	judging sync.Mutex // and one judged again
 }
 
 // New makes a manager; Start begins its work.
 func New(o Options) *Manager {
 	o.defaults()
-	m := &Manager{Options: o, base: &source{name: "base", kind: "embedded"}}
-	for i, p := range o.Paths {
-		name := "local"
-		if i > 0 {
-			name = fmt.Sprintf("local-%d", i+1)
-		}
-		m.overlays = append(m.overlays, &source{name: name, kind: p, path: p})
-	}
-	if o.Remote != nil {
-		for _, r := range o.Remote.Bundles {
-			m.overlays = append(m.overlays, &source{name: r.Name, kind: r.Service + "/" + r.Resource, signing: r.Signing})
-		}
-	}
-	m.history = history{most: o.HistoryEntries, bytes: o.HistoryBytes, log: o.Log, of: map[*source][]*version{}}
+	m := &Manager{Options: o, base: &source{name: "base", kind: "embedded"}, overlays: o.sources()}
+	m.life, m.cancel = context.WithCancel(context.Background())
+	m.history = history{most: o.HistoryEntries, bytes: o.HistoryBytes, log: o.Log, of: map[*source][]*version{}, unsure: map[*source]bool{}}
 	if o.StateDir != "" {
 		m.history.dir = filepath.Join(o.StateDir, "bundles", "history")
 	}
@@ -111,218 +90,6 @@ func (m *Manager) Status() []Status {
 		out = append(out, status)
 	}
 	return out
-}
-
-// Start reads every source, activates them, or else the last good set, and
-// watches from then on. It fails only where there can be no watching; whether
-// something is active, Ruleset and Status tell.
-func (m *Manager) Start(ctx context.Context) error {
-	for _, s := range append([]*source{m.base}, m.overlays...) {
-		s.status = Status{Name: s.name, Source: s.kind}
-	}
-	m.mu.Lock()
-	m.remember()
-	m.first(ctx)
-	m.tellHolds()
-	m.started = true
-	if m.shadow != nil {
-		m.wait.Go(func() {
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.reshadow(context.Background())
-		})
-	}
-	m.mu.Unlock()
-	following, cancel := context.WithCancel(context.Background())
-	m.cancel = cancel
-	if err := m.watch(following); err != nil {
-		cancel()
-		m.wait.Wait()
-		return err
-	}
-	return m.follow(following)
-}
-
-// Close stops watching.
-func (m *Manager) Close() {
-	if m.cancel != nil {
-		m.cancel()
-	}
-	m.wait.Wait()
-}
-
-// remember reads what was kept: of each source its history, and whether it is held,
-// and the shadow.
-func (m *Manager) remember() {
-	for _, s := range m.overlays {
-		m.history.open(s)
-		if err := m.readHold(s); err != nil {
-			m.Log.Error("whether the bundle is held is not known; its source counts", "bundle", s.name, "file", m.holdFile(s), "error", err)
-		}
-	}
-	m.readShadow()
-}
-
-// first is the activation at the start.
-func (m *Manager) first(ctx context.Context) {
-	base, err := readFS(m.Base)
-	if err != nil {
-		_ = m.report(m.base, nil, fmt.Errorf("the embedded base bundle: %w", err))
-		return
-	}
-	candidates := map[*source]*loaded{m.base: base}
-	complete := true
-	for _, s := range m.overlays {
-		if s.path == "" {
-			complete = false // a service's bundle comes when it answers
-			continue
-		}
-		l, err := readPath(s.path)
-		if err != nil {
-			complete = false
-			_ = m.report(s, nil, err)
-			continue
-		}
-		s.seen, s.offered = l.is(), l
-		if s.hold.passes(l) {
-			if l, err = m.restore(s); err != nil {
-				complete = false
-				_ = m.report(s, nil, err)
-				continue
-			}
-		}
-		candidates[s] = l
-	}
-	var refused error
-	trigger := m.trigger()
-	if complete {
-		if trigger, refused = m.attempt(ctx, trigger, candidates); refused == nil {
-			return
-		}
-	}
-	if !m.lastGood(ctx, candidates) && refused != nil {
-		_ = m.report(trigger, candidates[trigger], refused)
-	}
-}
-
-func (m *Manager) trigger() *source {
-	if len(m.overlays) > 0 {
-		return m.overlays[len(m.overlays)-1]
-	}
-	return m.base
-}
-
-// lastGood serves the set that was last active before, from the disk. The
-// gate judges it again. What the sources have now is then tried one by one, so
-// that the error is told of the one that is at fault and the others go on. It
-// says whether something serves.
-func (m *Manager) lastGood(ctx context.Context, now map[*source]*loaded) bool {
-	if m.StateDir == "" {
-		return false
-	}
-	base, err := readFS(m.Base)
-	if err != nil {
-		return false
-	}
-	candidates := map[*source]*loaded{m.base: base}
-	unread := map[*source]string{}
-	for _, s := range m.overlays {
-		l, err := m.restore(s)
-		if err != nil {
-			m.Log.Warn("there is no last good bundle to fall back on", "bundle", s.name, "error", err)
-			return false
-		}
-		candidates[s], unread[s] = l, s.status.Error
-	}
-	if _, err := m.attempt(ctx, m.trigger(), candidates); err != nil {
-		m.Log.Warn("the last good bundles are refused", "error", err)
-		return false
-	}
-	m.Log.Warn("the last good bundles serve", "revision", m.Ruleset().Revision)
-	for _, s := range m.overlays {
-		fresh := now[s]
-		if fresh != nil && fresh.is() == candidates[s].is() {
-			continue // what serves is what the source has, or what it is held at
-		}
-		if fresh == nil && s.hold != nil {
-			s.status.Error = unread[s]
-			continue // what serves is what it is held at, not what was good by chance
-		}
-		s.status.LastGood, s.status.Error = true, unread[s]
-		if fresh != nil {
-			s.seen = ""
-			_ = m.try(ctx, s, fresh) // reported
-		}
-	}
-	return true
-}
-
-// offer tries what a source has now. It changes nothing when the gate refuses.
-func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err != nil {
-		s.seen = "" // what comes next is tried, also if it is what was there before
-		if s.status.Error != err.Error() {
-			_ = m.report(s, l, err)
-		}
-		return err
-	}
-	s.offered = l
-	if s.hold.passes(l) {
-		m.passOver(s, l)
-		return nil
-	}
-	defer l.rest()
-	return m.try(ctx, s, l)
-}
-
-// passOver leaves what a source has as it is: an operator made another active.
-func (m *Manager) passOver(s *source, l *loaded) {
-	l.rest()
-	s.seen, s.status.Error = l.is(), ""
-	if s.hold.NotKept != "" && m.StateDir != "" {
-		m.holdAt(s, s.current, s.hold) // the disk may have room again
-	}
-}
-
-// try sends what a source has through the gate, beside what the others have.
-func (m *Manager) try(ctx context.Context, s *source, l *loaded) error {
-	if s.seen == l.is() {
-		return nil
-	}
-	s.seen = l.is()
-	candidates, err := m.beside(s, l)
-	if err != nil {
-		return m.report(s, l, err)
-	}
-	return m.activate(ctx, s, candidates)
-}
-
-// beside are a source's content and what the others have.
-func (m *Manager) beside(s *source, l *loaded) (candidates map[*source]*loaded, err error) {
-	candidates = map[*source]*loaded{s: l}
-	for _, other := range append([]*source{m.base}, m.overlays...) {
-		if other == s {
-			continue
-		}
-		if other.current == nil && other.path != "" && other.hold == nil {
-			if fresh, err := readPath(other.path); err == nil {
-				candidates[other] = fresh
-				continue
-			}
-		}
-		if other == m.base && other.current == nil {
-			if other.current, err = readFS(m.Base); err != nil {
-				return nil, err
-			}
-		}
-		if other.current == nil {
-			return nil, fmt.Errorf("waiting for the bundle %s, without which nothing is active", other.name)
-		}
-		candidates[other] = other.current
-	}
-	return candidates, nil
 }
 
 // activate makes an attempt and reports its failure.
@@ -389,7 +156,7 @@ func (m *Manager) swap(trigger *source, set *judgedSet) {
 		"evaluator", set.rules.Evaluator.Name(), "why", EvaluatorWhy(set.rules))
 	m.activated(trigger, set.active, set.candidates, set.warnings)
 	if m.started {
-		m.reshadow(context.Background())
+		m.reshadow()
 	}
 }
 
@@ -434,9 +201,13 @@ func (m *Manager) noteActive(s *source, l *loaded, now time.Time) {
 		s.hold, how, by = l.hold, l.hold.How, l.hold.By
 	} else if s.hold != nil {
 		if err := m.lift(s); err != nil {
-			m.Log.Error("that the bundle is no longer held cannot be kept", "bundle", s.name, "error", err)
-			s.hold = nil
+			m.Log.Error("that the bundle is no longer held cannot be kept; it is tried again, and a restart before that goes back to what it was held at",
+				"bundle", s.name, "held_at", s.hold.Revision, "error", err)
+			s.hold, s.stale = nil, true
 		}
+	}
+	if l.hold == nil {
+		m.raise(s, l)
 	}
 	if err := m.keep(s, l); err != nil {
 		m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
@@ -450,33 +221,10 @@ func (m *Manager) noteActive(s *source, l *loaded, now time.Time) {
 	}
 }
 
-// replayed refuses a bundle that is older than the one it would replace: a
-// bundle that once was good, and is signed, stays signed. It binds where the
-// present one has a serial, also over a restart.
-func (m *Manager) replayed(s *source, l *loaded) error {
-	if l.hold != nil {
-		return nil // somebody who may said so
-	}
-	before := s.current
-	if before == nil && m.StateDir != "" {
-		before, _ = m.restore(s) // that there is none is no reason to refuse
-	}
-	least := int64(0)
-	if before != nil {
-		least = before.serial
-	}
-	if s.hold != nil {
-		least = max(least, s.hold.Serial)
-	}
-	if least <= l.serial {
-		return nil
-	}
-	return fmt.Errorf("the bundle's serial %d is older than that of the present one, %d (metadata.patrol.serial in the manifest)", l.serial, least)
-}
-
 // report notes a refusal. It returns the error.
 func (m *Manager) report(s *source, l *loaded, err error) error {
 	now := m.Clock()
+	err = s.told(err)
 	s.status.LastAttempt, s.status.Error = &now, err.Error()
 	revision := ""
 	if l != nil {

@@ -29,7 +29,8 @@ type Options struct {
 	Paths []string
 	// Remote are bundles of HTTP bundle services, from OPA's configuration.
 	Remote *Remote
-	// StateDir keeps the last good set, the history and what is held; "" keeps none.
+	// StateDir keeps the last good set, the history, what is held, the greatest serials
+	// and the shadow; "" keeps none.
 	StateDir string
 	// HistoryEntries and HistoryBytes bound what the history keeps of each source;
 	// default 10 and 64 MiB. The oldest go first.

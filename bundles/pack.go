@@ -125,7 +125,7 @@ func Verify(path string, key Key) (*Packed, error) {
 		return nil, fmt.Errorf("read the bundle: %w", err)
 	}
 	defer f.Close()
-	if err := unpacks(f); err != nil {
+	if err := unpacks(f, maxBundle); err != nil {
 		return nil, fmt.Errorf("read the bundle: %w", err)
 	}
 	public, err := keys.NewKeyConfig(key.Text, key.Algorithm, "")

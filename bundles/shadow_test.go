@@ -68,6 +68,12 @@ func packed(t *testing.T, dir string) []byte {
 	return text
 }
 
+// evaluated waits until the shadow is evaluated.
+func evaluated(t *testing.T, m *bundles.Manager) {
+	t.Helper()
+	eventually(t, "it is evaluated", func() bool { s, _ := m.Shadow(); return s != nil && s.Error == "" })
+}
+
 func counted(t *testing.T, m *bundles.Manager, evaluated, different int64) {
 	t.Helper()
 	eventually(t, "it was evaluated", func() bool { s, _ := m.Shadow(); return s != nil && s.Evaluated >= evaluated })
@@ -103,13 +109,19 @@ func TestAShadowIsEvaluatedBesideWhatIsActive(t *testing.T) {
 	// What is active changes: it is compared with that, and counted anew.
 	release(t, dir, "two")
 	becomes(t, m, "two")
+	evaluated(t, m)
 	counted(t, m, 0, 0)
 	decide(t, m, c)
 	counted(t, m, 1, 1)
+	if _, now := m.Shadow(); now == tag {
+		t.Error("who looked at it beside one may promote it beside two")
+	} else {
+		tag = now
+	}
 	// It is there after a restart.
 	m.Close()
 	m = start(t, shadowed(state, c, dir))
-	eventually(t, "it is judged again", func() bool { s, _ := m.Shadow(); return s != nil && s.Error == "" })
+	evaluated(t, m)
 	if s, again := m.Shadow(); s.Revision != "frozen" || s.By != "eve" || s.Sample != 1 || again != tag || !s.Since.Before(*s.CountedSince) {
 		t.Errorf("after a restart: %+v, %s", s, again)
 	}
@@ -248,5 +260,105 @@ func TestAShadowMayBeBesideTheBaseAlone(t *testing.T) {
 	without := start(t, patient(t.TempDir()))
 	if _, _, err := without.SetShadow(context.Background(), authz.BundleAct{}, ours, 1); kindOf(err) != authz.BundleConflict {
 		t.Errorf("where nothing is compared: %v", err)
+	}
+}
+
+// That nothing was counted is no evidence.
+func TestAPromotionThatAsksForFewDifferencesAsksForEvaluations(t *testing.T) {
+	dir, c := t.TempDir(), comparer(t)
+	release(t, dir, "one")
+	m := start(t, shadowed(t.TempDir(), c, dir))
+	if _, _, err := m.SetShadow(context.Background(), authz.BundleAct{}, packed(t, freeze(t, "frozen")), 1); err != nil {
+		t.Fatal(err)
+	}
+	none := int64(0)
+	promote := func() error {
+		_, err := m.Promote(context.Background(), authz.BundleAct{DryRun: true}, authz.PromotionGuard{MaxDifferences: &none})
+		return err
+	}
+	if err := promote(); kindOf(err) != authz.BundleConflict || !strings.Contains(err.Error(), "on no request") {
+		t.Errorf("%v", err)
+	}
+	decide(t, m, c)
+	counted(t, m, 1, 1)
+	if err := promote(); kindOf(err) != authz.BundleConflict || !strings.Contains(err.Error(), "1 requests otherwise") {
+		t.Errorf("%v", err)
+	}
+	release(t, dir, "frozen", map[string]string{"local/checks/a/a.rego": "package local.checks.a\n\nreasons contains \"policy_denied\" if true\n"})
+	becomes(t, m, "frozen")
+	if err := promote(); kindOf(err) != authz.BundleConflict || !strings.Contains(err.Error(), "is not evaluated") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestTheTagOfAShadowTellsWhatIsCompared: the same tarball on another part of the
+// requests, or in another place, is not what somebody looked at.
+func TestTheTagOfAShadowTellsWhatIsCompared(t *testing.T) {
+	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "two")
+	overlay(t, one, "one-1")
+	overlay(t, two, "two-1")
+	m := start(t, shadowed(t.TempDir(), comparer(t), one, two))
+	text := packed(t, freeze(t, "frozen"))
+	tags := map[string]bool{}
+	for _, sample := range []float64{0.5, 1} {
+		for _, name := range []string{"local", "local-2"} {
+			_, tag, err := m.SetShadow(context.Background(), authz.BundleAct{Bundle: name}, text, sample)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tags[tag] = true
+		}
+	}
+	if len(tags) != 4 {
+		t.Errorf("%v", tags)
+	}
+}
+
+// TestNothingWaitsForAShadowToBeRead: while one is judged, the others go on, another
+// one is refused, and what became active meanwhile makes it look again.
+func TestNothingWaitsForAShadowToBeRead(t *testing.T) {
+	dir := t.TempDir()
+	release(t, dir, "one")
+	o := shadowed(t.TempDir(), comparer(t), dir)
+	judging, goOn := make(chan struct{}), make(chan struct{})
+	build := o.Build
+	o.BuildShadow = func(ctx context.Context, c bundles.Compiled) (authz.Evaluator, error) {
+		judging <- struct{}{}
+		<-goOn
+		return build(ctx, c)
+	}
+	m := start(t, o)
+	text := packed(t, freeze(t, "frozen"))
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := m.SetShadow(context.Background(), authz.BundleAct{}, text, 1)
+		done <- err
+	}()
+	<-judging
+	if _, _, err := m.SetShadow(context.Background(), authz.BundleAct{}, text, 1); kindOf(err) != authz.BundleConflict {
+		t.Errorf("another one: %v", err)
+	}
+	release(t, dir, "two")
+	becomes(t, m, "two")
+	close(goOn)
+	if err := <-done; kindOf(err) != authz.BundleChanged {
+		t.Errorf("%v", err)
+	}
+	go func() { <-judging }()
+	if _, _, err := m.SetShadow(context.Background(), authz.BundleAct{}, text, 1); err != nil {
+		t.Errorf("again: %v", err)
+	}
+}
+
+func TestAShadowThatUnpacksToTooMuchIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	release(t, dir, "one")
+	m := start(t, shadowed(t.TempDir(), comparer(t), dir))
+	files := map[string]string{".manifest": `{"revision": "large", "roots": ["local"]}`}
+	for _, name := range []string{"a", "b"} {
+		files["local/"+name+"/data.json"] = `{"x": "` + strings.Repeat("x", 40<<20) + `"}`
+	}
+	if _, _, err := m.SetShadow(context.Background(), authz.BundleAct{}, tarball(t, files), 1); kindOf(err) != authz.BundleInvalid || !strings.Contains(err.Error(), "unpacks to more than 64 MiB") {
+		t.Errorf("%v", err)
 	}
 }
