@@ -90,7 +90,7 @@ func TestARollbackWhileTheSourceDoesNotAnswerLasts(t *testing.T) {
 func TestARollbackLastsWhereTheSourceHadWhatIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	m := sequence(t, t.TempDir(), dir, "six", "seven")
-	release(t, dir, "eight", map[string]string{"local/checks/a/a.rego": "nonsense"})
+	release(t, dir, "eight", map[string]string{"local/checks/a/a.rego": "package local.checks.a\n\nreasons contains \"made_up\" if true\n"})
 	eventually(t, "eight is refused", func() bool { return m.Status()[1].Error != "" })
 	rollBack(t, m, "")
 	release(t, dir, "seven")

@@ -9,6 +9,9 @@ import (
 func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err == nil {
+		s.offered = l
+	}
 	if s.hold != nil && s.current == nil && (err != nil || s.hold.passes(l)) {
 		if lost := m.serveHeld(ctx, s); lost != nil && err == nil {
 			err = lost
@@ -23,7 +26,6 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 		}
 		return err
 	}
-	s.offered = l
 	if s.hold.passes(l) {
 		m.passOver(s, l)
 		return nil
