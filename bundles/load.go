@@ -13,6 +13,7 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -25,8 +26,11 @@ const (
 	rootBase    = "patrol"
 	rootOverlay = "local"
 	// maxFile bounds a file of a bundle, once unpacked, and maxBundle all of them.
+	// Those of one that is sent to be a shadow have together maxUpload: it needs a
+	// multiple of that in memory.
 	maxFile   = 64 << 20
 	maxBundle = 256 << 20
+	maxUpload = 64 << 20
 )
 
 // loaded is one bundle, as read.
@@ -36,10 +40,29 @@ type loaded struct {
 	revision string
 	content  string // its digest
 	serial   int64  // 0: it has none
+	raw      []byte // the tarball that it came as; nil: it is packed anew
+	kept     bool   // it was active before, and comes from the disk
+	hold     *hold  // under which an operator made it active; nil: it is what its source has
+}
+
+// tarball is the bundle as it came, or packed.
+func (l *loaded) tarball() ([]byte, error) {
+	if l.raw != nil {
+		return l.raw, nil
+	}
+	return pack(l.Bundle)
 }
 
 // is tells what was read from anything else that a source may have.
 func (l *loaded) is() string { return l.revision + l.content }
+
+// copy is one of whose modules nobody else lets go.
+func (l *loaded) copy() *loaded {
+	b, out := *l.Bundle, *l
+	b.Modules = slices.Clone(b.Modules)
+	out.Bundle = &b
+	return &out
+}
 
 // rest lets go of the parsed modules, each some hundred times as many pieces of
 // memory as its text is: they are needed again only when a bundle changes.
@@ -87,7 +110,7 @@ func readPath(path string) (*loaded, error) {
 			return nil, fmt.Errorf("read the bundle: %w", err)
 		}
 		defer f.Close()
-		if err := unpacks(f); err != nil {
+		if err := unpacks(f, maxBundle); err != nil {
 			return nil, fmt.Errorf("read the bundle: %w", err)
 		}
 		return readTarball(f, path)
@@ -101,17 +124,17 @@ func readPath(path string) (*loaded, error) {
 
 // unpacks refuses a tarball that is small on the disk and without end in memory.
 // It leaves the file at its beginning.
-func unpacks(f io.ReadSeeker) error {
+func unpacks(f io.ReadSeeker, most int64) error {
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(io.Discard, io.LimitReader(z, maxBundle+1))
+	n, err := io.Copy(io.Discard, io.LimitReader(z, most+1))
 	if err != nil {
 		return err
 	}
-	if n > maxBundle {
-		return fmt.Errorf("it unpacks to more than %d MiB", maxBundle>>20)
+	if n > most {
+		return fmt.Errorf("it unpacks to more than %d MiB", most>>20)
 	}
 	_, err = f.Seek(0, io.SeekStart)
 	return err

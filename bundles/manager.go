@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -14,38 +15,31 @@ import (
 type Manager struct {
 	Options
 	active atomic.Pointer[authz.Ruleset]
+	holds  atomic.Pointer[map[string]bool]
 
 	mu       sync.Mutex // one activation at a time; guards what follows
 	base     *source
 	overlays []*source
+	history  history
+	shadow   *shadow // nil: there is none
+	started  bool
+	closed   bool
+	life     context.Context //nolint:containedctx // ends with Close
 	cancel   context.CancelFunc
 	wait     sync.WaitGroup
-}
 
-// source is one place where a bundle comes from.
-type source struct {
-	name, kind string // kind: embedded, a path, or a URL
-	path       string // "" unless a path
-	current    *loaded
-	seen       string // what was last tried, so that it is tried once
-	status     Status
+	uploads sync.Mutex // one shadow is read at a time
+	judging sync.Mutex // and one judged again
 }
 
 // New makes a manager; Start begins its work.
 func New(o Options) *Manager {
 	o.defaults()
-	m := &Manager{Options: o, base: &source{name: "base", kind: "embedded"}}
-	for i, p := range o.Paths {
-		name := "local"
-		if i > 0 {
-			name = fmt.Sprintf("local-%d", i+1)
-		}
-		m.overlays = append(m.overlays, &source{name: name, kind: p, path: p})
-	}
-	if o.Remote != nil {
-		for _, r := range o.Remote.Bundles {
-			m.overlays = append(m.overlays, &source{name: r.Name, kind: r.Service + "/" + r.Resource})
-		}
+	m := &Manager{Options: o, base: &source{name: "base", kind: "embedded"}, overlays: o.sources()}
+	m.life, m.cancel = context.WithCancel(context.Background())
+	m.history = history{most: o.HistoryEntries, bytes: o.HistoryBytes, log: o.Log, of: map[*source][]*version{}, unsure: map[*source]bool{}}
+	if o.StateDir != "" {
+		m.history.dir = filepath.Join(o.StateDir, "bundles", "history")
 	}
 	return m
 }
@@ -89,164 +83,13 @@ func (m *Manager) Status() []Status {
 		if r := m.active.Load(); r != nil && status.Revision != "" { // it may change while it serves
 			status.Evaluator, status.EvaluatorWhy = r.Evaluator.Name(), EvaluatorWhy(r)
 		}
+		if s.hold != nil {
+			held := s.hold.BundleHold
+			status.Held = &held
+		}
 		out = append(out, status)
 	}
 	return out
-}
-
-// Start reads every source, activates them, or else the last good set, and
-// watches from then on. It fails only where there can be no watching; whether
-// something is active, Ruleset and Status tell.
-func (m *Manager) Start(ctx context.Context) error {
-	for _, s := range append([]*source{m.base}, m.overlays...) {
-		s.status = Status{Name: s.name, Source: s.kind}
-	}
-	m.mu.Lock()
-	m.first(ctx)
-	m.mu.Unlock()
-	following, cancel := context.WithCancel(context.Background())
-	m.cancel = cancel
-	if err := m.watch(following); err != nil {
-		cancel()
-		m.wait.Wait()
-		return err
-	}
-	return m.follow(following)
-}
-
-// Close stops watching.
-func (m *Manager) Close() {
-	if m.cancel != nil {
-		m.cancel()
-	}
-	m.wait.Wait()
-}
-
-// first is the activation at the start.
-func (m *Manager) first(ctx context.Context) {
-	base, err := readFS(m.Base)
-	if err != nil {
-		_ = m.report(m.base, nil, fmt.Errorf("the embedded base bundle: %w", err))
-		return
-	}
-	candidates := map[*source]*loaded{m.base: base}
-	complete := true
-	for _, s := range m.overlays {
-		if s.path == "" {
-			complete = false // a service's bundle comes when it answers
-			continue
-		}
-		l, err := readPath(s.path)
-		if err != nil {
-			complete = false
-			_ = m.report(s, nil, err)
-			continue
-		}
-		s.seen = l.is()
-		candidates[s] = l
-	}
-	var refused error
-	trigger := m.trigger()
-	if complete {
-		if trigger, refused = m.attempt(ctx, trigger, candidates); refused == nil {
-			return
-		}
-	}
-	if !m.lastGood(ctx, candidates) && refused != nil {
-		_ = m.report(trigger, candidates[trigger], refused)
-	}
-}
-
-func (m *Manager) trigger() *source {
-	if len(m.overlays) > 0 {
-		return m.overlays[len(m.overlays)-1]
-	}
-	return m.base
-}
-
-// lastGood serves the set that was last active before, from the disk. The
-// gate judges it again. What the sources have now is then tried one by one, so
-// that the error is told of the one that is at fault and the others go on. It
-// says whether something serves.
-func (m *Manager) lastGood(ctx context.Context, now map[*source]*loaded) bool {
-	if m.StateDir == "" {
-		return false
-	}
-	base, err := readFS(m.Base)
-	if err != nil {
-		return false
-	}
-	candidates := map[*source]*loaded{m.base: base}
-	unread := map[*source]string{}
-	for _, s := range m.overlays {
-		l, err := m.restore(s)
-		if err != nil {
-			m.Log.Warn("there is no last good bundle to fall back on", "bundle", s.name, "error", err)
-			return false
-		}
-		candidates[s], unread[s] = l, s.status.Error
-	}
-	if _, err := m.attempt(ctx, m.trigger(), candidates); err != nil {
-		m.Log.Warn("the last good bundles are refused", "error", err)
-		return false
-	}
-	m.Log.Warn("the last good bundles serve", "revision", m.Ruleset().Revision)
-	for _, s := range m.overlays {
-		fresh := now[s]
-		if fresh != nil && fresh.is() == candidates[s].is() {
-			continue // what serves is what the source has
-		}
-		s.status.LastGood, s.status.Error = true, unread[s]
-		if fresh != nil {
-			s.seen = ""
-			_ = m.try(ctx, s, fresh) // reported
-		}
-	}
-	return true
-}
-
-// offer tries what a source has now. It changes nothing when the gate refuses.
-func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err != nil {
-		s.seen = "" // what comes next is tried, also if it is what was there before
-		if s.status.Error != err.Error() {
-			_ = m.report(s, l, err)
-		}
-		return err
-	}
-	return m.try(ctx, s, l)
-}
-
-// try sends what a source has through the gate, beside what the others have.
-func (m *Manager) try(ctx context.Context, s *source, l *loaded) (err error) {
-	if s.seen == l.is() {
-		return nil
-	}
-	s.seen = l.is()
-	candidates := map[*source]*loaded{s: l}
-	for _, other := range append([]*source{m.base}, m.overlays...) {
-		if other == s {
-			continue
-		}
-		if other.current == nil && other.path != "" {
-			if fresh, err := readPath(other.path); err == nil {
-				candidates[other] = fresh
-				continue
-			}
-		}
-		if other == m.base && other.current == nil {
-			if other.current, err = readFS(m.Base); err != nil {
-				return err
-			}
-		}
-		if other.current == nil {
-			return m.report(s, l, fmt.Errorf("waiting for the bundle %s, without which nothing is active", other.name))
-		}
-		candidates[other] = other.current
-	}
-	return m.activate(ctx, s, candidates)
 }
 
 // activate makes an attempt and reports its failure.
@@ -265,6 +108,23 @@ func (m *Manager) attempt(ctx context.Context, trigger *source, candidates map[*
 			return s, err
 		}
 	}
+	set, err := m.judged(ctx, &m.Options, candidates)
+	if err != nil {
+		return trigger, err
+	}
+	m.swap(trigger, set)
+	return nil, nil
+}
+
+// judgedSet is a set of bundles that passed the gate.
+type judgedSet struct {
+	*passed
+	active     []*source // the base, then the overlays
+	candidates map[*source]*loaded
+}
+
+// judged sends a set of candidates through the gate.
+func (m *Manager) judged(ctx context.Context, o *Options, candidates map[*source]*loaded) (*judgedSet, error) {
 	base, overlays := m.base, []*source{}
 	for _, s := range m.overlays {
 		switch l := candidates[s]; {
@@ -272,7 +132,7 @@ func (m *Manager) attempt(ctx context.Context, trigger *source, candidates map[*
 		case l.root != rootBase:
 			overlays = append(overlays, s)
 		case base != m.base:
-			return trigger, fmt.Errorf("the bundles %s and %s have both the root %s: one replaces the base", base.name, s.name, rootBase)
+			return nil, fmt.Errorf("the bundles %s and %s have both the root %s: one replaces the base", base.name, s.name, rootBase)
 		default:
 			base = s
 		}
@@ -282,15 +142,22 @@ func (m *Manager) attempt(ctx context.Context, trigger *source, candidates map[*
 	for i, s := range active {
 		parts[i] = candidates[s]
 	}
-	p, err := m.gate(ctx, parts[0], parts[1:])
+	p, err := o.gate(ctx, parts[0], parts[1:])
 	if err != nil {
-		return trigger, err
+		return nil, err
 	}
-	m.active.Store(p.rules)
-	m.Log.Info("policy activated", "name", p.rules.Name, "revision", p.rules.Revision, "warnings", len(p.warnings),
-		"evaluator", p.rules.Evaluator.Name(), "why", EvaluatorWhy(p.rules))
-	m.activated(trigger, active, candidates, p.warnings)
-	return nil, nil
+	return &judgedSet{p, active, candidates}, nil
+}
+
+// swap makes active what passed the gate.
+func (m *Manager) swap(trigger *source, set *judgedSet) {
+	m.active.Store(set.rules)
+	m.Log.Info("policy activated", "name", set.rules.Name, "revision", set.rules.Revision, "warnings", len(set.warnings),
+		"evaluator", set.rules.Evaluator.Name(), "why", EvaluatorWhy(set.rules))
+	m.activated(trigger, set.active, set.candidates, set.warnings)
+	if m.started {
+		m.reshadow()
+	}
 }
 
 // activated notes of each source what is active now. What was active before goes
@@ -304,10 +171,8 @@ func (m *Manager) activated(trigger *source, active []*source, candidates map[*s
 			if s.status.Revision != "" && s.current.is() == l.is() { // it was lost in between, and is back
 				since = s.status.LastSuccess
 			}
-			s.status = Status{Name: s.name, Source: s.kind, Root: l.root, Revision: l.revision, LastSuccess: since, LastAttempt: &now}
-			if err := m.keep(s, l); err != nil {
-				m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
-			}
+			s.status = Status{Name: s.name, Source: s.kind, Root: l.root, Revision: l.revision, Digest: l.content, LastSuccess: since, LastAttempt: &now}
+			m.noteActive(s, l, now)
 		}
 		s.current = l
 		l.rest()
@@ -321,26 +186,45 @@ func (m *Manager) activated(trigger *source, active []*source, candidates map[*s
 	for _, s := range active {
 		event.Active = append(event.Active, Active{Name: s.name, Revision: s.status.Revision, Since: *s.status.LastSuccess})
 	}
+	m.tellHolds()
 	m.observe(event)
 }
 
-// replayed refuses a bundle that is older than the one it would replace: a
-// bundle that once was good, and is signed, stays signed. It binds where the
-// present one has a serial, also over a restart.
-func (m *Manager) replayed(s *source, l *loaded) error {
-	before := s.current
-	if before == nil && m.StateDir != "" {
-		before, _ = m.restore(s) // that there is none is no reason to refuse
+// noteActive writes down what of a source is active now. What cannot be written
+// costs a later way back, never the activation.
+func (m *Manager) noteActive(s *source, l *loaded, now time.Time) {
+	if s == m.base {
+		return
 	}
-	if before == nil || before.serial <= l.serial {
-		return nil
+	how, by := authz.BundleFromSource, ""
+	if l.hold != nil {
+		s.hold, how, by = l.hold, l.hold.How, l.hold.By
+	} else if s.hold != nil {
+		if err := m.lift(s); err != nil {
+			m.Log.Error("that the bundle is no longer held cannot be kept; it is tried again, and a restart before that goes back to what it was held at",
+				"bundle", s.name, "held_at", s.hold.Revision, "error", err)
+			s.hold, s.stale = nil, true
+		}
 	}
-	return fmt.Errorf("the bundle's serial %d is older than that of the present one, %d (metadata.patrol.serial in the manifest)", l.serial, before.serial)
+	if l.hold == nil {
+		m.raise(s, l)
+	}
+	if err := m.keep(s, l); err != nil {
+		m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
+	}
+	if err := m.history.activated(s, l, how, by, now.UTC()); err != nil {
+		m.Log.Warn("the bundle cannot be kept in the history", "bundle", s.name, "revision", l.revision, "error", err)
+		s.status.HistoryError = err.Error()
+	}
+	if s.signing == nil {
+		l.raw = nil // it can be packed again
+	}
 }
 
 // report notes a refusal. It returns the error.
 func (m *Manager) report(s *source, l *loaded, err error) error {
 	now := m.Clock()
+	err = s.told(err)
 	s.status.LastAttempt, s.status.Error = &now, err.Error()
 	revision := ""
 	if l != nil {
@@ -358,5 +242,5 @@ func (m *Manager) observe(e Event) {
 }
 
 func (m *Manager) file(s *source) string {
-	return filepath.Join(m.StateDir, "bundles", s.name+".tar.gz")
+	return filepath.Join(m.StateDir, "bundles", s.name+packs)
 }

@@ -29,12 +29,21 @@ type Options struct {
 	Paths []string
 	// Remote are bundles of HTTP bundle services, from OPA's configuration.
 	Remote *Remote
-	// StateDir keeps the last good set; "" keeps none.
+	// StateDir keeps the last good set, the history, what is held, the greatest serials
+	// and the shadow; "" keeps none.
 	StateDir string
+	// HistoryEntries and HistoryBytes bound what the history keeps of each source;
+	// default 10 and 64 MiB. The oldest go first.
+	HistoryEntries int
+	HistoryBytes   int64
 	// Schema is the JSON Schema of the input.
 	Schema []byte
 	// Build makes the evaluator of a candidate.
 	Build func(context.Context, Compiled) (authz.Evaluator, error)
+	// BuildShadow makes the evaluator of a shadow; default Build.
+	BuildShadow func(context.Context, Compiled) (authz.Evaluator, error)
+	// Comparer compares a shadow with what is active; nil: there may be none.
+	Comparer Comparer
 	// Asker makes what answers a candidate's other entries, beside its evaluator.
 	// May be nil.
 	Asker func(context.Context, Compiled, authz.Evaluator) authz.Asker
@@ -91,6 +100,8 @@ type Status struct {
 	Root   string `json:"root,omitempty"`
 	// Revision that is active; "" while none is.
 	Revision string `json:"revision,omitempty"`
+	// Digest is of the active content.
+	Digest string `json:"digest,omitempty"`
 	// LastSuccess is when it was activated.
 	LastSuccess *time.Time `json:"last_success,omitempty"`
 	LastAttempt *time.Time `json:"last_attempt,omitempty"`
@@ -100,6 +111,11 @@ type Status struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// LastGood: what was last good serves, from the disk, not what the source has.
 	LastGood bool `json:"last_good,omitempty"`
+	// Held: an operator made another version active; what the source has is passed
+	// over.
+	Held *authz.BundleHold `json:"held,omitempty"`
+	// HistoryError is why the active version is not in the history.
+	HistoryError string `json:"history_error,omitempty"`
 	// ReplacedBy is the bundle that serves instead of the embedded base.
 	ReplacedBy string `json:"replaced_by,omitempty"`
 	// Evaluator is what evaluates the active set at the moment, compiled or
@@ -126,6 +142,12 @@ func (o *Options) defaults() {
 	}
 	if o.ProbeTimeout == 0 {
 		o.ProbeTimeout = 2 * time.Second
+	}
+	if o.HistoryEntries == 0 {
+		o.HistoryEntries = 10
+	}
+	if o.HistoryBytes == 0 {
+		o.HistoryBytes = 64 << 20
 	}
 	if o.ProbeMemory == 0 {
 		o.ProbeMemory = 256 << 20

@@ -11,6 +11,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/keys"
+
+	"github.com/patrol-authz/patrol/authz"
 )
 
 // Key signs bundles, or verifies them.
@@ -75,6 +77,38 @@ func Pack(ctx context.Context, o Options, path string, p Packing, to io.Writer) 
 	return &Packed{Root: l.root, Revision: b.Manifest.Revision, Modules: len(b.Modules), Signed: p.Sign != nil}, nil
 }
 
+// Tarball is the bundle at a path as a server takes it: a tarball as it stands, with
+// its signature, a folder packed with all that it has. No gate is asked.
+func Tarball(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the bundle: %w", err)
+	}
+	if !info.IsDir() {
+		if info.Size() > authz.MaxShadow {
+			return nil, fmt.Errorf("the bundle has %d bytes; %d are the most", info.Size(), authz.MaxShadow)
+		}
+		packed, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read the bundle: %w", err)
+		}
+		return packed, nil
+	}
+	l, err := readPath(path)
+	if err != nil {
+		return nil, err
+	}
+	for i := range l.Modules { // they have the place of the folder before them
+		name := "/" + within(&l.Modules[i])
+		l.Modules[i].Path, l.Modules[i].URL, l.Modules[i].RelativePath = name, name, name
+	}
+	packed, err := pack(l.Bundle)
+	if err == nil && len(packed) > authz.MaxShadow {
+		err = fmt.Errorf("the bundle has %d bytes packed; %d are the most", len(packed), authz.MaxShadow)
+	}
+	return packed, err
+}
+
 // within is the path of a module within its bundle.
 func within(m *bundle.ModuleFile) string {
 	name := m.RelativePath
@@ -91,7 +125,7 @@ func Verify(path string, key Key) (*Packed, error) {
 		return nil, fmt.Errorf("read the bundle: %w", err)
 	}
 	defer f.Close()
-	if err := unpacks(f); err != nil {
+	if err := unpacks(f, maxBundle); err != nil {
 		return nil, fmt.Errorf("read the bundle: %w", err)
 	}
 	public, err := keys.NewKeyConfig(key.Text, key.Algorithm, "")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/bundle"
@@ -152,7 +153,7 @@ func (m *Manager) follow(ctx context.Context) error {
 			return fmt.Errorf("opa.services.%s: %w", b.Service, err)
 		}
 		s := m.named(b.Name)
-		d := download.New(b.Polling, client, b.Resource).WithSizeLimitBytes(maxFile).WithBundleVerificationConfig(b.Signing)
+		d := download.New(b.Polling, client, b.Resource).WithSizeLimitBytes(maxFile).WithBundleVerificationConfig(b.Signing).WithBundlePersistence(true)
 		d = d.WithCallback(func(ctx context.Context, u download.Update) error {
 			m.received(ctx, s, d, u)
 			return nil
@@ -186,6 +187,11 @@ func (m *Manager) received(ctx context.Context, s *source, d *download.Downloade
 		return // not modified
 	}
 	l, err := judge(u.Bundle, "")
+	if err == nil && u.Raw != nil {
+		if l.raw, err = io.ReadAll(u.Raw); err != nil {
+			err = fmt.Errorf("read the bundle: %w", err)
+		}
+	}
 	if err := m.offer(ctx, s, l, err); err != nil {
 		d.ClearCache() // ask again: the server may mend it under the same ETag
 		return

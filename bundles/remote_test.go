@@ -119,7 +119,7 @@ func TestATarballStaysInItsPlace(t *testing.T) {
 	err := filepath.WalkDir(outer, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			found++
-			if filepath.Ext(path) != ".gz" {
+			if filepath.Ext(path) != ".gz" && !strings.HasPrefix(path, filepath.Join(dir, "state", "bundles")) {
 				t.Errorf("%s was written", path)
 			}
 		}

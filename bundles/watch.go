@@ -62,9 +62,7 @@ func (m *Manager) watchPath(ctx context.Context, s *source, w *fsnotify.Watcher)
 		due = nil
 		var size int64
 		before, size = state(s.path)
-		if size > large && m.Large != nil {
-			m.Large()
-		}
+		m.expect(size)
 		watchTree(w, s.path)
 		l, err := readPath(s.path)
 
@@ -93,6 +91,13 @@ func watchTree(w *fsnotify.Watcher, path string) {
 
 // large is how many bytes at a path are many.
 const large = 256 << 10
+
+// expect tells that a bundle of some size is about to be read, where that is large.
+func (m *Manager) expect(size int64) {
+	if size > large && m.Large != nil {
+		m.Large()
+	}
+}
 
 // state sums a tree up by names, sizes and times, and says how many bytes it has.
 func state(path string) (sum string, size int64) {

@@ -102,6 +102,8 @@ type Options struct {
 	Instance inventory.ReplicaRow
 	// SystemOwners are users whose tokens may be an operator's.
 	SystemOwners []string
+	// Bundles are this server's; nil: they cannot be acted on.
+	Bundles Bundles
 	// Upkeep serves the audit's chain and backups; nil: neither.
 	Upkeep Upkeep
 	// Log takes what failed here and is no fault of who asked; default: nowhere.
@@ -140,6 +142,9 @@ func Handler(o Options) http.Handler {
 	api.audit()
 	api.upkeep()
 	api.policies()
+	if o.Bundles != nil {
+		api.bundles()
+	}
 	api.check()
 	api.logins()
 	api.notifications()

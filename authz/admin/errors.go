@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
@@ -128,11 +129,14 @@ func problem(err error) *Problem {
 		conflict  *inventory.Conflict
 		forbidden *inventory.Forbidden
 		stale     *inventory.Stale
+		bundle    *authz.BundleError
 		ours      *Problem
 	)
 	switch {
 	case errors.As(err, &ours):
 		return ours
+	case errors.As(err, &bundle):
+		return bundleProblem(bundle)
 	case errors.As(err, &missing):
 		return newProblem(http.StatusNotFound, "not_found", missing.Error())
 	case errors.As(err, &several):

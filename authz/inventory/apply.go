@@ -63,6 +63,8 @@ func (r *rules) onOrganization(c Command) (known bool, err error) {
 		err = r.confirmAddress(c)
 	case AskConfirmation:
 		err = r.askConfirmation(c)
+	case ActOnBundle:
+		r.audit("", "", c.Details)
 	default:
 		return false, nil
 	}

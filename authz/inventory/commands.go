@@ -118,6 +118,13 @@ type (
 	AskConfirmation struct{ Organization, User string }
 )
 
+// ActOnBundle takes note in the audit of what an operator does with a policy bundle,
+// which this server keeps and not the inventory.
+type ActOnBundle struct {
+	Act     string // rollback, release, shadow, unshadow, promote
+	Details map[string]any
+}
+
 // Tokens.
 type (
 	// IssueToken makes a token; its secret is returned once.
@@ -295,6 +302,7 @@ func (ResumeToken) Action() string        { return "token.resume" }
 func (DisableToken) Action() string       { return "token.disable" }
 func (EnableToken) Action() string        { return "token.enable" }
 func (DeleteToken) Action() string        { return "token.delete" }
+func (c ActOnBundle) Action() string      { return "bundle." + c.Act }
 func (OpenRequest) Action() string        { return "approval.request" }
 func (Approve) Action() string            { return "approval.approve" }
 func (Deny) Action() string               { return "approval.deny" }

@@ -42,6 +42,16 @@ var (
 // the message, which never changes.
 func (r *Request) Size() int { return len(r.bytes) }
 
+// Again is the request read anew from its message, for another goroutine.
+func (r *Request) Again() (authz.Request, error) {
+	again, err := Parse(r.bytes, r.show)
+	if err != nil {
+		return nil, err
+	}
+	again.vouch = r.vouch
+	return again, nil
+}
+
 // Numbers of HttpRequest's fields.
 const (
 	fieldID       = 1

@@ -46,11 +46,12 @@ type row struct {
 // matrix has a row for each operation of the API.
 var matrix = map[string]row{
 	"list-notifications": {let: both(operators)}, "retry-notifications": {let: both(operators)}, "test-notifications": {let: both(operators)},
-	"create-login-link":  {let: both(none)},
-	"whoami":             {let: both(alive)},
-	"list-policies":      {let: both(alive)},
-	"list-routes":        {let: both(operators)},
-	"bundle-status":      {let: both(operators)},
+	"create-login-link": {let: both(none)},
+	"whoami":            {let: both(alive)},
+	"list-policies":     {let: both(alive)},
+	"list-routes":       {let: both(operators)},
+	"bundle-status":     {let: both(operators)}, "list-bundle-history": {let: both(operators)}, "roll-back-bundle": {let: both(operators)}, "release-bundle": {let: both(operators)},
+	"get-shadow-bundle": {let: both(operators)}, "set-shadow-bundle": {let: both(operators)}, "end-shadow-bundle": {let: both(operators)}, "promote-shadow-bundle": {let: both(operators)},
 	"list-organizations": {let: both(operators)}, "create-organization": {let: both(operators)}, "delete-organization": {let: both(operators)},
 	"get-organization": {let: ofMembers}, "get-token-policy": {let: ofMembers},
 	"set-token-policy": {let: both(none)}, "preview-token-policy": {let: ofReaders, body: func(*bureau, string) any {

@@ -28,6 +28,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/notify"
 	"github.com/patrol-authz/patrol/authz/preview"
 	"github.com/patrol-authz/patrol/authz/record"
+	"github.com/patrol-authz/patrol/authz/shadow"
 	"github.com/patrol-authz/patrol/authz/sources"
 	"github.com/patrol-authz/patrol/authz/telemetry"
 	uses "github.com/patrol-authz/patrol/authz/usage"
@@ -50,6 +51,7 @@ type App struct {
 	Pipeline *decide.Pipeline
 	Metrics  *telemetry.Metrics
 	Watch    *engine.Watch
+	Shadow   *shadow.Comparer
 	Records  *record.Recorder
 	Usage    *uses.Gatherer
 	Hygiene  *hygiene.Job
@@ -231,6 +233,9 @@ func (a *App) Close() {
 		_ = a.diagnostics.Shutdown(within)
 	}
 	a.wait.Wait()
+	if a.Shadow != nil {
+		a.Shadow.Close()
+	}
 	if a.Pipeline != nil {
 		a.Pipeline.Close()
 	}

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"text/tabwriter"
 
 	"golang.org/x/term"
@@ -133,13 +131,10 @@ func (c *ApprovalApproveCmd) review(ctx context.Context, cl *client.Client) (int
 	if err := t.w.Flush(); err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(os.Stderr, "Approve it in %s? [y/N] ", plain(c.Organization))
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // nothing is no
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return row.Version, nil
+	if !agrees(fmt.Sprintf("Approve it in %s?", c.Organization)) {
+		return 0, errors.New("nothing was approved")
 	}
-	return 0, errors.New("nothing was approved")
+	return row.Version, nil
 }
 
 // showAsked shows what an approval would be for: who asks, for what, what holds

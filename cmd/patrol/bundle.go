@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/bundles"
 )
 
@@ -14,6 +16,11 @@ type BundleCmd struct {
 	Inspect BundleInspectCmd `cmd:"" help:"Show what a bundle holds."`
 	Diff    BundleDiffCmd    `cmd:"" help:"Show what two bundles have otherwise."`
 	Verify  BundleVerifyCmd  `cmd:"" help:"Say whether a tarball is signed by a key."`
+
+	History  BundleHistoryCmd  `cmd:"" help:"List the versions that were active."`
+	Rollback BundleRollbackCmd `cmd:"" help:"Make an earlier version active, or go back to the source."`
+	Shadow   BundleShadowCmd   `cmd:"" help:"Evaluate a bundle beside the active one, or show what came of it."`
+	Promote  BundlePromoteCmd  `cmd:"" help:"Make the shadow active."`
 }
 
 // BundleStatusCmd shows the status of bundles.
@@ -49,6 +56,12 @@ func bundleNote(s *bundles.Status) string {
 	if s.LastGood {
 		notes = append(notes, "the last good one serves")
 	}
+	if h := s.Held; h != nil {
+		notes = append(notes, heldNote(h))
+	}
+	if s.HistoryError != "" {
+		notes = append(notes, "not in the history: "+s.HistoryError)
+	}
 	if s.ReplacedBy != "" {
 		notes = append(notes, "replaced by "+s.ReplacedBy)
 	}
@@ -56,4 +69,28 @@ func bundleNote(s *bundles.Status) string {
 		notes = append(notes, s.Error)
 	}
 	return strings.Join(notes, "; ")
+}
+
+// heldNote says what a source is held at, by whom, and what it has.
+func heldNote(h *authz.BundleHold) string {
+	note := "rolled back"
+	if h.How == authz.BundlePromoted {
+		note = "promoted"
+	}
+	note += fmt.Sprintf(" by %s %s", h.By, relative(&h.Since))
+	if h.SourceDigest != "" {
+		note += "; the source's " + versionName(h.SourceRevision, h.SourceDigest) + " is passed over until it changes"
+	}
+	if h.NotKept != "" {
+		note += "; this does not last over a restart: " + h.NotKept
+	}
+	return note
+}
+
+// versionName names content by its revision and, where that is another, its digest.
+func versionName(revision, digest string) string {
+	if revision == digest || digest == "" {
+		return dash(revision)
+	}
+	return revision + " (" + digest + ")"
 }

@@ -107,6 +107,14 @@ type PolicyConfig struct {
 	CompareEvery int `yaml:"compare_every"`
 	// AllowNet are hosts that rules may ask.
 	AllowNet []string `yaml:"allow_net"`
+	// History bounds what is kept of bundles that were active.
+	History HistoryConfig `yaml:"history"`
+}
+
+// HistoryConfig bounds the history of each bundle.
+type HistoryConfig struct {
+	Versions int `yaml:"versions"`
+	MiB      int `yaml:"mib"`
 }
 
 // InventoryConfig says where tokens are kept.

@@ -112,6 +112,12 @@ func (c *PolicyConfig) check() error {
 	if c.CompareEvery < 0 {
 		return fmt.Errorf("policy.compare_every: %d is below 0", c.CompareEvery)
 	}
+	if n := c.History.Versions; n < 0 || n > 1000 {
+		return fmt.Errorf("policy.history.versions: %d is not from 1 to 1000", n)
+	}
+	if n := c.History.MiB; n < 0 || n > 1<<20 {
+		return fmt.Errorf("policy.history.mib: %d is not from 1 to 1048576", n)
+	}
 	return nil
 }
 

@@ -182,8 +182,12 @@ func (p consolePolicy) Ruleset() *authz.Ruleset { return p.Bundles.Ruleset() }
 func (p consolePolicy) Sources() []console.BundleSource {
 	var out []console.BundleSource
 	for _, s := range p.Bundles.Status() {
+		held := ""
+		if s.Held != nil {
+			held = heldNote(s.Held)
+		}
 		out = append(out, console.BundleSource{
-			Name: s.Name, Source: s.Source, Root: s.Root, Revision: s.Revision, Evaluator: s.Evaluator, Error: s.Error,
+			Held: held, Name: s.Name, Source: s.Source, Root: s.Root, Revision: s.Revision, Evaluator: s.Evaluator, Error: s.Error,
 			LastSuccess: s.LastSuccess, LastAttempt: s.LastAttempt, LastGood: s.LastGood, ReplacedBy: s.ReplacedBy, Warnings: s.Warnings,
 		})
 	}

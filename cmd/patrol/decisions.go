@@ -22,7 +22,7 @@ func (a *App) decisions(responder extauthz.Responder) {
 	}, a.Log, a.Clock)
 	a.Pipeline = decide.New(decide.Options{
 		Sources: a.tokenSources(), Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
-		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, a.reuses, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
+		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, a.reuses, a.Shadow, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
 		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
 		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
 	})

@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/engine"
+	"github.com/patrol-authz/patrol/authz/shadow"
 	"github.com/patrol-authz/patrol/authz/telemetry"
 	"github.com/patrol-authz/patrol/bundles"
 )
@@ -18,13 +22,22 @@ func (a *App) makeBundles() error {
 	a.Watch = a.watchEvaluator()
 	o := gateOptions(p, a.Watch)
 	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock, o.AllowNet = p.Bundles, remote, a.Config.DataDir, a.Log, a.Clock, p.AllowNet
+	o.HistoryEntries, o.HistoryBytes = p.History.Versions, int64(p.History.MiB)<<20
+	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
+	o.Large, o.Observe = a.memory.busy, a.activated
+	a.Shadow = shadow.New(shadow.Options{
+		Beside: func(ctx context.Context, of *authz.Outcome, q authz.Request, active, other *authz.Ruleset) (was, would authz.Decision) {
+			return a.Pipeline.Beside(ctx, of, q, active, other)
+		},
+		Redact: telemetry.Redact, Clock: a.Clock, Log: a.Log,
+	})
+	// What a shadow is evaluated on is no alarm, and no input to be kept.
+	o.Comparer, o.BuildShadow = a.Shadow, gateOptions(p, nil).Build
 	if section, err := a.Config.dropIn(); err != nil {
 		return err
 	} else if section != nil {
-		o.Paths = nil // they are the drop-in policy's
+		o.Paths, o.Comparer = nil, nil // they are the drop-in policy's, which decides
 	}
-	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
-	o.Large, o.Observe = a.memory.busy, a.activated
 	a.Bundles = bundles.New(o)
 	return nil
 }
@@ -60,4 +73,23 @@ func (a *App) evaluatorName() string {
 		return r.Evaluator.Name()
 	}
 	return ""
+}
+
+// bundleMetrics tells which bundles are held.
+type bundleMetrics App
+
+var heldDesc = prometheus.NewDesc("patrol_bundle_held", "Whether an operator made another version active than the bundle's source has: 1, or 0.", []string{"name"}, nil)
+
+// Describe implements prometheus.Collector.
+func (*bundleMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- heldDesc }
+
+// Collect implements prometheus.Collector.
+func (m *bundleMetrics) Collect(ch chan<- prometheus.Metric) {
+	for name, held := range m.Bundles.Holds() {
+		value := 0.0
+		if held {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, value, name)
+	}
 }

@@ -83,7 +83,7 @@ func (a *App) adminOptions(logins admin.Logins) admin.Options {
 	return admin.Options{
 		Commands: &commands{a}, Queries: a.Store, Policy: policyAdmin{a}, Explainer: (*explainer)(a), Decider: (*decider)(a),
 		Refusals: a.Records, Usage: a.Store, Replays: a.Store, Previews: a.Preview, Digester: a.digester, Logins: logins,
-		Notifications: notifications{a}, Upkeep: upkeep{a}, Version: version, Instance: a.here, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
+		Notifications: notifications{a}, Bundles: a.Bundles, Upkeep: upkeep{a}, Version: version, Instance: a.here, SystemOwners: a.Config.Admin.SystemOwners, Log: a.Log,
 	}
 }
 

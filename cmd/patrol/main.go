@@ -42,7 +42,7 @@ type CLI struct {
 	Policy     PolicyCmd     `cmd:"" help:"Token policies: list, test, check, eval, fmt, new, record, simulate."`
 	Route      RouteCmd      `cmd:"" help:"The route table: list, test, coverage, suggest."`
 	Replica    ReplicaCmd    `cmd:"" help:"The patrols that serve from the same inventory: list."`
-	Bundle     BundleCmd     `cmd:"" help:"Policy bundles: status, build, inspect, diff, verify."`
+	Bundle     BundleCmd     `cmd:"" help:"Policy bundles: status, history, rollback, shadow, promote, build, inspect, diff, verify."`
 	Audit      AuditCmd      `cmd:"" help:"The audit log."`
 	Backup     BackupCmd     `cmd:"" help:"Copy the inventory while the server runs (SQLite)."`
 	Restore    RestoreCmd    `cmd:"" help:"Put a backup in its place, with the server stopped (SQLite)."`

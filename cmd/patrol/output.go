@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -55,6 +56,17 @@ func list[T any](c *CLI, rows []T, err error, empty string, fill func(*table, []
 		}
 		fill(t, rows)
 	})
+}
+
+// agrees asks whoever sits at the terminal; nothing is no.
+func agrees(question string) bool {
+	fmt.Fprint(os.Stderr, plain(question)+" [y/N] ")
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true
+	}
+	return false
 }
 
 // done tells people that a change without an answer is made.

@@ -33,7 +33,7 @@ func (a *App) openRecorders() error {
 		Store: a.Store, Holder: host + ":" + a.Config.DataDir, Rules: a.hygieneRules, Clock: a.Clock, Log: a.Log,
 	})
 	a.Usage = uses.New(uses.Options{Store: a.Store, Redact: telemetry.Redact, Written: a.usageWritten, Clock: a.Clock, Log: a.Log})
-	a.Metrics.Registry.MustRegister(a.Usage, (*findingMetrics)(a))
+	a.Metrics.Registry.MustRegister(a.Usage, (*findingMetrics)(a), a.Shadow, (*bundleMetrics)(a))
 	a.Usage.Start()
 	a.Hygiene.Start()
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -178,13 +177,10 @@ func agree(tokens []string, action, where string) error {
 	for _, line := range tokens {
 		fmt.Fprintln(os.Stderr, plain(line))
 	}
-	fmt.Fprintf(os.Stderr, "%s these %d tokens %s? [y/N] ", strings.ToUpper(action[:1])+action[1:], len(tokens), plain(where))
-	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n') // nothing is no
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
+	if !agrees(fmt.Sprintf("%s these %d tokens %s?", strings.ToUpper(action[:1])+action[1:], len(tokens), where)) {
+		return errors.New("nothing was changed")
 	}
-	return errors.New("nothing was changed")
+	return nil
 }
 
 // bulk acts on tokens by parts, and shows what came of each.

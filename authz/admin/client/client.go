@@ -108,43 +108,58 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 // jsonText is what is sent as it stands.
 type jsonText []byte
 
+// tarball is what is sent as it stands, and is no JSON.
+type tarball []byte
+
 func (c *Client) do(ctx context.Context, method, path string, header http.Header, in, out any) (next string, err error) {
+	got, err := c.exchange(ctx, method, path, header, in, out)
+	return nextPage(got.Get("Link")), err
+}
+
+// exchange is Do with headers, those of the answer too.
+func (c *Client) exchange(ctx context.Context, method, path string, header http.Header, in, out any) (http.Header, error) {
 	var body io.Reader
-	if in != nil {
-		b, written := in.(jsonText)
-		if !written {
-			if b, err = json.Marshal(in); err != nil {
-				return "", err
-			}
+	kind := "application/json"
+	switch in := in.(type) {
+	case nil:
+		kind = ""
+	case jsonText:
+		body = bytes.NewReader(in)
+	case tarball:
+		body, kind = bytes.NewReader(in), "application/gzip"
+	default:
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
 		}
-		body = bytes.NewReader(b)
+		body = bytes.NewReader(text)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	for name, values := range header {
 		req.Header[name] = values
 	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	c.sign(req)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return "", c.unreachable(ctx, err)
+		return nil, c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return "", refusal(resp)
+		return nil, refusal(resp)
 	}
 	if out == nil || resp.StatusCode == http.StatusNoContent {
-		return "", nil
+		return resp.Header, nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return "", fmt.Errorf("read the answer of %s: %w", c.server, err)
+		return nil, fmt.Errorf("read the answer of %s: %w", c.server, err)
 	}
-	return nextPage(resp.Header.Get("Link")), nil
+	return resp.Header, nil
 }
 
 // sign makes a request its token's, where the client has one.

@@ -58,7 +58,9 @@ type BundleSource struct {
 	LastSuccess, LastAttempt                       *time.Time
 	LastGood                                       bool
 	ReplacedBy                                     string
-	Warnings                                       []string
+	// Held says by what its source is passed over; "" where it counts.
+	Held     string
+	Warnings []string
 }
 
 // Options of the console. Commands, Queries, Reports, Policy, Previews, Standings,

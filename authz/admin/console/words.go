@@ -45,6 +45,8 @@ var actionsDone = map[string]string{
 	"organization.rename": "organization renamed", "organization.delete": "organization deleted", "member.add": "member added, or changed",
 	"member.remove": "member removed", "member.confirm": "address confirmed", "member.ask_confirmation": "link to confirm the address sent",
 	"notify.unreachable": "nobody could be mailed", "inventory.restore": "backup restored",
+	"bundle.rollback": "policy bundle rolled back", "bundle.release": "policy bundle's source counts again", "bundle.shadow": "policy bundle shadowed",
+	"bundle.unshadow": "shadow of a policy bundle ended", "bundle.promote": "shadow of a policy bundle promoted",
 }
 
 func actionWords(action string, details map[string]any) string {
