@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 // about the same, else on those of now. There both are asked, so that what changed
 // meanwhile is no difference between them: was is then what the active rules make
 // of it now. q is the request, of which nobody else reads. It opens, counts and
-// records nothing.
+// records nothing, and asks nobody else about a token: where one would have to be
+// asked there is no decision, and was has no reason.
 func (p *Pipeline) Beside(ctx context.Context, o *authz.Outcome, q authz.Request, active, other *authz.Ruleset) (was, would authz.Decision) {
 	if alike(q, active, other) {
 		switch f := o.Facts; {
@@ -23,7 +25,13 @@ func (p *Pipeline) Beside(ctx context.Context, o *authz.Outcome, q authz.Request
 			return o.Decision, on(ctx, f, q, other)
 		}
 	}
-	return p.anew(ctx, o.Time, q, active), p.anew(ctx, o.Time, q, other)
+	ctx = authz.WithoutAsking(ctx)
+	was, asks := p.anew(ctx, o.Time, q, active)
+	would, wouldAsk := p.anew(ctx, o.Time, q, other)
+	if asks || wouldAsk {
+		return authz.Decision{}, authz.Decision{}
+	}
+	return was, would
 }
 
 // alike says whether two rulesets take a request to be about the same.
@@ -59,11 +67,12 @@ func on(ctx context.Context, f *authz.Facts, q authz.Request, rules *authz.Rules
 }
 
 // anew decides on a request by given rules, as [Pipeline.Explain] does, as of a
-// time.
-func (p *Pipeline) anew(ctx context.Context, at time.Time, q authz.Request, rules *authz.Ruleset) authz.Decision {
+// time. asks: somebody would have to be asked about the token.
+func (p *Pipeline) anew(ctx context.Context, at time.Time, q authz.Request, rules *authz.Ruleset) (d authz.Decision, asks bool) {
 	run := p.start(q)
 	run.rules, run.started, run.now = rules, at, at.UTC().Truncate(time.Second)
 	run.begin(ctx)
 	run.Evaluate(ctx)
-	return run.Outcome().Decision
+	out := run.Outcome()
+	return out.Decision, errors.Is(out.Err, authz.ErrNotAsked)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/authz/decide"
 )
 
@@ -76,5 +77,43 @@ func TestOtherRulesAreAskedBesideTheActiveOnes(t *testing.T) {
 				t.Errorf("%s came with allowed %t", would.Reason, would.Allowed)
 			}
 		})
+	}
+}
+
+// asker is a source that has to ask somebody about each secret.
+type asker struct {
+	decide.Sources
+	asked int
+}
+
+func (a *asker) Vouched(context.Context, authz.Request) (bool, *authz.Claimed, error) {
+	return false, nil, nil
+}
+
+func (a *asker) Introspected(ctx context.Context, _ credential.Secret) (*authz.Claimed, error) {
+	if !authz.MayAsk(ctx) {
+		return nil, errors.Join(&authz.Refusal{Reason: authz.ReasonInventoryUnavailable}, authz.ErrNotAsked)
+	}
+	a.asked++
+	return nil, nil
+}
+
+// TestNobodyIsAskedAboutATokenToCompare: what would have to be asked is compared
+// with nothing.
+func TestNobodyIsAskedAboutATokenToCompare(t *testing.T) {
+	w := sound()
+	w.inventory.token, w.route.Organizations = nil, []string{"acme", "other"}
+	a := &asker{}
+	w.sources = a
+	o := w.decide()
+	if a.asked != 1 {
+		t.Fatalf("asked %d times for the decision", a.asked)
+	}
+	active := w.ruleset()
+	p := decide.New(decide.Options{Policy: policy{active}, Inventory: w.inventory, Digester: digester{}, Sources: a})
+	defer p.Close()
+	was, would := p.Beside(context.Background(), o, w.request, active, w.ruleset())
+	if was.Reason != "" || would.Reason != "" || was.Allowed || would.Allowed || a.asked != 1 {
+		t.Errorf("%+v, and %+v; asked %d times", was, would, a.asked)
 	}
 }

@@ -64,6 +64,9 @@ func (e *endpoint) ask(ctx context.Context, secret credential.Secret) (*answer, 
 		e.sources.metrics.asked(e.Name, "remembered")
 		return a, nil
 	}
+	if !authz.MayAsk(ctx) {
+		return nil, authz.ErrNotAsked
+	}
 	authz.Blocking(ctx)
 	flight := e.flights.DoChan(string(digest[:]), func() (any, error) {
 		if a := e.remembered(digest); a != nil {

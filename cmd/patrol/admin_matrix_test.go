@@ -50,8 +50,8 @@ var matrix = map[string]row{
 	"whoami":            {let: both(alive)},
 	"list-policies":     {let: both(alive)},
 	"list-routes":       {let: both(operators)},
-	"bundle-status":     {let: both(operators)}, "list-bundle-history": {let: both(operators)}, "roll-back-bundle": {let: both(operators)}, "release-bundle": {let: both(operators)},
-	"get-shadow-bundle": {let: both(operators)}, "set-shadow-bundle": {let: both(operators)}, "end-shadow-bundle": {let: both(operators)}, "promote-shadow-bundle": {let: both(operators)},
+	"bundle-status":     {let: both(operators)}, "list-bundle-history": {let: both(operators)}, "roll-back-bundle": {let: both(none)}, "release-bundle": {let: both(none)},
+	"get-shadow-bundle": {let: both(operators)}, "set-shadow-bundle": {let: both(none)}, "end-shadow-bundle": {let: both(none)}, "promote-shadow-bundle": {let: both(none)},
 	"list-organizations": {let: both(operators)}, "create-organization": {let: both(operators)}, "delete-organization": {let: both(operators)},
 	"get-organization": {let: ofMembers}, "get-token-policy": {let: ofMembers},
 	"set-token-policy": {let: both(none)}, "preview-token-policy": {let: ofReaders, body: func(*bureau, string) any {

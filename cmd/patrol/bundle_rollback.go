@@ -2,6 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
+	"text/tabwriter"
+
+	"golang.org/x/term"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/admin"
@@ -9,7 +14,7 @@ import (
 
 // BundleRollbackCmd goes back to an earlier version.
 type BundleRollbackCmd struct {
-	To      string `arg:"" optional:"" name:"version" help:"The revision or digest to go back to; by default the one before the active."`
+	To      string `arg:"" optional:"" name:"version" help:"The revision or digest to go back to; without it you are shown the one before the active, and asked. In a script it is needed."`
 	Bundle  string `help:"Which bundle, by its name in the status, where there are several." placeholder:"NAME"`
 	Release bool   `help:"Go back to the source: what it has is active again, if the gate takes it."`
 	DryRun  bool   `name:"dry-run" help:"Only show what would come of it."`
@@ -35,19 +40,45 @@ func (c *BundleRollbackCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	var out *authz.BundleChange
-	if c.Release {
-		out, err = cl.ReleaseBundle(ctx, c.Bundle, c.DryRun, tag)
-	} else {
-		out, err = cl.RollBackBundle(ctx, admin.BundleRollback{Bundle: c.Bundle, To: c.To}, c.DryRun, tag)
+	act := func(dry bool) (*authz.BundleChange, error) {
+		if c.Release {
+			return cl.ReleaseBundle(ctx, c.Bundle, dry, tag)
+		}
+		return cl.RollBackBundle(ctx, admin.BundleRollback{Bundle: c.Bundle, To: c.To}, dry, tag)
 	}
+	if !c.Release && c.To == "" && !c.DryRun {
+		would, err := act(true)
+		if err != nil {
+			return err
+		}
+		if err := c.agreed(would); err != nil {
+			return err
+		}
+	}
+	out, err := act(c.DryRun)
 	return show(cli, out, err, showBundleChange)
 }
 
+// agreed says whether somebody wants to go back to what was not named.
+func (c *BundleRollbackCmd) agreed(would *authz.BundleChange) error {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return usagef("say which version to go back to, as patrol bundle history shows them (%s is the one before)", versionName(would.Revision, would.Digest))
+	}
+	t := &table{w: tabwriter.NewWriter(os.Stderr, 0, 4, 2, ' ', 0)}
+	showBundleChange(t, would)
+	if err := t.w.Flush(); err != nil {
+		return err
+	}
+	if !agrees("Go back?") {
+		return errors.New("nothing was changed")
+	}
+	return nil
+}
+
 func showBundleChange(t *table, c *authz.BundleChange) {
-	is, was := "active", "before"
+	is, was, counts, passed := "active", "before", "counts", "is passed over until it changes; patrol bundle rollback --release goes back to it"
 	if c.DryRun {
-		is, was = "would be active", "active"
+		is, was, counts, passed = "would be active", "active", "would count", "would be passed over until it changes"
 	}
 	t.row("bundle", c.Bundle)
 	if c.Digest != "" {
@@ -65,8 +96,8 @@ func showBundleChange(t *table, c *authz.BundleChange) {
 	case c.How == authz.BundleFromSource && c.Digest == "":
 		t.row("source", "has not answered yet: it counts as soon as it does")
 	case c.How == authz.BundleFromSource:
-		t.row("source", "counts")
+		t.row("source", counts)
 	default:
-		t.row("source", "is passed over until it changes; patrol bundle rollback --release goes back to it")
+		t.row("source", passed)
 	}
 }

@@ -69,6 +69,15 @@ func agrees(question string) bool {
 	return false
 }
 
+// nothing tells that there is none of what was asked for.
+func (c *CLI) nothing(what string) error {
+	if c.Output == "json" {
+		what = "null"
+	}
+	fmt.Println(what)
+	return nil
+}
+
 // done tells people that a change without an answer is made.
 func (c *CLI) done(err error, what string) error {
 	if err == nil && c.Output == "table" {

@@ -39,8 +39,9 @@ func (c *Client) ShadowBundle(ctx context.Context) (*authz.Shadow, string, error
 }
 
 // SetShadowBundle has a packed bundle evaluated beside the active one, in the place of
-// the named one ("" where there is one alone).
-func (c *Client) SetShadowBundle(ctx context.Context, packed []byte, name string, sample float64, dry bool) (*authz.Shadow, error) {
+// the named one ("" where there is one alone), where tag is not "" only while the
+// shadow that is there is what the tag is of.
+func (c *Client) SetShadowBundle(ctx context.Context, packed []byte, name string, sample float64, dry bool, tag string) (*authz.Shadow, error) {
 	query := url.Values{"sample": {strconv.FormatFloat(sample, 'g', -1, 64)}}
 	if name != "" {
 		query.Set("bundle", name)
@@ -48,12 +49,17 @@ func (c *Client) SetShadowBundle(ctx context.Context, packed []byte, name string
 	if dry {
 		query.Set("dry_run", "true")
 	}
-	return send[authz.Shadow](ctx, c, http.MethodPut, "/api/bundles/shadow?"+query.Encode(), tarball(packed))
+	var out authz.Shadow
+	if _, err := c.exchange(ctx, http.MethodPut, "/api/bundles/shadow?"+query.Encode(), ifTag(tag), tarball(packed), &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
 }
 
-// EndShadowBundle ends it.
-func (c *Client) EndShadowBundle(ctx context.Context) error {
-	return c.Do(ctx, http.MethodDelete, "/api/bundles/shadow", nil, nil)
+// EndShadowBundle ends the shadow that the tag is of.
+func (c *Client) EndShadowBundle(ctx context.Context, tag string) error {
+	_, err := c.exchange(ctx, http.MethodDelete, "/api/bundles/shadow", ifTag(tag), nil, nil)
+	return err
 }
 
 // PromoteShadowBundle makes the shadow active, where tag is not "" only while it is

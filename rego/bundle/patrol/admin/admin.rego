@@ -191,9 +191,13 @@ about_others if {
 # over the socket.
 console_only := {"set-token-policy", "change-settings"}
 
+# Which rules decide, these among them, is changed by who is on the machine.
+socket_only := {"set-shadow-bundle", "end-shadow-bundle", "promote-shadow-bundle", "roll-back-bundle", "release-bundle"}
+
 by_token if {
 	id := input.operation.id
 	not id in console_only
+	not id in socket_only
 }
 
 # A user belongs to each of the organizations alike: type and address are no
@@ -245,6 +249,8 @@ refusals contains "self_decision" if {
 
 refusals contains "console_only" if input.operation.id in console_only
 
+refusals contains "socket_only" if input.operation.id in socket_only
+
 refusals contains "operator_only" if input.operation.scope == "operator"
 
 refusals contains "operator_only" if input.asked.person == true
@@ -254,11 +260,12 @@ refusals contains "beyond_own_rights" if input.operation.scope == "issue"
 refusals contains "organization_forbidden" if input.operation.scope == "check"
 
 # The first that applies is told.
-order := ["waived", "console_only", "self_decision", "operator_only", "beyond_own_rights", "organization_forbidden", "forbidden"]
+order := ["waived", "console_only", "socket_only", "self_decision", "operator_only", "beyond_own_rights", "organization_forbidden", "forbidden"]
 
 messages := {
 	"waived": "the token was let through by a waiver, which is not enough to administer anything",
 	"console_only": "a token does not change the token policy: use the console or the admin socket",
+	"socket_only": "a token does not change the rules that decide: use the admin socket",
 	"self_decision": "a token decides neither on itself nor on other tokens or memberships of its owner",
 	"operator_only": "this is for those who run patrol: over the admin socket, or by a system owner's token with the global permission patrol.operate",
 	"beyond_own_rights": "a token issues only tokens of its own owner: fine-grained, with no more rights than its own, no global ones, and no later end",

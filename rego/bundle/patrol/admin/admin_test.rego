@@ -60,6 +60,15 @@ test_no_token_changes_the_policy if {
 	because(with_(object.union(change, {"caller": operator_}))) == "console_only"
 }
 
+test_no_token_changes_the_rules if {
+	every id in admin.socket_only {
+		change := {"operation": op(id, "operator", "none", true)}
+		because(with_(change)) == "socket_only"
+		because(with_(object.union(change, {"caller": operator_}))) == "socket_only"
+	}
+	because(with_({"operation": op("get-shadow-bundle", "operator", "none", false), "caller": operator_})) == "allowed"
+}
+
 # Directories.
 
 provision := {"operation": op("provision-members", "organization", "none", true)}
