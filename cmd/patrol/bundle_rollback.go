@@ -22,7 +22,7 @@ type BundleRollbackCmd struct {
 
 // Help gives examples.
 func (*BundleRollbackCmd) Help() string {
-	return "Makes an earlier version of the history active, through the gate, on the server that is asked; where the gate refuses it nothing is changed. " +
+	return "Makes an earlier version of the history active, through the gate, on the server that is asked; where the gate refuses it nothing is changed. What was rolled back from is skipped, unless it is named. " +
 		"What the bundle's source has is passed over from then on, also after a restart, until it has something else, or --release goes back to it at once. patrol bundle status says so.\n\n" +
 		example("patrol bundle rollback", "patrol bundle rollback 2026-11-24 --dry-run", "patrol bundle rollback --release")
 }
