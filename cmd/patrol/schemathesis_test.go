@@ -106,6 +106,8 @@ func schemathesis(t *testing.T, url, config string, args []string) {
 	defer cancel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "schemathesis.toml"), config)
+	// A tarball is bytes to it, which it has to be told.
+	write(t, filepath.Join(dir, "tarballs.py"), "import schemathesis\n\nschemathesis.serializer.alias(\"application/gzip\", \"application/octet-stream\")\n")
 	cmd := exec.CommandContext(ctx, python, append([]string{
 		"-m", "schemathesis.cli", "run", url + "/api/openapi.json",
 		"--max-examples", examples, "--seed", "1", "--generation-database", "none", "--no-color",
@@ -113,6 +115,7 @@ func schemathesis(t *testing.T, url, config string, args []string) {
 		"--suppress-health-check", "all", "--warnings", "off",
 	}, args...)...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=tarballs")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
