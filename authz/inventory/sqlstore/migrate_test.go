@@ -33,9 +33,15 @@ func (d *database) open() (*sqlstore.Store, error) {
 // onBoth runs a test on each database.
 func onBoth(t *testing.T, test func(*testing.T, *database)) {
 	t.Helper()
+	onSQLite(t, test)
+	onPostgreSQL(t, test)
+}
+
+// onSQLite runs a test of what PostgreSQL has not.
+func onSQLite(t *testing.T, test func(*testing.T, *database)) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "db")
 	on(t, "SQLite", sqlstore.Options{Path: path}, "sqlite", "file:"+path, test)
-	onPostgreSQL(t, test)
 }
 
 // onPostgreSQL runs a test of what SQLite has not.
@@ -160,6 +166,17 @@ func TestTokensAreFoundByTheirSecretsAfterAMigration(t *testing.T) {
 		var twice int
 		if err := d.raw.QueryRow("SELECT count(*) - count(DISTINCT digest_start) FROM tokens").Scan(&twice); err != nil || twice != 0 {
 			t.Errorf("%d digests begin like others, %v", twice, err)
+		}
+		// An older patrol that goes on beside does not know where digests begin: what
+		// it writes would not be found.
+		const columns = "id, digest, display_name, last4, kind, owner_id, source, grants, global, purpose, contact, created_at, expires_at, disabled, deleted, version, former, owner, name"
+		older := "'older', x'6f6c646572'"
+		if d.Postgres != "" {
+			older = "'older', 'older'::bytea"
+		}
+		of := strings.Replace(columns, "id, digest", older, 1)
+		if _, err := d.raw.Exec("INSERT INTO tokens (" + columns + ") SELECT " + of + " FROM tokens LIMIT 1"); err == nil || !strings.Contains(err.Error(), "digest_start") {
+			t.Errorf("a token without the start of its digest: %v", err)
 		}
 	})
 }

@@ -127,6 +127,45 @@ func TestImportsThatWaitForTheirTurn(t *testing.T) {
 	})
 }
 
+// TestWhoTakesInImportsHarmsNobody: who panics is left to the change log, and who hangs
+// is waited for a little.
+func TestWhoTakesInImportsHarmsNobody(t *testing.T) {
+	onSQLite(t, func(t *testing.T, d *database) {
+		var calls int
+		hang := make(chan struct{})
+		d.Imported = func(int64, int64, *inventory.Records) {
+			if calls++; calls == 1 {
+				panic("taken in wrongly")
+			}
+			<-hang
+		}
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		acme(t, s)
+		do(t, s, largeImport(0))
+		done := make(chan error, 1)
+		go func() { _, err := s.Do(t.Context(), operator, largeImport(1)); done <- err }()
+		for begun := false; !begun; time.Sleep(time.Millisecond) {
+			if err := d.raw.QueryRow("SELECT count(*) >= ? FROM tokens", 2*large).Scan(&begun); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Settle(t.Context())
+		select {
+		case err := <-done:
+			t.Errorf("it was acknowledged before it was taken in: %v", err)
+		default:
+		}
+		close(hang)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestNoTwoTokensHaveOneDigest: digests that begin alike are two, and one that is there
 // is no other token's.
 func TestNoTwoTokensHaveOneDigest(t *testing.T) {
