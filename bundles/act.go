@@ -78,17 +78,24 @@ func (m *Manager) chosen(name string) (*source, error) {
 	return m.overlays[0], nil
 }
 
+// heldSource is the source that an act is on, whose history and hold are what the
+// operator looked at.
+func (m *Manager) heldSource(act *authz.BundleAct) (*source, error) {
+	s, err := m.chosen(act.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	return s, match(act.Match, m.tag(), "the history")
+}
+
 // RollBack makes an earlier version active. What the source has at the moment is
 // passed over from then on, also after a restart, until it has something else that
 // passes the gate, or [Manager.Release].
 func (m *Manager) RollBack(ctx context.Context, act authz.BundleAct) (*authz.BundleChange, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, err := m.chosen(act.Bundle)
+	s, err := m.heldSource(&act)
 	if err != nil {
-		return nil, err
-	}
-	if err := match(act.Match, m.tag(), "the history"); err != nil {
 		return nil, err
 	}
 	v, skipped, err := m.target(s, act.To)
@@ -213,11 +220,8 @@ func (m *Manager) replace(ctx context.Context, s *source, l *loaded, how string,
 func (m *Manager) Release(ctx context.Context, act authz.BundleAct) (*authz.BundleChange, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, err := m.chosen(act.Bundle)
+	s, err := m.heldSource(&act)
 	if err != nil {
-		return nil, err
-	}
-	if err := match(act.Match, m.tag(), "the history"); err != nil {
 		return nil, err
 	}
 	if s.hold == nil {
@@ -235,20 +239,13 @@ func (m *Manager) Release(ctx context.Context, act authz.BundleAct) (*authz.Bund
 			return nil, &authz.BundleError{Kind: authz.BundleRefused, Detail: err.Error()}
 		}
 	}
-	if l == nil || s.current != nil && s.current.is() == l.is() {
-		if act.DryRun {
-			return out, nil
-		}
-		if err := note(ctx, &act, out); err != nil {
+	var set *judgedSet // nil: the content stays, or has yet to be read
+	if l != nil && (s.current == nil || s.current.is() != l.is()) {
+		if set, err = m.passGate(ctx, s, l); err != nil {
 			return nil, err
 		}
-		return out, m.letGo(s)
+		out.Warnings = set.warnings
 	}
-	set, err := m.passGate(ctx, s, l)
-	if err != nil {
-		return nil, err
-	}
-	out.Warnings = set.warnings
 	if act.DryRun {
 		return out, nil
 	}
@@ -258,13 +255,15 @@ func (m *Manager) Release(ctx context.Context, act authz.BundleAct) (*authz.Bund
 	if err := m.letGo(s); err != nil {
 		return nil, err
 	}
-	s.seen, s.offered = l.is(), l
-	m.Log.Info("an operator released a bundle that was held", "bundle", s.name, "by", act.By, "revision", l.revision)
-	m.swap(s, set)
+	m.Log.Info("an operator released a bundle that was held", "bundle", s.name, "by", act.By, "revision", out.Revision)
+	if set != nil {
+		s.seen, s.offered = l.is(), l
+		m.swap(s, set)
+	}
 	return out, nil
 }
 
-// letGo ends a hold where the content stays, or its source has yet to be read.
+// letGo ends a hold.
 func (m *Manager) letGo(s *source) error {
 	if err := m.lift(s); err != nil {
 		return fmt.Errorf("end the hold of the bundle %s: %w", s.name, err)

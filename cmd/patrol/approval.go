@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"text/tabwriter"
 
 	"golang.org/x/term"
 
@@ -126,15 +125,11 @@ func (c *ApprovalApproveCmd) review(ctx context.Context, cl *client.Client) (int
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return 0, usagef("say which version of the token you reviewed: --version N, as patrol approval list %s shows it (%d is present), or --any-version", c.Organization, row.Version)
 	}
-	t := &table{w: tabwriter.NewWriter(os.Stderr, 0, 4, 2, ' ', 0)}
-	c.showAsked(t, row)
-	if err := t.w.Flush(); err != nil {
-		return 0, err
+	yes, err := agreesTo(func(t *table) { c.showAsked(t, row) }, fmt.Sprintf("Approve it in %s?", c.Organization))
+	if err == nil && !yes {
+		err = errors.New("nothing was approved")
 	}
-	if !agrees(fmt.Sprintf("Approve it in %s?", c.Organization)) {
-		return 0, errors.New("nothing was approved")
-	}
-	return row.Version, nil
+	return row.Version, err
 }
 
 // showAsked shows what an approval would be for: who asks, for what, what holds

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"text/tabwriter"
 
 	"golang.org/x/term"
 
@@ -58,13 +57,9 @@ func (c *BundlePromoteCmd) agreed(s *authz.Shadow) error {
 	case !term.IsTerminal(int(os.Stdin.Fd())):
 		return usagef("say which shadow you looked at: --digest DIGEST, as patrol bundle shadow shows it (%s is there)", s.Digest)
 	}
-	t := &table{w: tabwriter.NewWriter(os.Stderr, 0, 4, 2, ' ', 0)}
-	showShadow(t, s)
-	if err := t.w.Flush(); err != nil {
-		return err
+	yes, err := agreesTo(func(t *table) { showShadow(t, s) }, "Make it active?")
+	if err == nil && !yes {
+		err = errors.New("nothing was promoted")
 	}
-	if !agrees("Make it active?") {
-		return errors.New("nothing was promoted")
-	}
-	return nil
+	return err
 }

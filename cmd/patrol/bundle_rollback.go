@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"text/tabwriter"
 
 	"golang.org/x/term"
 
@@ -64,15 +63,11 @@ func (c *BundleRollbackCmd) agreed(would *authz.BundleChange) error {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return usagef("say which version to go back to, as patrol bundle history shows them (%s is the one before)", versionName(would.Revision, would.Digest))
 	}
-	t := &table{w: tabwriter.NewWriter(os.Stderr, 0, 4, 2, ' ', 0)}
-	showBundleChange(t, would)
-	if err := t.w.Flush(); err != nil {
-		return err
+	yes, err := agreesTo(func(t *table) { showBundleChange(t, would) }, "Go back?")
+	if err == nil && !yes {
+		err = errors.New("nothing was changed")
 	}
-	if !agrees("Go back?") {
-		return errors.New("nothing was changed")
-	}
-	return nil
+	return err
 }
 
 func showBundleChange(t *table, c *authz.BundleChange) {

@@ -69,6 +69,16 @@ func agrees(question string) bool {
 	return false
 }
 
+// agreesTo shows what is asked about, on standard error, and asks.
+func agreesTo(showIt func(*table), question string) (bool, error) {
+	t := &table{w: tabwriter.NewWriter(os.Stderr, 0, 4, 2, ' ', 0)}
+	showIt(t)
+	if err := t.w.Flush(); err != nil {
+		return false, err
+	}
+	return agrees(question), nil
+}
+
 // nothing tells that there is none of what was asked for.
 func (c *CLI) nothing(what string) error {
 	if c.Output == "json" {
