@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/patrol-authz/patrol/deploy/envoy"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 )
 
 // server is a running process that answers ext_authz.
@@ -102,20 +103,11 @@ func newServer(dir, name string) (*server, error) {
 	}
 	s := &server{name: name, unix: filepath.Join(own, "authz.sock")}
 	for _, address := range []*string{&s.tcp, &s.http} {
-		if *address, err = freeAddress(); err != nil {
+		if *address, err = freeaddr.Loopback(); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // configure writes patrol's configuration, and returns its arguments.
@@ -254,7 +246,7 @@ func (s *server) stop() {
 func (f *fleet) startEnvoy(dir string) error {
 	for _, s := range f.servers {
 		var err error
-		if s.edge, err = freeAddress(); err != nil {
+		if s.edge, err = freeaddr.Loopback(); err != nil {
 			return err
 		}
 	}

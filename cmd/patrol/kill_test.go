@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/admin/client"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/test/canary"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
 
@@ -37,20 +37,9 @@ type server struct {
 	killed      bool
 }
 
-// free is an address that nothing listens at.
-func free(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 func startServer(t testing.TB, binary, dataDir string, more ...string) *server {
 	t.Helper()
-	s := &server{addr: free(t), data: dataDir, diagnostics: free(t), log: &strings.Builder{}}
+	s := &server{addr: freeaddr.For(t), data: dataDir, diagnostics: freeaddr.For(t), log: &strings.Builder{}}
 	s.cmd = exec.Command(binary, append([]string{"serve", "--data-dir", dataDir, "--ext-authz", s.addr, "--diagnostics", s.diagnostics}, more...)...)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {

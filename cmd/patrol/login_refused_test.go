@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -20,6 +19,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 
 	"github.com/patrol-authz/patrol/test/browser"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 )
 
 // refusedClearly holds a page against what every refusal of a login has: it says
@@ -78,12 +78,7 @@ func newForger(t *testing.T) *forger {
 // loginBy is a world whose console logs in by an issuer.
 func loginBy(t *testing.T, issuer string) (base string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeaddr.For(t)
 	base = "http://" + address
 	startApp(t, func(c *Config) {
 		c.Admin.Listen, c.Answer.PublicURL, c.Login = address, base, LoginConfig{Issuer: issuer, ClientID: "patrol"}

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/test/browser"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 )
 
 // provider starts a real OpenID Connect provider that sends people back to an
@@ -54,12 +54,7 @@ func nodeServer(t *testing.T, script ...string) string {
 // oidcWorld is a world whose console logs in by a real provider.
 func oidcWorld(t *testing.T) (w *world, base string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeaddr.For(t)
 	base = "http://" + address
 	issuer := provider(t, base+"/login/callback")
 	secret := filepath.Join(t.TempDir(), "secret")

@@ -18,6 +18,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/hygiene"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/notify"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 )
 
 // mailServer is a real SMTP server on loopback. It can be down.
@@ -105,7 +106,7 @@ func (w *world) issueFor(t *testing.T, name string) string {
 
 func TestMailsArriveOnceAlsoAfterAnHourWithoutTheirServer(t *testing.T) {
 	server := &mailServer{}
-	port, stop := server.start(t, "127.0.0.1:0")
+	port, stop := server.start(t, freeaddr.For(t))
 	w := startApp(t, func(c *Config) {
 		c.Mail = MailConfig{From: "patrol@example.com", SMTP: SMTPConfig{Host: "127.0.0.1", Port: port, TLS: "none"}}
 		c.Answer.PublicURL = "https://patrol.example.com"

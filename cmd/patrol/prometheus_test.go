@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/patrol-authz/patrol/test/canary"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 )
 
 // prometheusBinary finds a program of Debian's package, as
@@ -46,12 +46,7 @@ func TestAlertsAreValid(t *testing.T) {
 func TestEveryQueryOfTheDashboardReturnsData(t *testing.T) {
 	w := startApp(t, func(c *Config) { c.Policy.Bundles = []string{breakable(t)} })
 	w.populate(t, filepath.Join(casesDir, "world.json"))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeaddr.For(t)
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "prometheus.yml"), fmt.Sprintf("global: {scrape_interval: 500ms}\nscrape_configs:\n- job_name: patrol\n  static_configs: [{targets: [%q]}]\n", w.Config.Diagnostics.Listen))
 	cmd := exec.Command(prometheusBinary(t, "prometheus"), "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "tsdb"),

@@ -25,6 +25,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/admin/client"
 	"github.com/patrol-authz/patrol/authz/credential"
 	"github.com/patrol-authz/patrol/test/canary"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 )
 
 func TestMain(m *testing.M) {
@@ -63,18 +64,13 @@ func TestCommands(t *testing.T) {
 			e.Setenv("HOME", dir)
 			e.Setenv("DEBIAN", debian)
 			e.Setenv("SOON", time.Now().Add(30*24*time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339))
-			for _, name := range []string{"ADDR", "BUSY"} {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					return err
-				}
-				e.Setenv(name, l.Addr().String())
-				if name == "BUSY" {
-					e.Defer(func() { l.Close() })
-				} else {
-					l.Close()
-				}
+			e.Setenv("ADDR", freeaddr.For(t))
+			busy, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
 			}
+			e.Defer(func() { busy.Close() })
+			e.Setenv("BUSY", busy.Addr().String())
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -137,10 +133,8 @@ func serveScript(t testing.TB, ts *testscript.TestScript, args []string) {
 	log := ts.MkAbs(serveLog)
 	out, err := os.Create(log)
 	ts.Check(err)
-	diagnostics, err := net.Listen("tcp", "127.0.0.1:0")
+	metrics, err := freeaddr.Loopback()
 	ts.Check(err)
-	ts.Check(diagnostics.Close())
-	metrics := diagnostics.Addr().String()
 	cmd := exec.Command(binary, append([]string{"serve", "--ext-authz", "127.0.0.1:0", "--diagnostics", metrics}, args...)...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "PATROL_DATA_DIR="+dir)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -13,6 +12,7 @@ import (
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/deploy/envoy"
 	envoytest "github.com/patrol-authz/patrol/test/envoy"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 )
 
 // TestTheWholeWay goes from a refusal to a request that passes: Envoy refuses a
@@ -20,12 +20,7 @@ import (
 // opens the review in a browser, the approval lets the same request pass, and
 // the owner's mail arrives.
 func TestTheWholeWay(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	console := l.Addr().String()
-	l.Close()
+	console := freeaddr.For(t)
 	server := &mailServer{}
 	port, _ := server.start(t, "127.0.0.1:0")
 	w := startApp(t, func(c *Config) {

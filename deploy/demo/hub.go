@@ -29,12 +29,3 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		"path": r.URL.Path, "token": r.Header.Get("x-patrol-token-id"), "owner": r.Header.Get("x-patrol-owner"), "organization": r.Header.Get("x-patrol-organization"),
 	})
 }
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/patrol-authz/patrol/deploy/envoy"
+	"github.com/patrol-authz/patrol/test/freeaddr"
 )
 
 // dir is where everything of a run lies. It is relative, so that the admin
@@ -115,10 +116,10 @@ type patrolProcess struct {
 func startPatrol(ctx context.Context) (*patrolProcess, error) {
 	p := &patrolProcess{ended: make(chan error, 1)}
 	var err error
-	if p.extAuthz, err = freeAddress(); err != nil {
+	if p.extAuthz, err = freeaddr.Loopback(); err != nil {
 		return nil, err
 	}
-	if p.diagnostics, err = freeAddress(); err != nil {
+	if p.diagnostics, err = freeaddr.Loopback(); err != nil {
 		return nil, err
 	}
 	log, err := os.Create(filepath.Join(dir, "patrol.log"))
