@@ -24,7 +24,7 @@ func (a *App) makeBundles() error {
 	o.Paths, o.Remote, o.StateDir, o.Log, o.Clock, o.AllowNet = p.Bundles, remote, a.Config.DataDir, a.Log, a.Clock, p.AllowNet
 	o.HistoryEntries, o.HistoryBytes = p.History.Versions, int64(p.History.MiB)<<20
 	o.PoliciesInUse = func(ctx context.Context) ([]string, error) { return a.Store.PoliciesInUse(ctx) }
-	o.Large, o.Observe = a.memory.busy, a.activated
+	o.Large, o.Observe = func() { a.memory.busy(garbageOfBundle) }, a.activated
 	a.Shadow = shadow.New(shadow.Options{
 		Beside: func(ctx context.Context, of *authz.Outcome, q authz.Request, active, other *authz.Ruleset) (was, would authz.Decision) {
 			return a.Pipeline.Beside(ctx, of, q, active, other)

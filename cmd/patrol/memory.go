@@ -21,9 +21,10 @@ const (
 	// none, and a fixed amount between two is a fixed price. Go's own pace, as
 	// much again as is alive, would double the memory of a large inventory.
 	garbage = 30 << 20
-	// garbageInHurry is that while many tokens are imported or a large bundle is
-	// tried, which leave much.
-	garbageInHurry = 96 << 20
+	// garbageOfImport is that while many tokens are imported, which leave much beside
+	// an inventory that grows, and garbageOfBundle while a large bundle is tried.
+	garbageOfImport = 256 << 20
+	garbageOfBundle = 96 << 20
 	// leastGCPercent and mostGCPercent bound what follows from it.
 	leastGCPercent = 15
 	mostGCPercent  = 400
@@ -35,7 +36,8 @@ const (
 // memory paces the process's garbage collection; nil leaves it to Go.
 type memory struct {
 	fixed bool         // the operator's pace
-	hurry atomic.Int64 // until when much garbage may gather, in Unix nanoseconds
+	hurry atomic.Int64  // until when much garbage may gather, in Unix nanoseconds
+	room  atomic.Uint64 // and how much, in bytes
 
 	mu      sync.Mutex
 	percent int
@@ -71,7 +73,7 @@ func (m *memory) pace() {
 	switch until := m.hurry.Load(); {
 	case until == 0:
 	case time.Now().UnixNano() < until:
-		room = garbageInHurry
+		room = m.room.Load()
 	case m.hurry.CompareAndSwap(until, 0):
 		debug.FreeOSMemory() // what was left
 	}
@@ -89,11 +91,13 @@ func gcPercent(live, room uint64) int {
 	return int(min(max(room*100/live, leastGCPercent), mostGCPercent))
 }
 
-// busy lets more garbage gather for a while; its memory is given back after.
-func (m *memory) busy() {
+// busy lets so much garbage gather for a while, in bytes; its memory is given back
+// after.
+func (m *memory) busy(room uint64) {
 	if m == nil || m.fixed {
 		return
 	}
+	m.room.Store(room)
 	if m.hurry.Swap(time.Now().Add(10*time.Second).UnixNano()) == 0 {
 		m.pace() // at once: it may be over before the next time
 	}

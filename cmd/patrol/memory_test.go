@@ -30,7 +30,7 @@ func TestMoreGarbageGathersWhileTokensAreImported(t *testing.T) {
 	runtime.GC()
 	m.pace()
 	usual := m.percent
-	m.busy()
+	m.busy(garbageOfImport)
 	m.pace()
 	if m.percent < 2*usual && m.percent != mostGCPercent {
 		t.Errorf("while tokens are imported: %d %%, before %d %%", m.percent, usual)

@@ -138,9 +138,9 @@ type importer struct {
 	progress progress
 }
 
-// importsAtOnce is how many parts are under way: while the server writes one, it
-// reads the next, and the one after it is made here.
-const importsAtOnce = 6
+// importsAtOnce is how many parts are under way: while the server writes four
+// together, it reads the next four, and the one after them is made here.
+const importsAtOnce = 9
 
 // pass sends every token that is not known to be bad, to be checked (dry) or to
 // be imported. What was checked is sent as it stands in the file.

@@ -33,9 +33,7 @@ func (f follower) Snapshot() decide.Snapshot {
 type commands struct{ *App }
 
 func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.Command) (inventory.Result, error) {
-	if _, many := cmd.(inventory.ImportTokens); many {
-		c.memory.busy()
-	}
+	c.begin(cmd)
 	r, err := c.Store.Do(ctx, actor, cmd)
 	if err != nil {
 		return r, err
@@ -53,8 +51,16 @@ func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.
 	return r, nil
 }
 
+// begin prepares for what leaves much garbage.
+func (c *commands) begin(cmd inventory.Command) {
+	if _, many := cmd.(inventory.ImportTokens); many {
+		c.memory.busy(garbageOfImport)
+	}
+}
+
 // Check says what is wrong with a command, and carries nothing out.
 func (c *commands) Check(ctx context.Context, actor inventory.Actor, cmd inventory.Command) error {
+	c.begin(cmd)
 	_, err := c.Store.Check(ctx, actor, cmd)
 	return err
 }

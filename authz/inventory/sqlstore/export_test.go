@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"time"
 )
 
 // Asked notes the queries that a store is asked from now on, for tests: the
@@ -53,3 +54,6 @@ func NoRoom(ctx context.Context, s *Store) (room func() error, err error) {
 	}
 	return func() error { return limit(1 << 30) }, limit(pages)
 }
+
+// KeepTheTurn says for how long imports may keep the turn to write, for tests.
+func KeepTheTurn(s *Store, d time.Duration) { s.keeps = d }

@@ -63,6 +63,7 @@ type Store struct {
 	mostSorted  int                            // see order.go
 	mostAudited int64                          // see find.go
 	window      int                            // see stages.go
+	keeps       time.Duration                  // see queue.go
 }
 
 // Open opens a database, makes its tables if they are not there, and brings them
@@ -78,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Retention == 0 {
 		o.Retention = 7 * 24 * time.Hour
 	}
-	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited, window: defaultWindow}
+	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited, window: defaultWindow, keeps: defaultKeeps}
 	err := s.connect(ctx)
 	if err == nil {
 		err = s.migrate(ctx)
@@ -101,7 +102,7 @@ func OpenPresent(ctx context.Context, o Options) (*Store, error) {
 			return nil, fmt.Errorf("open the database: %w", err)
 		}
 	}
-	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited, window: defaultWindow}
+	s := &Store{Options: o, mostSorted: defaultMostSorted, mostAudited: mostAudited, window: defaultWindow, keeps: defaultKeeps}
 	err := s.connect(ctx)
 	if err == nil {
 		err = s.current(ctx)

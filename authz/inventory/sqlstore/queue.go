@@ -15,10 +15,11 @@ import (
 )
 
 // Another process on the file asks for its turn each 100 ms at least, and gives up
-// after 10 s: after what takes long the file is left alone for that time.
+// after 10 s. So before imports kept the turn to write for longer than defaultKeeps,
+// the file is left alone for as long as gap.
 const (
-	long = 500 * time.Millisecond
-	gap  = 120 * time.Millisecond
+	defaultKeeps = 5 * time.Second
+	gap          = 120 * time.Millisecond
 )
 
 // mostTogether is how many imports have one transaction, at most.
@@ -115,9 +116,10 @@ func (q *queue) wait(s *Store, one *queued) (inventory.Result, error) {
 	if !q.turn {
 		q.turn = true
 		q.written.Go(func() {
-			for q.any() {
-				if time.Since(s.writeTogether()) > long {
+			for since := time.Now(); q.any(); {
+				if took := time.Since(s.writeTogether()); time.Since(since)+took > s.keeps { // with one more like it
 					time.Sleep(gap)
+					since = time.Now()
 				}
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,5 +229,51 @@ func TestNoTwoTokensHaveOneDigest(t *testing.T) {
 		if _, err := s.Do(t.Context(), operator, list); !errors.As(err, &wrong) {
 			t.Errorf("a former secret is imported: %v", err)
 		}
+	})
+}
+
+// TestAnotherProcessHasItsTurnWhileTokensAreImported: it is not kept waiting until
+// no import is left.
+func TestAnotherProcessHasItsTurnWhileTokensAreImported(t *testing.T) {
+	onSQLite(t, func(t *testing.T, d *database) {
+		s, err := d.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		acme(t, s)
+		sqlstore.KeepTheTurn(s, 0)
+		const imports, atOnce = 24, 6
+		var left atomic.Int64
+		left.Store(imports)
+		begun := make(chan struct{})
+		var once sync.Once
+		var done sync.WaitGroup
+		for begin := range atOnce {
+			done.Go(func() {
+				for i := begin; i < imports; i += atOnce {
+					if _, err := s.Do(t.Context(), operator, largeImport(i)); err != nil {
+						t.Error(err)
+					}
+					left.Add(-1)
+					once.Do(func() { close(begun) })
+				}
+			})
+		}
+		<-begun
+		other, err := d.raw.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		for _, statement := range []string{"PRAGMA busy_timeout=10000", "BEGIN IMMEDIATE", "ROLLBACK"} {
+			if _, err := other.ExecContext(t.Context(), statement); err != nil {
+				t.Fatalf("%s: %v", statement, err)
+			}
+		}
+		if n := left.Load(); n < imports/4 {
+			t.Errorf("another process had its turn when %d imports of %d were left", n, imports)
+		}
+		done.Wait()
 	})
 }

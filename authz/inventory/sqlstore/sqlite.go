@@ -110,7 +110,7 @@ const logLimit = 64 << 20
 // readers is how many connections read at a time, more than a large import takes,
 // and idleReaders how many of them are kept.
 const (
-	readers     = 8
+	readers     = 11
 	idleReaders = 4
 )
 

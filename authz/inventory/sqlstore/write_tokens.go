@@ -12,9 +12,8 @@ import (
 
 // tokens writes tokens, and which organizations list them.
 func (w *writer) tokens(list []*inventory.Token, owner func(id string) string) {
-	var fresh []db.InsertNumberedTokenParams
+	fresh, reach := make([]db.InsertNumberedTokenParams, 0, len(list)), make([]db.UpsertReachParams, 0, len(list))
 	var known []db.UpsertTokenParams
-	var reach []db.UpsertReachParams
 	var formers []db.InsertFormerParams
 	var changed, unscoped []string
 	for _, t := range list {
