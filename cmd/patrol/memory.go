@@ -35,7 +35,7 @@ const (
 
 // memory paces the process's garbage collection; nil leaves it to Go.
 type memory struct {
-	fixed bool         // the operator's pace
+	fixed bool          // the operator's pace
 	hurry atomic.Int64  // until when much garbage may gather, in Unix nanoseconds
 	room  atomic.Uint64 // and how much, in bytes
 
