@@ -26,14 +26,25 @@ type hold struct {
 	Passed []string `json:"passed"`
 	// Serial is that of what is active.
 	Serial int64 `json:"serial,omitempty"`
+	// lost is why the hold on the disk cannot be read: what was held is not known.
+	lost error
 }
 
-// passes says whether a source's content is passed over.
-func (h *hold) passes(l *loaded) bool { return h != nil && slices.Contains(h.Passed, l.is()) }
+// passes says whether a source's content is passed over. Where a hold was lost, that
+// is what the source had first: it may be what somebody went back from.
+func (s *source) passes(l *loaded) bool {
+	if s.hold == nil {
+		return false
+	}
+	if s.hold.lost != nil && len(s.hold.Passed) == 0 {
+		s.hold.pass(l)
+	}
+	return slices.Contains(s.hold.Passed, l.is())
+}
 
 // pass has content passed over.
 func (h *hold) pass(l *loaded) {
-	if l != nil && !h.passes(l) {
+	if l != nil && !slices.Contains(h.Passed, l.is()) {
 		h.Passed = append(h.Passed, l.is())
 	}
 }
@@ -119,14 +130,15 @@ func (m *Manager) keepHeld(s *source, l *loaded, h *hold) error {
 	return replace(m.holdFile(s), text)
 }
 
-// readHold finds out whether a source is held.
-func (m *Manager) readHold(s *source) error {
+// readHold finds out whether a source is held. Where that cannot be told it is: what
+// the source has may be what somebody went back from in need.
+func (m *Manager) readHold(s *source) {
 	if m.StateDir == "" || s == m.base {
-		return nil
+		return
 	}
 	text, err := os.ReadFile(m.holdFile(s))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return
 	}
 	h := &hold{}
 	if err == nil {
@@ -136,10 +148,10 @@ func (m *Manager) readHold(s *source) error {
 		err = errors.New("it names no content")
 	}
 	if err != nil {
-		return err
+		m.Log.Error("what the bundle is held at is not known; nothing is active", "bundle", s.name, "file", m.holdFile(s), "error", err)
+		h = &hold{lost: fmt.Errorf("%s: %w", m.holdFile(s), err)}
 	}
 	s.hold = h
-	return nil
 }
 
 // lift ends a hold, on the disk first.
@@ -184,6 +196,9 @@ func (m *Manager) restoreHeld(s *source) (*loaded, error) {
 // heldBy reads what a hold keeps active: from the history, or else from the last
 // good one, where that need not be signed.
 func (m *Manager) heldBy(s *source, h *hold) (*loaded, error) {
+	if h.lost != nil {
+		return nil, h.lost
+	}
 	l, err := m.history.find(s, h.Revision, h.Digest)
 	if err != nil && s.signing == nil {
 		if last, lastErr := readPath(m.file(s)); lastErr == nil && h.serves(last) {

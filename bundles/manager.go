@@ -83,7 +83,7 @@ func (m *Manager) Status() []Status {
 		if r := m.active.Load(); r != nil && status.Revision != "" { // it may change while it serves
 			status.Evaluator, status.EvaluatorWhy = r.Evaluator.Name(), EvaluatorWhy(r)
 		}
-		if s.hold != nil {
+		if s.hold != nil && s.hold.lost == nil {
 			held := s.hold.BundleHold
 			status.Held = &held
 		}

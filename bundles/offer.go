@@ -12,7 +12,7 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 	if err == nil {
 		s.offered = l
 	}
-	if s.hold != nil && s.current == nil && (err != nil || s.hold.passes(l)) {
+	if s.hold != nil && s.current == nil && (err != nil || s.passes(l)) {
 		if lost := m.serveHeld(ctx, s); lost != nil && err == nil {
 			err = lost
 		} else if lost != nil {
@@ -26,7 +26,7 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 		}
 		return err
 	}
-	if s.hold.passes(l) {
+	if s.passes(l) {
 		m.passOver(s, l)
 		return nil
 	}

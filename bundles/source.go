@@ -89,6 +89,9 @@ func (s *source) told(err error) error {
 	if s.hold == nil || s.current != nil || errors.As(err, &already) {
 		return err
 	}
-	return held{fmt.Errorf("%w (the bundle is held at %s since %s; patrol bundle rollback --release goes back to its source)",
-		err, s.hold.Revision, s.hold.Since.UTC().Format("2006-01-02 15:04 UTC"))}
+	at := "at what is not known any more"
+	if s.hold.lost == nil {
+		at = "at " + s.hold.Revision + " since " + s.hold.Since.UTC().Format("2006-01-02 15:04 UTC")
+	}
+	return held{fmt.Errorf("%w (the bundle is held %s; patrol bundle rollback --release goes back to its source)", err, at)}
 }

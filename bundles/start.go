@@ -66,9 +66,7 @@ func (m *Manager) remember() {
 	for _, s := range m.overlays {
 		m.history.open(s)
 		m.floorOf(s) // before anything else is the last good one
-		if err := m.readHold(s); err != nil {
-			m.Log.Error("whether the bundle is held is not known; its source counts", "bundle", s.name, "file", m.holdFile(s), "error", err)
-		}
+		m.readHold(s)
 	}
 	m.readShadow()
 }
@@ -94,7 +92,7 @@ func (m *Manager) first(ctx context.Context) {
 			continue
 		}
 		s.seen, s.offered = l.is(), l
-		if s.hold.passes(l) {
+		if s.passes(l) {
 			if l, err = m.restore(s); err != nil {
 				complete = false
 				_ = m.report(s, nil, err)
