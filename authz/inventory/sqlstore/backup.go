@@ -121,7 +121,7 @@ func setAside(ctx context.Context, path string, now time.Time) (string, error) {
 		return "", nil
 	}
 	// What is in the log beside the file belongs into the file.
-	if raw, err := connectSQLite(path, 1, 8<<10); err == nil {
+	if raw, err := connectSQLite(path, 1, 8<<10, writeBack/pageSize); err == nil {
 		_, err = raw.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
 		if err = errors.Join(err, raw.Close()); err != nil && ctx.Err() != nil {
 			return "", err

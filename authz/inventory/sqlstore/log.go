@@ -29,7 +29,7 @@ func writeLogBack(s *Store) {
 	s.log.beside.Go(func() {
 		defer s.log.one.Unlock()
 		var busy, pages, done int
-		if err := s.readDB.QueryRow("PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &done); err == nil && pages > importBack {
+		if err := s.readDB.QueryRow("PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &done); err == nil && pages > s.pages(importBack) {
 			s.log.long.Store(true)
 		}
 	})

@@ -50,6 +50,7 @@ type Store struct {
 	dialect     dialect
 	name        string      // the database, as errors name it
 	file        os.FileInfo // SQLite's, as it was opened
+	page        int         // the size of its pages, in bytes
 	writeDB     *sql.DB     // SQLite: one connection
 	readDB      *sql.DB
 	pools       []*pgxpool.Pool

@@ -36,12 +36,36 @@ func (s *Store) openSQLite() (err error) {
 	if s.file, err = os.Stat(s.Path); err != nil {
 		return err
 	}
-	if s.writeDB, err = connectSQLite(s.Path, 1, writeCache); err != nil {
+	if s.page, err = paged(s.Path); err != nil {
 		return err
 	}
-	s.readDB, err = connectSQLite(s.Path, readers, readCache)
+	if s.writeDB, err = connectSQLite(s.Path, 1, writeCache, s.pages(writeBack)); err != nil {
+		return err
+	}
+	s.readDB, err = connectSQLite(s.Path, readers, readCache, s.pages(writeBack))
 	return err
 }
+
+// paged gives the size of a file's pages, in bytes; those of a new one are of
+// pageSize. It is a connection of its own, as the driver makes the log, with which the
+// size is settled, before all else that it is told.
+func paged(path string) (size int, err error) {
+	first, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String()+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, first.Close()) }()
+	if _, err := first.Exec(fmt.Sprintf("PRAGMA page_size=%d; PRAGMA journal_mode=WAL", pageSize)); err != nil {
+		return 0, fmt.Errorf("open the database %s: %w", path, err)
+	}
+	if err := first.QueryRow("PRAGMA page_size").Scan(&size); err != nil {
+		return 0, fmt.Errorf("open the database %s: %w", path, err)
+	}
+	return size, nil
+}
+
+// pages is how many pages of the file have so many bytes.
+func (s *Store) pages(bytes int) int { return bytes / s.page }
 
 // writable finds out before anything is made whether the file can be written.
 func writable(path string) error {
@@ -95,12 +119,15 @@ const (
 	importCache = 64 << 10
 )
 
-// After how many pages the log is written back into the file. Pages that some
-// parts of an import write are written again by the next; the log of one takes up to
-// 400 MB.
+// pageSize is that of a new file's pages, in bytes. Of those that are twice as large as
+// SQLite makes them by itself an import writes and finds half as many.
+const pageSize = 8192
+
+// After how many bytes the log is written back into the file. Pages that some parts
+// of an import write are written again by the next.
 const (
-	writeBack  = 4000
-	importBack = 96_000
+	writeBack  = 16 << 20
+	importBack = 375 << 20
 )
 
 // logLimit is what is left of the log's file, in bytes, when it begins anew after
@@ -114,11 +141,12 @@ const (
 	idleReaders = 4
 )
 
-// connectSQLite opens a file; each connection keeps up to cache KiB of it.
-func connectSQLite(path string, connections, cache int) (*sql.DB, error) {
+// connectSQLite opens a file; each connection keeps up to cache KiB of it, and writes
+// the log back after some pages.
+func connectSQLite(path string, connections, cache, pages int) (*sql.DB, error) {
 	q := url.Values{}
 	q.Set("_txlock", "immediate") // a transaction that writes begins as the only one
-	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "wal_autocheckpoint(" + strconv.Itoa(writeBack) + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-" + strconv.Itoa(cache) + ")"} {
+	for _, p := range []string{"busy_timeout(10000)", "journal_mode(WAL)", "wal_autocheckpoint(" + strconv.Itoa(pages) + ")", "synchronous(FULL)", "foreign_keys(1)", "temp_store(memory)", "cache_size(-" + strconv.Itoa(cache) + ")"} {
 		q.Add("_pragma", p)
 	}
 	to, err := driver.NewConnector((&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?" + q.Encode())
@@ -146,7 +174,7 @@ func widen(ctx context.Context, s *Store) {
 		s.narrow.Reset(imports)
 		return
 	}
-	if _, err := s.writeDB.ExecContext(ctx, "PRAGMA cache_size=-"+strconv.Itoa(importCache)+"; PRAGMA wal_autocheckpoint="+strconv.Itoa(importBack)+"; PRAGMA journal_size_limit=-1"); err != nil {
+	if _, err := s.writeDB.ExecContext(ctx, "PRAGMA cache_size=-"+strconv.Itoa(importCache)+"; PRAGMA wal_autocheckpoint="+strconv.Itoa(s.pages(importBack))+"; PRAGMA journal_size_limit=-1"); err != nil {
 		return // the import is slower
 	}
 	s.narrow = time.AfterFunc(imports, func() {
@@ -154,7 +182,7 @@ func widen(ctx context.Context, s *Store) {
 		defer s.narrowing.Unlock()
 		s.queue.forget()
 		// After Close it fails, and there is nothing left to take back.
-		_, _ = s.writeDB.Exec("PRAGMA cache_size=-" + strconv.Itoa(writeCache) + "; PRAGMA wal_autocheckpoint=" + strconv.Itoa(writeBack) +
+		_, _ = s.writeDB.Exec("PRAGMA cache_size=-" + strconv.Itoa(writeCache) + "; PRAGMA wal_autocheckpoint=" + strconv.Itoa(s.pages(writeBack)) +
 			"; PRAGMA journal_size_limit=" + strconv.Itoa(logLimit) + "; PRAGMA shrink_memory")
 	})
 }

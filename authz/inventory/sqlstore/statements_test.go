@@ -11,7 +11,7 @@ import (
 // oneConnection is a database that has one, and what it keeps.
 func oneConnection(t *testing.T) (*sql.DB, func() *keeper) {
 	t.Helper()
-	d, err := connectSQLite(filepath.Join(t.TempDir(), "db"), 1, writeCache)
+	d, err := connectSQLite(filepath.Join(t.TempDir(), "db"), 1, writeCache, writeBack/pageSize)
 	if err != nil {
 		t.Fatal(err)
 	}
