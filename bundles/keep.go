@@ -14,7 +14,7 @@ func (m *Manager) keep(s *source, l *loaded) error {
 	if m.StateDir == "" || s == m.base {
 		return nil
 	}
-	packed, err := pack(l.Bundle)
+	packed, err := l.tarball()
 	if err != nil {
 		return fmt.Errorf("pack the bundle: %w", err)
 	}

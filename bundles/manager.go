@@ -209,6 +209,9 @@ func (m *Manager) noteActive(s *source, l *loaded, now time.Time) {
 	if l.hold == nil {
 		m.raise(s, l)
 	}
+	if s.signing == nil && l.raw == nil && m.StateDir != "" {
+		l.raw, _ = pack(l.Bundle) // once for both; who needs it says what is wrong
+	}
 	if err := m.keep(s, l); err != nil {
 		m.Log.Warn("the last good bundle cannot be kept", "bundle", s.name, "error", err)
 	}
