@@ -80,6 +80,10 @@ func (c *curve) follow(o *options, dir string, steps []int, make func(x int, dir
 		if err := c.measure(o, dir, s); err != nil {
 			return fmt.Errorf("%s %d: %w", c.name, x, err)
 		}
+		p := c.points[len(c.points)-1] // the next one may take long
+		for _, name := range c.names {
+			fmt.Fprintf(os.Stderr, " %s: %s of the floor's CPU, p99 %s, %d MB", name, p.cpu[name], p.p99[name], p.memory[name])
+		}
 		fmt.Fprintln(os.Stderr)
 	}
 	return nil
