@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -239,8 +240,10 @@ func (m *Manager) Release(ctx context.Context, act authz.BundleAct) (*authz.Bund
 			return nil, &authz.BundleError{Kind: authz.BundleRefused, Detail: err.Error()}
 		}
 	}
-	var set *judgedSet // nil: the content stays, or has yet to be read
-	if l != nil && (s.current == nil || s.current.is() != l.is()) {
+	var set *judgedSet // nil: the content stays, or has yet to be read, or to wait
+	if wait := m.waits(s, l); wait != nil {
+		out.Warnings = []string{wait.Error()}
+	} else if l != nil && (s.current == nil || s.current.is() != l.is()) {
 		if set, err = m.passGate(ctx, s, l); err != nil {
 			return nil, err
 		}
@@ -256,11 +259,24 @@ func (m *Manager) Release(ctx context.Context, act authz.BundleAct) (*authz.Bund
 		return nil, err
 	}
 	m.Log.Info("an operator released a bundle that was held", "bundle", s.name, "by", act.By, "revision", out.Revision)
+	s.seen, s.offered = "", l
 	if set != nil {
-		s.seen, s.offered = l.is(), l
+		s.seen = l.is()
 		m.swap(s, set)
 	}
 	return out, nil
+}
+
+// waits says for which source content has to wait, nil where for none.
+func (m *Manager) waits(s *source, l *loaded) error {
+	if l == nil || s.current != nil {
+		return nil
+	}
+	_, err := m.beside(s, l)
+	if w := (waiting{}); errors.As(err, &w) {
+		return w
+	}
+	return nil
 }
 
 // letGo ends a hold.

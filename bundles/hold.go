@@ -28,15 +28,18 @@ type hold struct {
 	Serial int64 `json:"serial,omitempty"`
 	// lost is why the hold on the disk cannot be read: what was held is not known.
 	lost error
+	seen bool // where it was lost: that the source had something
 }
 
 // passes says whether a source's content is passed over. Where a hold was lost, that
-// is what the source had first: it may be what somebody went back from.
+// is what the history says that somebody went back from, and what the source had
+// first: it may be that, too.
 func (s *source) passes(l *loaded) bool {
 	if s.hold == nil {
 		return false
 	}
-	if s.hold.lost != nil && len(s.hold.Passed) == 0 {
+	if s.hold.lost != nil && !s.hold.seen {
+		s.hold.seen = true
 		s.hold.pass(l)
 	}
 	return slices.Contains(s.hold.Passed, l.is())
@@ -138,6 +141,7 @@ func (m *Manager) readHold(s *source) {
 	}
 	text, err := os.ReadFile(m.holdFile(s))
 	if errors.Is(err, fs.ErrNotExist) {
+		s.hold = nil
 		return
 	}
 	h := &hold{}
@@ -147,9 +151,17 @@ func (m *Manager) readHold(s *source) {
 	if err == nil && h.Digest == "" {
 		err = errors.New("it names no content")
 	}
+	if err != nil && s.hold != nil {
+		return // as before
+	}
 	if err != nil {
 		m.Log.Error("what the bundle is held at is not known; nothing is active", "bundle", s.name, "file", m.holdFile(s), "error", err)
 		h = &hold{lost: fmt.Errorf("%s: %w", m.holdFile(s), err)}
+		for _, v := range m.history.of[s] {
+			if v.Left {
+				h.Passed = append(h.Passed, v.is())
+			}
+		}
 	}
 	s.hold = h
 }

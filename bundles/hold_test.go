@@ -2,7 +2,6 @@ package bundles_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -195,57 +194,6 @@ func TestAHoldThatCannotBeServedIsTold(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Nothing is made of a note that cannot be read: the source may have what somebody
-// went back from.
-func TestAHoldThatIsLostHolds(t *testing.T) {
-	for name, spoil := range map[string]func(file string) error{
-		"torn":    func(file string) error { return os.WriteFile(file, []byte(`{"digest": "1`), 0o600) },
-		"empty":   func(file string) error { return os.WriteFile(file, []byte(`{}`), 0o600) },
-		"no file": func(file string) error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o700)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			state, dir := t.TempDir(), t.TempDir()
-			m := sequence(t, state, dir, "six", "seven")
-			rollBack(t, m, "")
-			m.Close()
-			notes, err := filepath.Glob(filepath.Join(state, "bundles", "held", "*.json"))
-			if err != nil || len(notes) != 1 {
-				t.Fatalf("the notes are %v, %v", notes, err)
-			}
-			if err := spoil(notes[0]); err != nil {
-				t.Fatal(err)
-			}
-			m = start(t, patient(state, dir))
-			s := m.Status()[1]
-			if active(m) != "nothing" || s.Held != nil || !m.Holds()["local"] || !strings.Contains(s.Error, notes[0]) || !strings.Contains(s.Error, "patrol bundle rollback --release") {
-				t.Errorf("%s is active: %+v", active(m), s)
-			}
-			// What is new is not what somebody went back from.
-			release(t, dir, "eight")
-			becomes(t, m, "eight")
-			m.Close()
-			m = start(t, patient(state, dir))
-			if active(m) != "eight" || m.Holds()["local"] {
-				t.Errorf("later %s is active: %+v", active(m), m.Status()[1])
-			}
-		})
-	}
-	t.Run("released", func(t *testing.T) {
-		state, dir := t.TempDir(), t.TempDir()
-		m := sequence(t, state, dir, "six", "seven")
-		rollBack(t, m, "")
-		m.Close()
-		notes, _ := filepath.Glob(filepath.Join(state, "bundles", "held", "*.json"))
-		if err := os.WriteFile(notes[0], nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		m = start(t, patient(state, dir))
-		if _, err := m.Release(context.Background(), authz.BundleAct{}); err != nil || active(m) != "seven" || m.Holds()["local"] {
-			t.Errorf("released: %v; %s, %+v", err, active(m), m.Status()[1])
-		}
-	})
 }
 
 // Releasing before the service answers is no way to an older bundle.

@@ -2,6 +2,7 @@ package bundles
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -11,6 +12,9 @@ func (m *Manager) offer(ctx context.Context, s *source, l *loaded, err error) er
 	defer m.mu.Unlock()
 	if err == nil {
 		s.offered = l
+	}
+	if s.hold != nil && s.hold.lost != nil { // it may be readable by now, or somebody removed it
+		m.readHold(s)
 	}
 	if s.hold != nil && s.current == nil && (err != nil || s.passes(l)) {
 		if lost := m.serveHeld(ctx, s); lost != nil && err == nil {
@@ -65,10 +69,24 @@ func (m *Manager) try(ctx context.Context, s *source, l *loaded) error {
 	}
 	s.seen = l.is()
 	candidates, err := m.beside(s, l)
+	if w := (waiting{}); errors.As(err, &w) && s.hold != nil && s.hold.lost != nil {
+		// What it has ends that; else two of which this was lost wait for each other.
+		if lifted := m.lift(s); lifted != nil {
+			err = errors.Join(err, lifted)
+		}
+	}
 	if err != nil {
+		s.seen = "" // it is tried with what it waits for
 		return m.report(s, l, err)
 	}
 	return m.activate(ctx, s, candidates)
+}
+
+// waiting is for a source of which nothing is there yet.
+type waiting struct{ name string }
+
+func (w waiting) Error() string {
+	return "waiting for the bundle " + w.name + ", without which nothing is active"
 }
 
 // beside are a source's content and what the others have.
@@ -84,13 +102,17 @@ func (m *Manager) beside(s *source, l *loaded) (candidates map[*source]*loaded, 
 				continue
 			}
 		}
+		if other.current == nil && other.path == "" && other.hold == nil && other.offered != nil {
+			candidates[other] = other.offered // what it brought when it had to wait
+			continue
+		}
 		if other == m.base && other.current == nil {
 			if other.current, err = readFS(m.Base); err != nil {
 				return nil, err
 			}
 		}
 		if other.current == nil {
-			return nil, fmt.Errorf("waiting for the bundle %s, without which nothing is active", other.name)
+			return nil, waiting{other.name}
 		}
 		candidates[other] = other.current
 	}

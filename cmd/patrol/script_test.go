@@ -64,7 +64,11 @@ func TestCommands(t *testing.T) {
 			e.Setenv("HOME", dir)
 			e.Setenv("DEBIAN", debian)
 			e.Setenv("SOON", time.Now().Add(30*24*time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339))
-			e.Setenv("ADDR", freeaddr.For(t))
+			free, err := freeaddr.Loopback()
+			if err != nil {
+				return err
+			}
+			e.Setenv("ADDR", free)
 			busy, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err

@@ -53,10 +53,13 @@ func (c *commands) Do(ctx context.Context, actor inventory.Actor, cmd inventory.
 
 // begin prepares for what leaves much garbage.
 func (c *commands) begin(cmd inventory.Command) {
-	if _, many := cmd.(inventory.ImportTokens); many {
+	if list, ok := cmd.(inventory.ImportTokens); ok && len(list.Tokens) >= manyTokens {
 		c.memory.busy(garbageOfImport)
 	}
 }
+
+// manyTokens is how many tokens of an import leave much.
+const manyTokens = 1000
 
 // Check says what is wrong with a command, and carries nothing out.
 func (c *commands) Check(ctx context.Context, actor inventory.Actor, cmd inventory.Command) error {

@@ -57,7 +57,7 @@ func ephemeral() int {
 	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
 		_, _ = fmt.Sscan(string(text), &low)
 	}
-	if low <= first {
+	if low < first+1000 {
 		return 32_768 // all are the kernel's: the claim and the look are what is left
 	}
 	return low

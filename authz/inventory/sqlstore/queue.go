@@ -33,6 +33,8 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*queued
 	turn    bool           // somebody carries them out
+	since   time.Time      // when the file was left alone last, for as long as gap
+	ended   time.Time      // when the last turn did
 	written sync.WaitGroup // who does so, and tells of it
 	told    chan struct{}  // closed when the last ones were told of
 	brought []brought      // of late, the last one last
@@ -115,11 +117,14 @@ func (q *queue) wait(s *Store, one *queued) (inventory.Result, error) {
 	q.waiting = append(q.waiting, one)
 	if !q.turn {
 		q.turn = true
+		if time.Since(q.ended) >= gap {
+			q.since = time.Now()
+		}
 		q.written.Go(func() {
-			for since := time.Now(); q.any(); {
-				if took := time.Since(s.writeTogether()); time.Since(since)+took > s.keeps { // with one more like it
+			for q.any() {
+				if took := time.Since(s.writeTogether()); time.Since(q.since)+took > s.keeps { // with one more like it
 					time.Sleep(gap)
-					since = time.Now()
+					q.since = time.Now()
 				}
 			}
 		})
@@ -133,7 +138,7 @@ func (q *queue) wait(s *Store, one *queued) (inventory.Result, error) {
 func (q *queue) any() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.turn = len(q.waiting) > 0
+	q.turn, q.ended = len(q.waiting) > 0, time.Now()
 	return q.turn
 }
 

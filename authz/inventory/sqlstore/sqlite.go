@@ -36,32 +36,37 @@ func (s *Store) openSQLite() (err error) {
 	if s.file, err = os.Stat(s.Path); err != nil {
 		return err
 	}
-	if s.page, err = paged(s.Path); err != nil {
+	var first *sql.DB
+	if first, s.page, err = paged(s.Path); err != nil {
 		return err
 	}
+	// The last one that closes writes a log back that was left: it is not that one.
+	defer func() { err = errors.Join(err, first.Close()) }()
 	if s.writeDB, err = connectSQLite(s.Path, 1, writeCache, s.pages(writeBack)); err != nil {
 		return err
+	}
+	if err := s.writeDB.Ping(); err != nil {
+		return fmt.Errorf("open the database %s: %w", s.Path, errors.Join(err, s.writeDB.Close()))
 	}
 	s.readDB, err = connectSQLite(s.Path, readers, readCache, s.pages(writeBack))
 	return err
 }
 
-// paged gives the size of a file's pages, in bytes; those of a new one are of
-// pageSize. It is a connection of its own, as the driver makes the log, with which the
-// size is settled, before all else that it is told.
-func paged(path string) (size int, err error) {
-	first, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String()+"?_pragma=busy_timeout(10000)")
+// paged opens a file, and gives the size of its pages, in bytes; those of a new one are
+// of pageSize. It is a connection of its own, as the driver makes the log, with which
+// the size is settled, before all else that it is told.
+func paged(path string) (first *sql.DB, size int, err error) {
+	first, err = sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String()+"?_pragma=busy_timeout(10000)")
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
-	defer func() { err = errors.Join(err, first.Close()) }()
-	if _, err := first.Exec(fmt.Sprintf("PRAGMA page_size=%d; PRAGMA journal_mode=WAL", pageSize)); err != nil {
-		return 0, fmt.Errorf("open the database %s: %w", path, err)
+	if _, err = first.Exec(fmt.Sprintf("PRAGMA page_size=%d; PRAGMA journal_mode=WAL", pageSize)); err == nil {
+		err = first.QueryRow("PRAGMA page_size").Scan(&size)
 	}
-	if err := first.QueryRow("PRAGMA page_size").Scan(&size); err != nil {
-		return 0, fmt.Errorf("open the database %s: %w", path, err)
+	if err != nil {
+		return nil, 0, fmt.Errorf("open the database %s: %w", path, errors.Join(err, first.Close()))
 	}
-	return size, nil
+	return first, size, nil
 }
 
 // pages is how many pages of the file have so many bytes.
