@@ -259,9 +259,8 @@ func (m *Manager) Release(ctx context.Context, act authz.BundleAct) (*authz.Bund
 		return nil, err
 	}
 	m.Log.Info("an operator released a bundle that was held", "bundle", s.name, "by", act.By, "revision", out.Revision)
-	s.seen, s.offered = "", l
 	if set != nil {
-		s.seen = l.is()
+		s.seen, s.offered = l.is(), l
 		m.swap(s, set)
 	}
 	return out, nil

@@ -100,11 +100,7 @@ func TestWhereAHoldIsLostTheHistoryKnows(t *testing.T) {
 
 func TestARollbackUponALostHoldLasts(t *testing.T) {
 	o, put, served := service(t)
-	put(signedBy(t, "secret", "one"))
-	m := start(t, o)
-	becomes(t, m, "one")
-	put(signedBy(t, "secret", "two"))
-	becomes(t, m, "two")
+	m := signedSequence(t, o, put, "one", "two")
 	rollBack(t, m, "")
 	m.Close()
 	torn(t, noteOf(t, o.StateDir))

@@ -44,6 +44,20 @@ func service(t *testing.T) (o bundles.Options, put func([]byte), served *atomic.
 	return o, put, served
 }
 
+// signedSequence starts a manager of a service, and makes several of its revisions
+// active, one after the other.
+func signedSequence(t *testing.T, o bundles.Options, put func([]byte), revisions ...string) *bundles.Manager {
+	t.Helper()
+	put(signedBy(t, "secret", revisions[0]))
+	m := start(t, o)
+	becomes(t, m, revisions[0])
+	for _, r := range revisions[1:] {
+		put(signedBy(t, "secret", r))
+		becomes(t, m, r)
+	}
+	return m
+}
+
 // asked waits until a service was asked twice more: what it has was seen.
 func asked(t *testing.T, served *atomic.Int64) {
 	t.Helper()
@@ -69,11 +83,7 @@ func wantHeldAt(t *testing.T, m *bundles.Manager, revision string) {
 // A service that comes back with what somebody rolled back from has nothing new.
 func TestARollbackWhileTheSourceDoesNotAnswerLasts(t *testing.T) {
 	o, put, served := service(t)
-	put(signedBy(t, "secret", "one"))
-	m := start(t, o)
-	becomes(t, m, "one")
-	put(signedBy(t, "secret", "two"))
-	becomes(t, m, "two")
+	m := signedSequence(t, o, put, "one", "two")
 	m.Close()
 	put(nil)
 	m = start(t, o)
@@ -104,9 +114,7 @@ func TestARollbackLastsWhereTheSourceHadWhatIsRefused(t *testing.T) {
 // until its source brings it again.
 func TestTheHistoryOfASignedSourceIsSigned(t *testing.T) {
 	o, put, served := service(t)
-	put(signedBy(t, "secret", "one"))
-	m := start(t, o)
-	becomes(t, m, "one")
+	m := signedSequence(t, o, put, "one")
 	m.Close()
 	if err := os.RemoveAll(filepath.Join(o.StateDir, "bundles", "history")); err != nil {
 		t.Fatal(err)

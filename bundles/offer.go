@@ -76,7 +76,6 @@ func (m *Manager) try(ctx context.Context, s *source, l *loaded) error {
 		}
 	}
 	if err != nil {
-		s.seen = "" // it is tried with what it waits for
 		return m.report(s, l, err)
 	}
 	return m.activate(ctx, s, candidates)
