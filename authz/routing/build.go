@@ -1,8 +1,7 @@
 package routing
 
 import (
-	"bytes"
-	"encoding/json"
+	"net/url"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -55,6 +54,8 @@ func (m *matching) build(c *compiled) (*authz.Route, error) {
 // maxOrganizations bounds how many organizations one request may name.
 const maxOrganizations = 16
 
+var errTooMany = malformed("the request names too many organizations")
+
 // value finds the values of a source, each once, in order, and adds them to a
 // list that is empty.
 func (m *matching) value(s *Source, out []string) ([]string, error) {
@@ -67,6 +68,9 @@ func (m *matching) value(s *Source, out []string) ([]string, error) {
 	case "query":
 		q, err := m.query()
 		if err != nil {
+			return nil, err
+		}
+		if err := onlyName(q, s.Name); err != nil {
 			return nil, err
 		}
 		found = q[s.Name]
@@ -82,7 +86,7 @@ func (m *matching) value(s *Source, out []string) ([]string, error) {
 		}
 	case "body":
 		var err error
-		if found, err = bodyValue(m.req.Body(), s.Name); err != nil {
+		if found, err = bodyValue(m.req, s.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -108,7 +112,7 @@ func (s *Source) translate(found, out []string) ([]string, error) {
 		}
 	}
 	if len(out) > maxOrganizations {
-		return nil, malformed("the request names too many organizations")
+		return nil, errTooMany
 	}
 	if len(out) == 0 && s.Default != "" {
 		out = append(out, s.Default)
@@ -125,101 +129,13 @@ func contains(list []string, v string) bool {
 	return false
 }
 
-// bodyValue reads a member of a JSON body. A body that was cut, is not JSON,
-// or names a member twice is refused: the upstream could read it differently.
-func bodyValue(b authz.Body, name string) ([]string, error) {
-	if b.Truncated {
-		return nil, malformed("the body is too long to be read")
-	}
-	if !b.Present || len(b.Bytes) == 0 {
-		return nil, malformed("the body is missing")
-	}
-	dec := json.NewDecoder(bytes.NewReader(b.Bytes))
-	value, err := decodeUnique(dec, 0)
-	if err != nil {
-		return nil, err
-	}
-	if dec.More() {
-		return nil, malformed("the body holds more than one JSON value")
-	}
-	for _, member := range strings.Split(name, ".") {
-		object, ok := value.(map[string]any)
-		if !ok {
-			return nil, malformed("the body is no JSON object")
-		}
-		if value = object[member]; value == nil {
-			return nil, nil
+// onlyName refuses a query with a name that some readers take for the one that is
+// looked for: in another case, or with brackets, in which lists are written.
+func onlyName(q url.Values, name string) error {
+	for other := range q {
+		if plain, _, _ := strings.Cut(other, "["); other != name && strings.EqualFold(plain, name) {
+			return malformed("the query holds a name that may be read as " + name + ": write it so")
 		}
 	}
-	switch v := value.(type) {
-	case string:
-		return []string{v}, nil
-	case []any:
-		var out []string
-		for _, item := range v {
-			s, ok := item.(string)
-			if !ok {
-				return nil, malformed("the body's " + name + " is no text")
-			}
-			out = append(out, s)
-		}
-		return out, nil
-	}
-	return nil, malformed("the body's " + name + " is no text")
-}
-
-const maxDepth = 64
-
-// decodeUnique decodes one JSON value and refuses repeated keys: readers
-// differ about which one counts. Keys are compared without case, as Go's and
-// other readers match them so.
-func decodeUnique(dec *json.Decoder, depth int) (any, error) {
-	bad := malformed("the body is no valid JSON")
-	if depth > maxDepth {
-		return nil, malformed("the body is nested too deeply")
-	}
-	token, err := dec.Token()
-	if err != nil {
-		return nil, bad
-	}
-	delim, ok := token.(json.Delim)
-	if !ok {
-		return token, nil
-	}
-	if delim == '[' {
-		var list []any
-		for dec.More() {
-			v, err := decodeUnique(dec, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		if _, err := dec.Token(); err != nil {
-			return nil, bad
-		}
-		return list, nil
-	}
-	object, folded := map[string]any{}, map[string]bool{}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, bad
-		}
-		k, _ := key.(string)
-		if lower := strings.ToLower(k); folded[lower] {
-			return nil, malformed("the body names a member twice")
-		} else {
-			folded[lower] = true
-		}
-		v, err := decodeUnique(dec, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		object[k] = v
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, bad
-	}
-	return object, nil
+	return nil
 }

@@ -1,7 +1,9 @@
 package routing_test
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,15 +11,21 @@ import (
 	"github.com/patrol-authz/patrol/authz/routing"
 )
 
-type request struct{ method, path, host, body string }
+// request is one whose body, if any, is said to be JSON, or what kind says.
+type request struct{ method, path, host, body, kind string }
 
-func (r request) Method() string                     { return r.method }
-func (r request) Path() string                       { return r.path }
-func (r request) Host() string                       { return r.host }
-func (request) Scheme() string                       { return "" }
-func (request) Protocol() string                     { return "" }
-func (request) ID() string                           { return "" }
-func (request) Header(string) (string, int)          { return "", 0 }
+func (r request) Method() string { return r.method }
+func (r request) Path() string   { return r.path }
+func (r request) Host() string   { return r.host }
+func (request) Scheme() string   { return "" }
+func (request) Protocol() string { return "" }
+func (request) ID() string       { return "" }
+func (r request) Header(name string) (string, int) {
+	if name != "content-type" || r.kind == "none" {
+		return "", 0
+	}
+	return cmp.Or(r.kind, "application/json"), 1
+}
 func (request) EachHeader(func(string, string) bool) {}
 func (r request) Body() authz.Body                   { return authz.Body{Bytes: []byte(r.body), Present: r.body != ""} }
 func (request) Extension(string) (string, bool)      { return "", false }
@@ -149,6 +157,52 @@ func TestBadTablesNameTheEntry(t *testing.T) {
 		_, err := routing.Parse([]any{e}, "local.routes")
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "local.routes[0]") {
 			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// What a body says is believed where every reader reads it so.
+func TestAMemberOfTheBody(t *testing.T) {
+	r := table(t,
+		map[string]any{"pattern": "/flat", "permission": "p", "organizations": map[string]any{"from": "body", "name": "organization", "default": "nobody-in-particular"}},
+		map[string]any{"pattern": "/deep", "permission": "p", "organizations": map[string]any{"from": "body", "name": "in.organization", "default": "nobody-in-particular"}})
+	const none, malformed = "nobody-in-particular", ""
+	for _, c := range []struct{ what, path, kind, body, want string }{
+		{"a text", "/flat", "", `{"organization":"acme"}`, "acme"},
+		{"a list", "/flat", "", `{"organization":["acme","globex"]}`, "acme globex"},
+		{"nothing", "/flat", "", `{"name":"m"}`, none},
+		{"null", "/flat", "", `{"organization":null}`, none},
+		{"within", "/deep", "", `{"organization":"other","in":{"organization":"acme"}}`, "acme"},
+		{"elsewhere, twice to some", "/flat", "", `{"in":{"organization":"acme","Organization":1}}`, malformed},
+		{"elsewhere in another case", "/flat", "", `{"in":{"Organization":"acme"}}`, none},
+		{"null within", "/deep", "", `{"in":null}`, none},
+		{"JSON of another kind", "/flat", "application/vnd.git-lfs+json; charset=utf-8", `{"organization":"acme"}`, "acme"},
+		{"another case", "/flat", "", `{"Organization":"acme"}`, malformed},
+		{"another case, beside it", "/flat", "", `{"organization":"acme","ORGANIZATION":"globex"}`, malformed},
+		{"the way to it in another case", "/deep", "", `{"In":{"organization":"acme"}}`, malformed},
+		{"twice", "/flat", "", `{"organization":"acme","organization":"globex"}`, malformed},
+		{"a number", "/flat", "", `{"organization":7}`, malformed},
+		{"a list with a number", "/flat", "", `{"organization":["acme",7]}`, malformed},
+		{"a list of lists", "/flat", "", `{"organization":[["acme"]]}`, malformed},
+		{"an object", "/flat", "", `{"organization":{"name":"acme"}}`, malformed},
+		{"a list without end", "/flat", "", `{"organization":["a","b"`, malformed},
+		{"too many", "/flat", "", `{"organization":[` + strings.Repeat(`"a",`, 16) + `"a"]}`, malformed},
+		{"two values", "/flat", "", `{"name":"m"}{"organization":"acme"}`, malformed},
+		{"no object", "/flat", "", `["organization"]`, malformed},
+		{"no object within", "/deep", "", `{"in":["organization"]}`, malformed},
+		{"too deep", "/flat", "", strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 70), malformed},
+		{"a form", "/flat", "application/x-www-form-urlencoded", `{"name":"m","x":"&organization=acme&"}`, malformed},
+		{"nobody says what", "/flat", "none", `{"organization":"acme"}`, malformed},
+		{"nothing at all", "/flat", "", "", malformed},
+	} {
+		got, err := r.Route(request{method: "POST", path: c.path, kind: c.kind, body: c.body})
+		var refusal *authz.Refusal
+		if c.want == malformed {
+			if !errors.As(err, &refusal) || refusal.Reason != authz.ReasonRequestMalformed {
+				t.Errorf("%s: %+v %v", c.what, got, err)
+			}
+		} else if err != nil || !slices.Equal(got.Organizations, strings.Fields(c.want)) {
+			t.Errorf("%s: %+v %v, want %s", c.what, got, err, c.want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -18,7 +20,7 @@ type CheckCmd struct {
 	TokenStdin bool     `help:"Read the token from standard input."`
 	Host       string   `help:"The request's host." placeholder:"HOST"`
 	Header     []string `short:"H" sep:"none" help:"A header, NAME: VALUE; may be given more than once. The token does not belong here: use --token-stdin." placeholder:"HEADER"`
-	Body       string   `help:"The request's body." placeholder:"TEXT"`
+	Body       string   `help:"The request's body; it is sent as application/json unless a header says otherwise." placeholder:"TEXT"`
 	Address    string   `help:"The client's address." placeholder:"IP"`
 	Wire       string   `help:"Really ask ext_authz at this address (host:port on this machine, or unix:PATH), as Envoy does: it is counted, and may open an approval request." placeholder:"ADDR"`
 }
@@ -41,6 +43,10 @@ func (c *CheckCmd) Run(ctx context.Context, cli *CLI) error {
 			return usagef("a credential in an argument shows in process lists and shell histories: use --token-stdin")
 		}
 		in.Headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	said := func(name string) bool { return strings.EqualFold(name, "content-type") }
+	if c.Body != "" && !slices.ContainsFunc(slices.Collect(maps.Keys(in.Headers)), said) {
+		in.Headers["content-type"] = "application/json"
 	}
 	if c.TokenStdin {
 		secret, err := secretFromStdin()
