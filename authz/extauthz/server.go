@@ -46,6 +46,10 @@ type Options struct {
 	Attributes func(*authv3.AttributeContext) (map[string]any, error)
 	// MaxInFlight sheds what comes above it; default 4,096.
 	MaxInFlight int
+	// MaxBytes sheds large messages (of more than 64 KiB) above it, by what is in flight
+	// of them, in bytes; default 64 MiB. What is read of a message takes several times
+	// its size.
+	MaxBytes int64
 	// MaxMessage is the greatest message taken, in bytes; default 16 MiB, well
 	// above Envoy's body limit. A greater one is denied.
 	MaxMessage int
@@ -58,6 +62,7 @@ type Server struct {
 	calls    *unary.Server
 	health   *health.Server
 	inFlight atomic.Int64
+	bytes    atomic.Int64 // of the large ones
 	slow     atomic.Int32
 	show     wire.Show
 	answers  *prebuilt
@@ -67,6 +72,9 @@ type Server struct {
 func New(o Options) *Server {
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = 4096
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 64 << 20
 	}
 	if o.MaxMessage == 0 {
 		o.MaxMessage = 16 << 20
@@ -119,15 +127,18 @@ const large = 64 << 10
 // a message is denied in band, too: no setting of a proxy shall make it an allow.
 
 func (s *Server) begin(q *unary.Question) {
+	defer s.guard(&q.Answer)
+	if q.Answer = s.admit(q.Call, q.Message, q.Problem); q.Answer != nil {
+		return
+	}
 	if n := s.slow.Load(); n > 0 {
 		s.slow.Store(n - 1)
 		q.Call.Block()
 	} else if s.Responder != nil || len(q.Message) > large {
 		q.Call.Block()
 	}
-	defer s.guard(&q.Answer)
 	var d authz.Deciding
-	if d, q.Answer = s.look(q.Call, q.Message, q.Problem); d != nil {
+	if d, q.Answer = s.look(q.Call, q.Message); d != nil {
 		q.State = d
 	}
 }
@@ -144,7 +155,7 @@ func (s *Server) evaluate(q *unary.Question) {
 
 func (s *Server) tell(q *unary.Question) {
 	if d, ok := q.State.(authz.Deciding); ok {
-		defer s.inFlight.Add(-1)
+		defer s.leave(q.Message)
 		defer s.guard(&q.Answer)
 		if q.Answer == nil { // no panic was met
 			q.Answer = s.answers.answer(d.Outcome(), q.Room)
@@ -168,28 +179,50 @@ func (s *Server) guard(answer *[]byte) {
 // answer's status is always set.
 func (s *Server) Check(ctx context.Context, message string, room []byte) (answer []byte) {
 	defer s.guard(&answer)
-	d, answer := s.look(ctx, message, nil)
+	if answer = s.admit(ctx, message, nil); answer != nil {
+		return answer
+	}
+	d, answer := s.look(ctx, message)
 	if d == nil {
 		return answer
 	}
-	defer s.inFlight.Add(-1)
+	defer s.leave(message)
 	d.Evaluate(ctx)
 	return s.answers.answer(d.Outcome(), room)
 }
 
-// look begins a decision, which counts as in flight, or gives the answer at once.
-func (s *Server) look(ctx context.Context, message string, problem error) (d authz.Deciding, answer []byte) {
+// admit counts a message as in flight until [Server.leave], or gives the answer to what
+// could not be received or is too much.
+func (s *Server) admit(ctx context.Context, message string, problem error) (answer []byte) {
 	if problem != nil {
-		return nil, s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received")
+		return s.refuse(ctx, authz.ReasonRequestMalformed, "the message could not be received")
 	}
+	shed := s.inFlight.Add(1) > int64(s.MaxInFlight)
+	if len(message) > large {
+		shed = s.bytes.Add(int64(len(message))) > s.MaxBytes || shed
+	}
+	if shed {
+		s.leave(message)
+		return s.refuse(ctx, authz.ReasonOverloaded, "")
+	}
+	return nil
+}
+
+func (s *Server) leave(message string) {
+	s.inFlight.Add(-1)
+	if len(message) > large {
+		s.bytes.Add(-int64(len(message)))
+	}
+}
+
+// look begins a decision on what was admitted, or gives the answer at once: then it is
+// in flight no more.
+func (s *Server) look(ctx context.Context, message string) (d authz.Deciding, answer []byte) {
 	defer func() {
 		if d == nil {
-			s.inFlight.Add(-1)
+			s.leave(message)
 		}
 	}()
-	if s.inFlight.Add(1) > int64(s.MaxInFlight) {
-		return nil, s.refuse(ctx, authz.ReasonOverloaded, "")
-	}
 	if s.Responder != nil {
 		return nil, s.respond(ctx, message)
 	}

@@ -39,7 +39,9 @@ const (
 
 // field takes one field of the list.
 func (h *head) field(f hpack.HeaderField) {
-	h.list += len(f.Name) + len(f.Value) + 32
+	if h.list += len(f.Name) + len(f.Value) + 32; h.list > maxHead {
+		return // it ends the connection
+	}
 	if strings.HasPrefix(f.Name, ":") {
 		h.pseudo(f.Name, f.Value)
 		return

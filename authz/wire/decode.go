@@ -30,6 +30,14 @@ var (
 	errTooDeep   = errors.New("the message is nested too deeply")
 )
 
+// ErrTooMany is told of a message with more headers, or more pieces of metadata, than
+// are looked at. The generated code would take it: 28 bytes are kept of an entry that
+// takes 2 of the message, and each look at a header goes over all.
+var ErrTooMany = errors.New("the message has too many headers or pieces of metadata")
+
+// maxEntries bounds them, far above what proxies let through.
+const maxEntries = 10_000
+
 // decoder goes over the bytes of a message.
 type decoder struct{ *Request }
 
@@ -88,6 +96,9 @@ func (d *decoder) delimited(m *message, f field, number, at, end, depth int) (in
 		}
 		if m.role == attributesRole && number == fieldMetadata && from < to {
 			d.metadata = append(d.metadata, span{uint32(from), uint32(to)}) //nolint:gosec // Parse bounds the length.
+		}
+		if len(d.headers) > maxEntries || len(d.metadata) > maxEntries {
+			return -1, ErrTooMany
 		}
 		if f.message.role == entryRole && depth > 0 && d.plainEntry(from, to) {
 			return to, nil

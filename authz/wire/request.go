@@ -65,8 +65,8 @@ const (
 )
 
 // Parse reads a message. It fails where proto.Unmarshal would: malformed,
-// truncated, a text that is not UTF-8, nested too deeply. show may be nil where
-// nobody asks for [Request.Attributes].
+// truncated, a text that is not UTF-8, nested too deeply; and with [ErrTooMany]. show may
+// be nil where nobody asks for [Request.Attributes].
 func Parse(message string, show Show) (*Request, error) {
 	r := &Request{bytes: message, show: show}
 	r.headers = r.first[:0]
@@ -141,9 +141,12 @@ func (r *Request) Metadata(filter string) (map[string]any, error) {
 	if r.vouch == nil || len(r.metadata) == 0 {
 		return nil, nil
 	}
-	all := r.text(r.metadata[0])
-	for _, more := range r.metadata[1:] { // of a message that is there again, the parts are merged
-		all += r.text(more)
+	if len(r.metadata) == 1 {
+		return r.vouch(r.text(r.metadata[0]), filter)
 	}
-	return r.vouch(all, filter)
+	var all strings.Builder
+	for _, part := range r.metadata { // of a message that is there again, the parts are merged
+		all.WriteString(r.text(part))
+	}
+	return r.vouch(all.String(), filter)
 }

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -24,6 +25,9 @@ func same(t testing.TB, message []byte) (accepted bool) {
 	want := &authv3.CheckRequest{}
 	wantErr := proto.Unmarshal(message, want)
 	got, err := wire.Parse(string(message), nil)
+	if errors.Is(err, wire.ErrTooMany) {
+		return false
+	}
 	if (err == nil) != (wantErr == nil) {
 		t.Fatalf("%x: got %v, the generated code %v", message, err, wantErr)
 	}
@@ -269,6 +273,26 @@ func TestManyHeadersAreReadAlike(t *testing.T) {
 		all = append(all, entry("x-"+string(rune('a'+i%26)), strings.Repeat("v", i%7))...)
 	}
 	same(t, inHTTP(all))
+}
+
+// TestAMessageOfEmptyEntriesIsRefused: it would take many times its size in memory.
+func TestAMessageOfEmptyEntriesIsRefused(t *testing.T) {
+	const most = 10_000
+	for name, c := range map[string]struct {
+		message []byte
+		want    error
+	}{
+		"as many headers as are looked at": {inHTTP(bytes.Repeat(field(3, nil), most)), nil},
+		"one more":                         {inHTTP(bytes.Repeat(field(3, nil), most+1)), wire.ErrTooMany},
+		"one by one":                       {inHTTP(field(13, bytes.Repeat(field(1, nil), most+1))), wire.ErrTooMany},
+		"extensions of the context":        {field(1, bytes.Repeat(field(10, nil), most+1)), wire.ErrTooMany},
+		"pieces of metadata":               {field(1, bytes.Repeat(field(11, field(1, nil)), most+1)), wire.ErrTooMany},
+		"of all together":                  {join(inHTTP(bytes.Repeat(field(3, nil), most)), inHTTP(field(3, nil))), wire.ErrTooMany},
+	} {
+		if _, err := wire.Parse(string(c.message), nil); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // TestMessagesThatNoEncoderWrites makes messages at random: fields repeated,
