@@ -122,6 +122,11 @@ type Token struct {
 	Ref uint32
 }
 
+// Expired says whether the token has ended at a time.
+func (t *Token) Expired(now time.Time) bool {
+	return !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
+}
+
 // Organization owns resources and has a token policy. It is immutable.
 type Organization struct {
 	ID   string

@@ -77,12 +77,13 @@ func (p *problem) document() map[string]any {
 	if f == nil || p.hidden() {
 		return d
 	}
-	if f.Organization != nil {
-		d["organization"] = f.Organization.Name
-	}
 	if f.Token != nil {
 		d["token"] = f.Token.ID
 	}
+	if !p.inside() {
+		return d
+	}
+	d["organization"] = f.Organization.Name
 	if p.reason.Code == authz.ReasonApprovalPending && o.Approval != nil {
 		approval := map[string]any{"state": o.Approval.State}
 		if o.Approval.ID != "" {
@@ -153,7 +154,7 @@ func (p *problem) details() string {
 		Metadata: map[string]string{"request_id": p.outcome.RequestID},
 	}
 	if f := p.outcome.Facts; f != nil && !p.hidden() {
-		if f.Organization != nil {
+		if p.inside() {
 			info.Metadata["organization"] = f.Organization.Name
 		}
 		if f.Token != nil {

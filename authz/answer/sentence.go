@@ -39,6 +39,16 @@ func (p *problem) bare() string {
 // hidden says whether nothing may be told that depends on what exists.
 func (p *problem) hidden() bool { return p.reason.Outside != "" }
 
+func (p *problem) inside() bool { return Inside(p.outcome.Facts, p.reason) }
+
+// Inside says whether a refusal for a reason goes to somebody who has shown to
+// belong to the organization that it is about. All others are answered as if there
+// were none: whether it exists, and what it is called now, is not theirs to know.
+func Inside(f *authz.Facts, reason *authz.Reason) bool {
+	return reason.Outside == "" && reason.HTTPStatus != 401 &&
+		f != nil && f.Organization != nil && f.Membership != nil && f.Token != nil && !f.Token.Expired(f.Now)
+}
+
 // value is what a {placeholder} stands for. What the facts say goes before the
 // decision's params; what nobody knows is empty.
 func (p *problem) value(name string) string {
@@ -78,31 +88,37 @@ func (p *problem) known(name string) (value string, ok bool) {
 		return "", false
 	}
 	switch name {
-	case "permission", "asked_organization", "resource":
-		return p.route(name, f)
-	case "organization":
-		if f.Organization != nil {
-			return f.Organization.Name, true
-		}
+	case "organization", "asked_organization":
+		return p.organization(f)
+	case "permission", "resource":
+		return p.route(name, f.Route)
 	case "token", "kind", "expires_at":
 		return p.token(name, f.Token)
 	case "since", "comment", "asked":
-		return p.authorization(name, f.Authorization)
+		if p.inside() {
+			return p.authorization(name, f.Authorization)
+		}
 	}
 	return "", false
 }
 
-func (p *problem) route(name string, f *authz.Facts) (string, bool) {
-	r := f.Route
+// organization is its name to those inside, and to others what they asked for.
+func (p *problem) organization(f *authz.Facts) (string, bool) {
+	switch {
+	case p.inside():
+		return f.Organization.Name, true
+	case f.Route != nil && len(f.Route.Organizations) > 0:
+		return cut(strings.ToLower(f.Route.Organizations[0]), 100), true
+	}
+	return "", false
+}
+
+func (p *problem) route(name string, r *authz.Route) (string, bool) {
 	switch {
 	case r == nil:
 	case name == "permission":
 		return r.Permission, true
-	case name == "asked_organization" && len(r.Organizations) > 0:
-		if f.Organization != nil && !p.hidden() {
-			return f.Organization.Name, true
-		}
-		return cut(strings.ToLower(r.Organizations[0]), 100), true
+	case len(r.Organizations) > 0 && !p.inside(): // a resource has its organization's present name
 	case name == "resource" && r.Resource != nil && r.Resource.Name != "":
 		return r.Resource.Type + " " + cut(r.Resource.Name, 200), true
 	}
@@ -179,10 +195,17 @@ func (p *problem) link() string {
 		return p.fill(p.reason.Link)
 	}
 	f := p.outcome.Facts
-	if p.opts.PublicURL == "" || p.hidden() || f == nil || f.Token == nil || f.Organization == nil {
+	if p.opts.PublicURL == "" || p.hidden() || f == nil || f.Token == nil {
 		return ""
 	}
-	return strings.TrimRight(p.opts.PublicURL, "/") + "/tokens/" + url.PathEscape(f.Token.ID) + "?organization=" + url.QueryEscape(f.Organization.Name)
+	page := strings.TrimRight(p.opts.PublicURL, "/") + "/tokens/" + url.PathEscape(f.Token.ID)
+	switch {
+	case p.inside():
+		return page + "?organization=" + url.QueryEscape(f.Organization.Name)
+	case p.reason.HTTPStatus == 401:
+		return page // the token itself is at fault, whatever was asked for
+	}
+	return ""
 }
 
 // fill replaces {placeholders} in one pass; unknown ones vanish.

@@ -25,20 +25,22 @@ func values(p *problem) map[string]string {
 	if f == nil {
 		return v
 	}
+	inside := f.Organization != nil && f.Membership != nil && f.Token != nil && p.reason.Outside == "" && p.reason.HTTPStatus != 401 &&
+		(f.Token.ExpiresAt.IsZero() || f.Token.ExpiresAt.After(f.Now))
 	if r := f.Route; r != nil {
 		v["permission"] = r.Permission
 		if len(r.Organizations) > 0 {
-			v["asked_organization"] = cut(strings.ToLower(r.Organizations[0]), 100)
-			if f.Organization != nil && !p.hidden() {
-				v["asked_organization"] = f.Organization.Name
-			}
+			v["organization"] = cut(strings.ToLower(r.Organizations[0]), 100)
 		}
-		if r.Resource != nil && r.Resource.Name != "" {
+		if r.Resource != nil && r.Resource.Name != "" && (inside || len(r.Organizations) == 0) {
 			v["resource"] = r.Resource.Type + " " + cut(r.Resource.Name, 200)
 		}
 	}
-	if f.Organization != nil {
+	if inside {
 		v["organization"] = f.Organization.Name
+	}
+	if inside || f.Route != nil && len(f.Route.Organizations) > 0 {
+		v["asked_organization"] = v["organization"]
 	}
 	if t := f.Token; t != nil {
 		v["token"], v["kind"] = tokenName(t), t.Kind
@@ -47,7 +49,7 @@ func values(p *problem) map[string]string {
 		}
 	}
 	a := f.Authorization
-	if a == nil {
+	if a == nil || !inside {
 		return v
 	}
 	if !a.ChangedAt.IsZero() {
@@ -74,7 +76,7 @@ func TestEachPlaceholderStandsForWhatItIsSaidToStandFor(t *testing.T) {
 	filled := map[string]int{}
 	for seed := range 20_000 {
 		r := rand.New(rand.NewPCG(uint64(seed), 3))
-		p := &problem{outcome: someOutcome(r), reason: &authz.Reason{Outside: []string{"", "other"}[r.IntN(2)]}, opts: &Options{}}
+		p := &problem{outcome: someOutcome(r), reason: &authz.Reason{Outside: []string{"", "", "other"}[r.IntN(3)], HTTPStatus: []int{401, 403, 403, 503}[r.IntN(4)]}, opts: &Options{}}
 		want := values(p)
 		for _, name := range placeholders {
 			if got := p.value(name); got != want[name] {
@@ -125,6 +127,12 @@ func someOutcome(r *rand.Rand) *authz.Outcome {
 	}
 	if yes() {
 		f.Organization = &authz.Organization{Name: one("acme", "")}
+		if yes() {
+			f.Membership = &authz.Membership{Role: "read"}
+		}
+	}
+	if r.IntN(8) == 0 {
+		f.Now = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
 	if yes() {
 		f.Token = &authz.Token{DisplayName: one("ci", "a\nb", ""), Last4: one("", "wxyz"), Kind: one("read", ""), ExpiresAt: at()}

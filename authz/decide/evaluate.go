@@ -154,7 +154,7 @@ func safetyNet(f *authz.Facts, d *authz.Decision) string {
 		return authz.ReasonCredentialMissing
 	case f.Token == nil || f.Token.Disabled:
 		return authz.ReasonTokenUnknown
-	case !f.Token.ExpiresAt.IsZero() && !f.Now.Before(f.Token.ExpiresAt):
+	case f.Token.Expired(f.Now):
 		return authz.ReasonTokenExpired
 	}
 	return ""

@@ -46,6 +46,7 @@ const (
 	hasShown
 	isHead
 	isAnonymous
+	isInside
 )
 
 // maxTemplates bounds the cache: each bundle brings its own reasons.
@@ -198,6 +199,7 @@ func (s *shape) facts(f *authz.Facts, v *values) (ok bool) {
 func (p *prebuilt) refusal(o *authz.Outcome, s *shape, v *values) bool {
 	s.form = answer.FormOf(o.Request)
 	s.set(isHead, o.Request != nil && o.Request.Method() == "HEAD")
+	s.set(isInside, answer.Inside(o.Facts, o.Reason))
 	v[requestID] = o.RequestID
 	if a := o.Approval; a != nil {
 		s.has |= hasApproval

@@ -139,6 +139,12 @@ func (r outcomes) facts() *authz.Facts {
 	}
 	if r.yes() {
 		f.Organization = &authz.Organization{Name: r.text("acme")}
+		if r.yes() {
+			f.Membership = &authz.Membership{Role: "read"}
+		}
+	}
+	if r.IntN(5) == 0 {
+		f.Now = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC) // the token's end
 	}
 	if r.yes() {
 		f.Token = &authz.Token{ID: r.text("01a20daf-8d3a-7c75-94a4-111111111111"), DisplayName: r.text("ci"), Last4: "wxyz", Kind: "read", ExpiresAt: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
