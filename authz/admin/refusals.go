@@ -14,9 +14,10 @@ import (
 
 // Refusals finds why requests were refused.
 type Refusals interface {
-	// Find returns the refusal of a request by its id, or the decision's; nil
-	// where none is kept.
-	Find(ctx context.Context, id string) (*record.Refusal, error)
+	// Find returns the latest refusal of a request by its id, or the decision's: of
+	// the organizations, by their ids, that see says yes to; "" is for those about none.
+	// Nil where none is kept.
+	Find(ctx context.Context, id string, see func(organization string) bool) (*record.Refusal, error)
 	// Last returns the latest refusals of a token, at most so many: of the
 	// organizations, by their ids, that see says yes to; "" is for those about none.
 	Last(ctx context.Context, token string, most int, see func(organization string) bool) ([]record.Refusal, error)
@@ -99,11 +100,11 @@ func (s *service) catalogue() authz.Catalogue {
 
 // refusal finds a refusal: of an organization, by its id, or any.
 func (s *service) refusal(ctx context.Context, id, organization string) (*body[record.Refusal], error) {
-	r, err := s.Refusals.Find(ctx, id)
+	r, err := s.Refusals.Find(ctx, id, func(of string) bool { return organization == "" || of == organization })
 	if err != nil {
 		return nil, err
 	}
-	if r == nil || organization != "" && r.OrganizationID != organization {
+	if r == nil {
 		return nil, s.noRefusal(ctx, id, organization)
 	}
 	return &body[record.Refusal]{*r}, nil

@@ -32,7 +32,7 @@ type files struct {
 	mine    *file    // its entry
 	size    int64
 	all     []*file
-	at      map[string]*line                  // by the request's id, and the decision's
+	at      map[string][]*line                // by the request's id, which clients choose, and the decision's
 	of      map[unique.Handle[string]][]*line // by the token's id
 }
 
@@ -69,7 +69,7 @@ func openFiles(dir string, maxBytes int64, maxAge time.Duration, clock func() ti
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of refusals: %w", err)
 	}
-	f := &files{dir: dir, maxBytes: maxBytes, maxAge: maxAge, clock: clock, at: map[string]*line{}, of: map[unique.Handle[string]][]*line{}}
+	f := &files{dir: dir, maxBytes: maxBytes, maxAge: maxAge, clock: clock, at: map[string][]*line{}, of: map[unique.Handle[string]][]*line{}}
 	if err := f.refresh(); err != nil {
 		return nil, err
 	}
@@ -133,12 +133,12 @@ func (f *files) readOn(one *file) error {
 	}
 }
 
-// index finds a record by its ids, the later of two, and by its token.
+// index finds a record by its ids, and by its token.
 func (f *files) index(l *line) {
 	l.file.lines = append(l.file.lines, l)
-	for _, id := range l.ids {
-		if before := f.at[id]; id != "" && (before == nil || !l.at.Before(before.at)) {
-			f.at[id] = l
+	for i, id := range l.ids {
+		if id != "" && (i == 0 || id != l.ids[0]) {
+			f.at[id] = append(f.at[id], l)
 		}
 	}
 	if l.of.token != nobody {
@@ -205,38 +205,52 @@ func (f *files) trim() {
 		}
 		_ = os.Remove(filepath.Join(f.dir, first.name))
 		total -= first.read
-		tokens := map[unique.Handle[string]]bool{}
+		ids, tokens := map[string]bool{}, map[unique.Handle[string]]bool{}
 		for _, l := range first.lines {
-			for _, id := range l.ids {
-				if f.at[id] == l {
-					delete(f.at, id)
-				}
-			}
-			tokens[l.of.token] = true
+			ids[l.ids[0]], ids[l.ids[1]], tokens[l.of.token] = true, true, true
 		}
-		for token := range tokens {
-			if f.of[token] = slices.DeleteFunc(f.of[token], func(l *line) bool { return l.file == first }); len(f.of[token]) == 0 {
-				delete(f.of, token)
-			}
-		}
+		forget(f.at, ids, first)
+		forget(f.of, tokens, first)
 		f.all = f.all[1:]
 	}
 }
 
-func (f *files) find(id string) (*Refusal, error) {
+// forget takes the lines of a file out of what is found by some keys.
+func forget[K comparable](found map[K][]*line, keys map[K]bool, gone *file) {
+	for key := range keys {
+		if found[key] = slices.DeleteFunc(found[key], func(l *line) bool { return l.file == gone }); len(found[key]) == 0 {
+			delete(found, key)
+		}
+	}
+}
+
+// find returns the latest record of an id, of organizations that may be seen: a
+// client who sends the id of another's request takes its record from nobody.
+func (f *files) find(id string, see func(organization string) bool) (*Refusal, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	where := f.at[id]
+	where := f.latest(id, see)
 	if where == nil {
 		if err := f.refresh(); err != nil {
 			return nil, err
 		}
-		where = f.at[id]
+		where = f.latest(id, see)
 	}
 	if where == nil || where.at.Before(f.clock().Add(-f.maxAge)) {
 		return nil, nil
 	}
 	return f.read(where)
+}
+
+// latest is the latest line of an id that may be seen; of those of one moment the
+// last one.
+func (f *files) latest(id string, see func(organization string) bool) (found *line) {
+	for _, l := range f.at[id] {
+		if (found == nil || !l.at.Before(found.at)) && see(l.of.organization.Value()) {
+			found = l
+		}
+	}
+	return found
 }
 
 // read reads a record; nil where its file is gone.

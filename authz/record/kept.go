@@ -4,13 +4,15 @@ import (
 	"context"
 )
 
-// Find returns the latest refusal of a request, by its id or the decision's;
-// nil where none is kept (any more).
-func (r *Recorder) Find(ctx context.Context, id string) (*Refusal, error) {
+// Find returns the latest refusal of a request, by its id or the decision's: of the
+// organizations, by their ids, that see says yes to, where "" is asked for requests
+// about none that is known; nil where none is kept (any more). Ids of requests are
+// chosen by clients, and several may have one.
+func (r *Recorder) Find(ctx context.Context, id string, see func(organization string) bool) (*Refusal, error) {
 	if err := r.caughtUp(ctx); err != nil {
 		return nil, err
 	}
-	return r.files.find(id)
+	return r.files.find(id, see)
 }
 
 // Last returns the latest refusals of a token, by its id, at most so many, the

@@ -110,7 +110,7 @@ func refusal(id string, at time.Time) *authz.Outcome {
 
 func find(t *testing.T, r *record.Recorder, id string) *record.Refusal {
 	t.Helper()
-	got, err := r.Find(context.Background(), id)
+	got, err := r.Find(context.Background(), id, func(string) bool { return true })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,6 +139,77 @@ func TestARefusalIsFoundWithItsFacts(t *testing.T) {
 	if find(t, r, "q2") != nil || find(t, r, "q3") != nil {
 		t.Error("an allow, or what never was, is found")
 	}
+}
+
+// TestAReusedIDHidesNoRefusal from those who may see it: of several with one id, also
+// where it is a decision's, each sees the latest that is theirs.
+func TestAReusedIDHidesNoRefusal(t *testing.T) {
+	c, dir := &clock{}, t.TempDir()
+	start := func() *record.Recorder {
+		r, err := record.Open(record.Options{Dir: dir, Clock: c.now, PerSource: 10000, PerSecond: 10000, MaxBytes: 128 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { shut(t, r) })
+		return r
+	}
+	r := start()
+	of := func(id, decision, reason string, organization *authz.Organization) {
+		o := refusal(id, c.now())
+		o.DecisionID, o.Decision.Reason, o.Facts.Organization = decision, reason, organization
+		r.Record(o)
+	}
+	acme, globex := &authz.Organization{ID: "o1", Name: "acme"}, &authz.Organization{ID: "o2", Name: "globex"}
+	of("victim", "d-1", "no_grant", acme)
+	of("victim", "d-2", "approval_pending", acme)
+	of("victim", "d-3", "credential_missing", globex)
+	of("d-2", "d-4", "token_unknown", globex)
+	of("victim", "victim", "token_unknown", nil)
+	all := func() {
+		t.Helper()
+		for _, c := range []struct{ what, id, see, want string }{
+			{"the latest of the organization", "victim", "o1", "approval_pending"},
+			{"of another", "victim", "o2", "credential_missing"},
+			{"of none", "victim", "", "token_unknown"},
+			{"of one that has none", "victim", "o3", ""},
+			{"by the decision's id", "d-1", "o1", "no_grant"},
+			{"by a decision's id that was sent as another request's", "d-2", "o1", "approval_pending"},
+			{"which its sender's organization finds too", "d-2", "o2", "token_unknown"},
+		} {
+			got, err := r.Find(context.Background(), c.id, func(o string) bool { return o == c.see })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if reason := reasonOf(got); reason != c.want {
+				t.Errorf("%s: %q, want %q", c.what, reason, c.want)
+			}
+		}
+		if got := reasonOf(find(t, r, "victim")); got != "token_unknown" {
+			t.Errorf("who may see all sees %q", got)
+		}
+	}
+	all()
+	shut(t, r)
+	r = start() // they are found after a restart
+	all()
+	// An id that is sent for ever takes no more room than others.
+	for range 2000 {
+		of("victim", "", "credential_missing", globex)
+		find(t, r, "victim") // the queue has an end
+	}
+	if got, err := r.Find(context.Background(), "victim", func(o string) bool { return o == "o1" }); got != nil || err != nil {
+		t.Errorf("given up, and found: %v %v", got, err)
+	}
+	if got := reasonOf(find(t, r, "victim")); got != "credential_missing" {
+		t.Errorf("the last one is %q", got)
+	}
+}
+
+func reasonOf(r *record.Refusal) string {
+	if r == nil {
+		return ""
+	}
+	return r.Reason
 }
 
 func TestNoSecretIsInARecord(t *testing.T) {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/patrol-authz/patrol/authz/admin/client"
+	"github.com/patrol-authz/patrol/authz/record"
 	postgrestest "github.com/patrol-authz/patrol/test/postgres"
 )
 
@@ -74,6 +76,39 @@ func TestWhyARequestWasRefused(t *testing.T) {
 	var said *client.Error
 	if !errors.As(err, &said) || said.Status != 404 || !strings.Contains(said.Detail, "q-never") || !strings.Contains(said.Detail, w.here.ID+") was asked, the only one") {
 		t.Errorf("a refusal that never was: %v", err)
+	}
+}
+
+// TestAReusedRequestIDHidesNoRefusal: whoever sends the id of another's request again,
+// of another organization or of none, takes the refusal from no administrator.
+func TestAReusedRequestIDHidesNoRefusal(t *testing.T) {
+	b := startBureau(t)
+	refuse := func(path, token, reason string) {
+		t.Helper()
+		if got := b.ask(t, "GET", path, token, "victim-1"); got != reason {
+			t.Fatalf("%s: answered %s", path, got)
+		}
+	}
+	refuse("/api/models/acme/m", b.secrets["pending"].Reveal(), "approval_pending")
+	found := func(caller, path string) (status int, reason string) {
+		t.Helper()
+		var r record.Refusal
+		a := b.call(caller, "GET", path, nil)
+		_ = json.Unmarshal(a.body, &r) // a problem has no reason
+		return a.status, r.Reason
+	}
+	ours, theirs := "/api/organizations/acme/settings/refusals/victim-1", "/api/organizations/globex/settings/refusals/victim-1"
+	if status, _ := found("admin_elsewhere", theirs); status != 404 {
+		t.Errorf("another organization's administrator: %d", status)
+	}
+	refuse("/api/models/globex/m", "", "credential_missing")
+	refuse("/no/such/route", "", "route_unknown")
+	for _, c := range []struct{ caller, path, reason string }{
+		{"admin", ours, "approval_pending"}, {"admin_elsewhere", theirs, "credential_missing"}, {"operator", "/api/refusals/victim-1", "route_unknown"},
+	} {
+		if status, reason := found(c.caller, c.path); status != 200 || reason != c.reason {
+			t.Errorf("%s %s: %d %q, want %q", c.caller, c.path, status, reason, c.reason)
+		}
 	}
 }
 
