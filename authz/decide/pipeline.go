@@ -82,6 +82,9 @@ type Options struct {
 	// TrustedHops is how many proxies before Envoy are believed in
 	// X-Forwarded-For; default 0: the connection's own address.
 	TrustedHops int
+	// OwnTrustedHops is how many proxies are believed before patrol's own APIs,
+	// whose requests come on a route that the caller names; default 0.
+	OwnTrustedHops int
 	// WarnBefore is how long before an end of a token or an approval the
 	// client is warned; default 7 days.
 	WarnBefore time.Duration
@@ -318,15 +321,21 @@ func (r *run) facts(route *authz.Route) *authz.Facts {
 	return &r.base
 }
 
-// client tells the address from the connection or, where proxies before Envoy
-// are trusted, from X-Forwarded-For counted from the right.
+// client tells the address from the connection or, where proxies are trusted,
+// from X-Forwarded-For counted from the right.
 func (r *run) client() authz.Client {
 	address := r.out.Request.Source().Address
-	if r.TrustedHops > 0 {
+	trusted, own := r.TrustedHops, 1 // Envoy itself appended the last one: the connection's own address
+	if r.route != nil {
+		trusted, own = r.OwnTrustedHops, 0 // before patrol's own APIs there is no Envoy
+		if address == "" {
+			trusted = 0 // nor is there a proxy before their socket
+		}
+	}
+	if trusted > 0 {
 		if v, n := r.out.Request.Header("x-forwarded-for"); n > 0 {
 			hops := strings.Split(v, ",")
-			// Envoy itself appended the last one: the connection's own address.
-			if at := len(hops) - 1 - r.TrustedHops; at >= 0 {
+			if at := len(hops) - own - trusted; at >= 0 {
 				address = strings.TrimSpace(hops[at])
 			}
 		}

@@ -77,6 +77,8 @@ type AdminConfig struct {
 	Listen       string   `yaml:"listen"`
 	Insecure     bool     `yaml:"insecure"`
 	SystemOwners []string `yaml:"system_owners"`
+	// TrustedHops are proxies before Listen that are believed in X-Forwarded-For.
+	TrustedHops int `yaml:"trusted_hops"`
 }
 
 // PeopleConfig says where people reach the console's pages, and nothing else:

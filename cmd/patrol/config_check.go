@@ -61,7 +61,17 @@ func (c *AdminConfig) check() error {
 			return fmt.Errorf("admin.system_owners[%d]: %q is no user's name: write it in lower case", i, name)
 		}
 	}
+	if err := checkHops("admin", c.TrustedHops); err != nil {
+		return err
+	}
 	return checkTCP("admin.listen", c.Listen, c.Insecure)
+}
+
+func checkHops(section string, hops int) error {
+	if hops < 0 || hops > 10 {
+		return fmt.Errorf("%s.trusted_hops: %d is not from 0 to 10", section, hops)
+	}
+	return nil
 }
 
 // checkTCP checks an address that may be left out, or be off.
@@ -103,8 +113,8 @@ func (c *PolicyConfig) check() error {
 			return fmt.Errorf("policy.allow_net[%d]: %q is no name of a host: write it without scheme, port and path", i, host)
 		}
 	}
-	if c.TrustedHops < 0 || c.TrustedHops > 10 {
-		return fmt.Errorf("policy.trusted_hops: %d is not from 0 to 10", c.TrustedHops)
+	if err := checkHops("policy", c.TrustedHops); err != nil {
+		return err
 	}
 	if !slices.Contains([]string{"", engine.ModeAuto, engine.ModeTopdown, engine.ModeCompiled}, c.Evaluator) {
 		return fmt.Errorf("policy.evaluator: %q is none of auto, topdown, compiled", c.Evaluator)

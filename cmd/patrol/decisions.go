@@ -24,7 +24,7 @@ func (a *App) decisions(responder extauthz.Responder) {
 		Sources: a.tokenSources(), Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
 		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, a.reuses, a.Shadow, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
 		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
-		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, Clock: a.Clock,
+		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, OwnTrustedHops: a.Config.Admin.TrustedHops, Clock: a.Clock,
 	})
 	a.Preview = a.previewer()
 	a.Server = extauthz.New(extauthz.Options{
