@@ -18,6 +18,7 @@ const module = "github.com/patrol-authz/patrol/"
 var arrows = map[string][]string{
 	"authz":                     {},
 	"authz/credential":          {"authz"},
+	"authz/redact":              {"authz", "authz/credential"},
 	"authz/routing":             {"authz"},
 	"authz/input":               {"authz", "authz/input/", "authz/engine/compiled"},
 	"authz/engine":              {"authz", "authz/input", "authz/engine/compiled"},
@@ -36,11 +37,11 @@ var arrows = map[string][]string{
 	"authz/inventory/storetest": {"authz", "authz/inventory", "authz/inventory/auditlog"},
 	"authz/notify":              {},
 	"authz/scim":                {"authz", "authz/inventory"},
-	"authz/telemetry":           {"authz"},
-	"authz/usage":               {"authz"},
-	"authz/record":              {"authz"},
+	"authz/telemetry":           {"authz", "authz/redact"},
+	"authz/usage":               {"authz", "authz/redact"},
+	"authz/record":              {"authz", "authz/redact"},
 	"authz/hygiene":             {"authz"},
-	"authz/shadow":              {"authz"},
+	"authz/shadow":              {"authz", "authz/redact"},
 	"authz/preview":             {"authz", "authz/inventory"},
 	"authz/admin":               {"authz", "authz/credential", "authz/inventory", "authz/inventory/auditlog", "authz/record", "authz/usage", "authz/hygiene", "authz/preview"},
 	"authz/admin/console":       {"authz", "authz/hygiene", "authz/inventory", "authz/preview", "authz/record", "authz/usage"},
@@ -52,6 +53,7 @@ var arrows = map[string][]string{
 // forbidden are libraries that a room must not know.
 var forbidden = map[string][]string{
 	"authz/credential": {"google.golang.org/grpc", "github.com/open-policy-agent/opa"},
+	"authz/redact":     {"google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/routing":    {"google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/decide":     {"google.golang.org/grpc", "github.com/open-policy-agent/opa"},
 	"authz/sources":    {"database/sql", "google.golang.org/grpc", "github.com/open-policy-agent/opa"},

@@ -2,7 +2,6 @@ package credential
 
 import (
 	"encoding/base64"
-	"net/url"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -153,51 +152,6 @@ func isToken68(s string) bool {
 		}
 	}
 	return true
-}
-
-// CheckQuery refuses a token in a query string: it ends in logs and browser
-// histories. rawQuery is the part behind the question mark.
-func CheckQuery(rawQuery string) error {
-	for rawQuery != "" {
-		var pair string
-		pair, rawQuery, _ = strings.Cut(rawQuery, "&")
-		name, value, _ := strings.Cut(pair, "=")
-		if n, err := url.QueryUnescape(name); err == nil && strings.EqualFold(n, "access_token") {
-			return malformed("the query holds access_token; send it in the header authorization")
-		}
-		v, err := url.QueryUnescape(value)
-		if err != nil {
-			v = value
-		}
-		if LooksLikeToken(v) {
-			return malformed("the query holds a token; send it in the header authorization, and revoke it: it may be in logs")
-		}
-	}
-	return nil
-}
-
-// maxInQuery bounds the values of one query string that are looked up.
-const maxInQuery = 4
-
-// InQuery returns the values of a query string for which [CheckQuery] refuses
-// it, so that a token which leaked there can be found.
-func InQuery(rawQuery string) []Secret {
-	var found []Secret
-	for pair := range strings.SplitSeq(rawQuery, "&") {
-		name, value, _ := strings.Cut(pair, "=")
-		v, err := url.QueryUnescape(value)
-		if err != nil {
-			v = value
-		}
-		n, err := url.QueryUnescape(name)
-		named := err == nil && strings.EqualFold(n, "access_token")
-		if len(v) <= MaxLength && (named && isToken68(v) || LooksLikeToken(v)) {
-			if found = append(found, Secret{v}); len(found) == maxInQuery {
-				break
-			}
-		}
-	}
-	return found
 }
 
 func malformed(detail string) error {

@@ -78,25 +78,3 @@ func TestScanTellsWhatItCannotRead(t *testing.T) {
 		t.Errorf("a broken reader: %v", err)
 	}
 }
-
-func TestSecretsInAQueryAreTaken(t *testing.T) {
-	issued := credential.Generate().Reveal()
-	for query, want := range map[string]string{
-		"": "", "a=b&c=d": "", "access_token=abc": "abc", "Access_Token=abc": "abc", "x=" + issued: issued, "x=%70" + issued[1:]: issued,
-		"access_token=a,b": "", "a=1&t=" + issued + "&b=2": issued,
-	} {
-		var got []string
-		for _, s := range credential.InQuery(query) {
-			got = append(got, s.Reveal())
-		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("%q: %q, want %q", query, got, want)
-		}
-		if (credential.CheckQuery(query) == nil) != (want == "") && query != "access_token=a,b" {
-			t.Errorf("%q: CheckQuery says something else", query)
-		}
-	}
-	if n := len(credential.InQuery(strings.Repeat("access_token=a&", 1000))); n != 4 {
-		t.Errorf("%d values of a long query are taken", n)
-	}
-}

@@ -125,20 +125,6 @@ func checksum(text string) string {
 	return string(out[:])
 }
 
-// knownPrefixes begin the token formats whose values must not appear in a
-// query string.
-var knownPrefixes = []string{Prefix, "hf_", "api_org_", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "npm_"}
-
-// LooksLikeToken says whether a text has the form of a known token.
-func LooksLikeToken(text string) bool {
-	for _, p := range knownPrefixes {
-		if len(text) >= len(p)+16 && strings.HasPrefix(text, p) && isToken68(text) {
-			return true
-		}
-	}
-	return false
-}
-
 // Check gives a value by which a database recognizes its key, and from which
 // nothing about the key can be told.
 func (d *Digester) Check() string {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/redact"
 )
 
 // Options of a [Recorder]; Dir is required.
@@ -29,16 +30,13 @@ type Options struct {
 	// PerSecond and PerSource bound how many refusals are kept each second: of
 	// all (default 500), and of one token or, without one, address (default 20).
 	PerSecond, PerSource int
-	// CredentialHeaders may hold a secret beside authorization, proxy-authorization
-	// and cookie. Their words are erased from all texts.
-	CredentialHeaders []string
+	// CredentialHeaders are those whose words are erased from all texts.
+	CredentialHeaders redact.Headers
 	// Facts appends the facts as the policy reads them, without the request's own
 	// part, as JSON whose texts went through a function. Sentence is what the
-	// client was told. Redact erases from a text what looks like a secret. They
-	// may be nil.
+	// client was told. They may be nil.
 	Facts    func(out []byte, f *authz.Facts, text func(string) string) ([]byte, error)
 	Sentence func(*authz.Outcome) string
-	Redact   func(string) string
 	Clock    func() time.Time
 	Log      *slog.Logger
 }
@@ -46,7 +44,6 @@ type Options struct {
 // Recorder keeps refusals. It is safe for concurrent use.
 type Recorder struct {
 	Options
-	headers []string
 	limit   limit
 	queue   chan entry
 	files   *files
@@ -121,10 +118,6 @@ func Open(o Options) (*Recorder, error) {
 	r := &Recorder{
 		Options: o, limit: limit{perSource: o.PerSource, perSecond: o.PerSecond, seed: maphash.MakeSeed()},
 		queue: make(chan entry, 1024), stop: make(chan struct{}), done: make(chan struct{}), unfollow: make(chan struct{}),
-		headers: []string{"authorization", "proxy-authorization", "cookie"},
-	}
-	for _, h := range o.CredentialHeaders {
-		r.headers = append(r.headers, strings.ToLower(h))
 	}
 	var err error
 	if r.files, err = openFiles(o.Dir, o.MaxBytes, o.MaxAge, o.Clock); err != nil {
@@ -178,7 +171,7 @@ func (r *Recorder) encode(room []byte, o *authz.Outcome, followed bool) (e entry
 			err = fmt.Errorf("panic: %v", cause)
 		}
 	}()
-	record, redact := r.record(o)
+	record, erase := r.record(o)
 	var shown any = record
 	if followed {
 		shown = &Decision{o.Decision.Allowed, *record}
@@ -193,7 +186,7 @@ func (r *Recorder) encode(room []byte, o *authz.Outcome, followed bool) (e entry
 		// they cannot be shown or are too long.
 		const before, after = `,"facts":`, "}\n"
 		line = append(line[:bare-len(after)], before...)
-		whole, err := r.Facts(line, o.Facts, redact.same)
+		whole, err := r.Facts(line, o.Facts, erase.Text)
 		if err == nil && len(whole)+len(after) <= maxLine {
 			line = append(whole, after...)
 		} else {
@@ -227,7 +220,7 @@ func (r *Recorder) record(o *authz.Outcome) (*Refusal, redactor) {
 		Reason: o.Decision.Reason, Reasons: o.Decision.Reasons, Next: o.Decision.Next,
 		Policy: o.Policy, Revision: o.Revision, Evaluator: o.Evaluator, Overruled: o.Conflict, Microseconds: o.Duration.Microseconds(),
 	}
-	redact := redactor{known: r.Redact}
+	var erase redactor
 	client := authz.Client{}
 	if f := o.Facts; f != nil {
 		client = f.Client
@@ -237,9 +230,9 @@ func (r *Recorder) record(o *authz.Outcome) (*Refusal, redactor) {
 		if client.Address == "" {
 			client.Address = o.Request.Source().Address
 		}
-		redact = newRedactor(o.Request, r.headers, r.Redact)
-		out.Request = redact.request(o.Request, client)
-		out.RequestID = redact.text(out.RequestID)
+		erase = redactor{r.CredentialHeaders.Of(o.Request)}
+		out.Request = erase.request(o.Request, client)
+		out.RequestID = erase.text(out.RequestID)
 	}
 	if o.Reason != nil {
 		out.HTTPStatus = o.Reason.HTTPStatus
@@ -248,13 +241,13 @@ func (r *Recorder) record(o *authz.Outcome) (*Refusal, redactor) {
 		out.Approval = &Asked{ID: o.Approval.ID, State: o.Approval.State}
 	}
 	if o.Err != nil {
-		out.Error = most(redact.text(o.Err.Error()), 1000)
+		out.Error = most(erase.text(o.Err.Error()), 1000)
 	}
 	if r.Sentence != nil && o.Reason != nil && !o.Decision.Allowed {
-		out.Message = redact.text(r.Sentence(o))
+		out.Message = erase.text(r.Sentence(o))
 	}
-	out.Params = params(o.Decision.Params, redact)
-	return out, redact
+	out.Params = params(o.Decision.Params, erase)
+	return out, erase
 }
 
 func (r *Refusal) facts(f *authz.Facts) {
@@ -270,14 +263,14 @@ func (r *Refusal) facts(f *authz.Facts) {
 }
 
 // params keeps the texts among a decision's parameters.
-func params(given map[string]any, redact redactor) map[string]any {
+func params(given map[string]any, erase redactor) map[string]any {
 	var out map[string]any
 	for k, v := range given {
 		if text, ok := v.(string); ok && text != "" && len(out) < 20 {
 			if out == nil {
 				out = map[string]any{}
 			}
-			out[k] = most(redact.text(text), 500)
+			out[k] = most(erase.text(text), 500)
 		}
 	}
 	return out

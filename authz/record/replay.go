@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/redact"
 )
 
 // Replay is a recorded request, to be decided on again. A record holds a part of
@@ -43,7 +44,9 @@ func (p *Replay) Whole() bool {
 }
 
 // whole says whether a kept text is as it was.
-func whole(s string) bool { return !strings.HasSuffix(s, "…") && !strings.Contains(s, redacted) }
+func whole(s string) bool {
+	return !strings.HasSuffix(s, "…") && !strings.Contains(s, redact.Redacted)
+}
 
 func (p *Replay) miss(what string) {
 	if !slices.Contains(p.missing, what) {
@@ -142,4 +145,4 @@ func (p *Replay) Attributes() (map[string]any, error) {
 }
 
 // Erased says whether a part of the facts looked like a secret, and was erased.
-func (r *Refusal) Erased() bool { return bytes.Contains(r.Facts, []byte(redacted)) }
+func (r *Refusal) Erased() bool { return bytes.Contains(r.Facts, []byte(redact.Redacted)) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/redact"
 )
 
 // Options of a [Comparer]; Beside is required.
@@ -19,8 +21,8 @@ type Options struct {
 	// Beside says what the active rules made of a request that was decided (anew,
 	// where its facts had to be gathered again), and what others would.
 	Beside func(ctx context.Context, o *authz.Outcome, q authz.Request, active, other *authz.Ruleset) (was, would authz.Decision)
-	// Redact erases from a request's id what looks like a secret; may be nil.
-	Redact func(string) string
+	// CredentialHeaders are those whose words are erased from a request's id.
+	CredentialHeaders redact.Headers
 	// Share is how much of one processor's time evaluations take at most; default
 	// 0.2.
 	Share float64
@@ -210,7 +212,7 @@ func (c *Comparer) compare(ctx context.Context, w *waiting) {
 		}
 		c.differences.WithLabelValues(label.from, label.to).Inc()
 	}
-	w.of.count(k, c.example(w.outcome))
+	w.of.count(k, c.example(w))
 }
 
 func (c *Comparer) beside(ctx context.Context, w *waiting) (was, would authz.Decision, err error) {
@@ -237,12 +239,12 @@ func answer(d *authz.Decision) string {
 }
 
 // example is what is kept of a request; its texts are its own.
-func (c *Comparer) example(o *authz.Outcome) authz.ShadowExample {
-	e := authz.ShadowExample{RequestID: o.RequestID, Time: o.Time.UTC().Truncate(time.Millisecond)}
-	if c.Redact != nil {
-		e.RequestID = c.Redact(e.RequestID)
+func (c *Comparer) example(w *waiting) authz.ShadowExample {
+	o := w.outcome
+	e := authz.ShadowExample{Time: o.Time.UTC().Truncate(time.Millisecond)}
+	if q, err := w.request.Again(); err == nil {
+		e.RequestID = strings.Clone(c.CredentialHeaders.Of(q).Text(o.RequestID))
 	}
-	e.RequestID = string([]byte(e.RequestID))
 	if o.Facts != nil && o.Facts.Organization != nil {
 		e.Organization = o.Facts.Organization.Name
 	}

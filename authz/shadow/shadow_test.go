@@ -24,6 +24,9 @@ type request struct {
 
 func (r request) Size() int                     { return r.size }
 func (r request) Again() (authz.Request, error) { return r, nil }
+func (r request) EachHeader(yield func(name, value string) bool) {
+	yield("authorization", "Bearer the-secret-of-the-request")
+}
 
 var active, other = &authz.Ruleset{Revision: "1"}, &authz.Ruleset{Revision: "2"}
 
@@ -266,11 +269,15 @@ func TestKindsOfDifferencesAreBounded(t *testing.T) {
 
 // A secret that somebody sends as a request's id is not shown.
 func TestAnExampleHoldsNoSecret(t *testing.T) {
-	s := start(t, shadow.Options{Beside: would(refused("b")), Redact: func(string) string { return "[redacted]" }})
+	s := start(t, shadow.Options{Beside: would(refused("b"))})
 	s.Compare(active, other, 1)
-	s.Record(outcome("ptl_secret", refused("a")))
-	eventually(t, "it is evaluated", func() bool { return s.Counts().Evaluated == 1 })
-	if got := s.Counts().Differences[0].Examples[0].RequestID; got != "[redacted]" {
-		t.Errorf("%s is shown", got)
+	for _, id := range []string{"ptl_0123456789abcdef", "the-secret-of-the-request"} {
+		s.Record(outcome(id, refused("a")))
+	}
+	eventually(t, "they are evaluated", func() bool { return s.Counts().Evaluated == 2 })
+	for _, e := range s.Counts().Differences[0].Examples {
+		if e.RequestID != "[redacted]" {
+			t.Errorf("%s is shown", e.RequestID)
+		}
 	}
 }

@@ -2,12 +2,15 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/redact"
 )
 
 // DenialLog writes at most one line for a refusal, and no more lines than its
@@ -16,6 +19,8 @@ type DenialLog struct {
 	Log *slog.Logger
 	// PerSecond lines, with a burst of the same size; default 50.
 	PerSecond int
+	// CredentialHeaders are those whose words are erased from a line.
+	CredentialHeaders redact.Headers
 	// Clock is asked where an outcome has no time.
 	Clock func() time.Time
 
@@ -38,16 +43,19 @@ func (d *DenialLog) Record(o *authz.Outcome) {
 	if !ok {
 		return
 	}
+	var erase redact.Request
+	if o.Request != nil {
+		erase = d.CredentialHeaders.Of(o.Request)
+	}
 	attrs := []slog.Attr{
-		slog.String("reason", o.Decision.Reason), slog.String("decision_id", o.DecisionID), slog.String("request_id", o.RequestID),
+		slog.String("reason", o.Decision.Reason), slog.String("decision_id", o.DecisionID), slog.String("request_id", erase.Text(o.RequestID)),
 		slog.String("revision", o.Revision),
 	}
 	if o.Request != nil {
 		path, _, _ := strings.Cut(o.Request.Path(), "?")
-		if len(path) > 200 {
-			path = path[:200]
-		}
-		attrs = append(attrs, slog.String("method", o.Request.Method()), slog.String("path", path))
+		// It is cut to what is shown only then: of a secret no beginning is shown.
+		path = cut(erase.Text(cut(path, 1024)), 200)
+		attrs = append(attrs, slog.String("method", erase.Text(o.Request.Method())), slog.String("path", path))
 	}
 	if f := o.Facts; f != nil {
 		if f.Organization != nil {
@@ -66,10 +74,13 @@ func (d *DenialLog) Record(o *authz.Outcome) {
 	level := slog.LevelInfo
 	if o.Err != nil {
 		level = slog.LevelError
-		attrs = append(attrs, slog.String("error", o.Err.Error()))
+		attrs = append(attrs, slog.String("error", erase.Text(o.Err.Error())))
 	}
 	d.Log.LogAttrs(context.Background(), level, "denied", attrs...)
 }
+
+// cut cuts a text that is too long.
+func cut(text string, most int) string { return text[:min(len(text), most)] }
 
 func (d *DenialLog) take(now time.Time) (suppressed int, ok bool) {
 	d.mu.Lock()
@@ -94,15 +105,15 @@ func (d *DenialLog) take(now time.Time) (suppressed int, ok bool) {
 	return suppressed, true
 }
 
-// Guard wraps a handler: whatever looks like a credential in a message or a
-// text attribute is replaced. It is the second line; the first is that secrets
+// Guard wraps a handler: whatever looks like a credential in a message or an
+// attribute is replaced. It is the second line; the first is that secrets
 // are of a type that prints as redacted.
 func Guard(h slog.Handler) slog.Handler { return guard{h} }
 
 type guard struct{ slog.Handler }
 
 func (g guard) Handle(ctx context.Context, r slog.Record) error {
-	out := slog.NewRecord(r.Time, r.Level, Redact(r.Message), r.PC)
+	out := slog.NewRecord(r.Time, r.Level, redact.Text(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		out.AddAttrs(redactAttr(a))
 		return true
@@ -123,10 +134,21 @@ func redactAttr(a slog.Attr) slog.Attr {
 	v := a.Value.Resolve()
 	switch v.Kind() {
 	case slog.KindString:
-		return slog.String(a.Key, Redact(v.String()))
+		return slog.String(a.Key, redact.Text(v.String()))
+	case slog.KindGroup:
+		group := slices.Clone(v.Group())
+		for i := range group {
+			group[i] = redactAttr(group[i])
+		}
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(group...)}
 	case slog.KindAny:
 		if err, ok := v.Any().(error); ok {
-			return slog.String(a.Key, Redact(err.Error()))
+			return slog.String(a.Key, redact.Text(err.Error()))
+		}
+		// Anything else stays what it is, unless it holds a credential.
+		text := fmt.Sprintf("%+v", v.Any())
+		if redacted := redact.Text(text); redacted != text {
+			return slog.String(a.Key, redacted)
 		}
 	}
 	return a

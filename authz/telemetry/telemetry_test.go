@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -89,11 +90,64 @@ func TestAFloodOfDenialsIsNoFloodOfLines(t *testing.T) {
 	}
 }
 
+// sent is a request of which the log shows something.
+type sent struct {
+	authz.Request
+	path    string
+	headers [][2]string
+}
+
+func (s sent) Method() string { return "GET" }
+func (s sent) Path() string   { return s.path }
+
+func (s sent) EachHeader(yield func(name, value string) bool) {
+	for _, h := range s.headers {
+		if !yield(h[0], h[1]) {
+			return
+		}
+	}
+}
+
+// Nothing that a client sends as a secret, or that looks like one, gets into the
+// line of a refusal, however it is written.
+func TestTheLineOfARefusalHoldsNoSecret(t *testing.T) {
+	secret, opaque := "ptl_0aZ9bY8cX7dW6eV5fU4gT3hS2iR1jQ0kP9lO8mN7nM6", "opaque/0123-Secret"
+	for name, c := range map[string]sent{
+		"as it is":                  {path: "/api/models/acme/" + secret},
+		"a letter escaped":          {path: "/api/models/acme/%70" + secret[1:]},
+		"escaped twice":             {path: "/api/models/acme/%2570" + secret[1:]},
+		"of another format":         {path: "/api/models/acme/tok_gho_AbCd0123AbCd0123AbCd0123AbCd0123AbCd"},
+		"its own":                   {path: "/api/models/acme/" + opaque, headers: [][2]string{{"authorization", "Bearer " + opaque}}},
+		"its own, escaped":          {path: "/api/models/acme/opaque%2F0123%2dSecret", headers: [][2]string{{"authorization", "Bearer " + opaque}}},
+		"its own password":          {path: "/api/models/acme/" + opaque, headers: [][2]string{{"authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("git:"+opaque))}}},
+		"its own, in its header":    {path: "/api/models/acme/" + opaque, headers: [][2]string{{"x-api-key", opaque}}},
+		"its own, in a cookie":      {path: "/api/models/acme/" + opaque, headers: [][2]string{{"cookie", "a=1; " + opaque}}},
+		"where the path is cut off": {path: "/" + strings.Repeat("x", 180) + secret},
+	} {
+		var out bytes.Buffer
+		d := &telemetry.DenialLog{Log: slog.New(telemetry.Guard(slog.NewTextHandler(&out, nil))), CredentialHeaders: []string{"X-Api-Key"}}
+		o := denied("acme", authz.TypeOrganization)
+		o.Request, o.RequestID = c, "id-"+c.path[len("/"):]
+		o.Err = errors.New("of " + c.path)
+		d.Record(o)
+		line := out.String()
+		for _, piece := range []string{"0aZ9bY8cX7dW", "0123AbCd0123", "0123-Secret", "0123%2dSecret"} {
+			if strings.Contains(line, piece) {
+				t.Errorf("%s: %s is in %s", name, piece, line)
+			}
+		}
+		if !strings.Contains(line, "[redac") {
+			t.Errorf("%s: the line is %s", name, line)
+		}
+	}
+}
+
 func TestWhatLooksLikeACredentialIsRedacted(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(telemetry.Guard(slog.NewTextHandler(&out, nil))).With("a", "Bearer abcdefghijkl")
-	log.Error("got ptl_0123456789abcdef", "b", "hf_0123456789abcdef", "c", errors.New("Basic dXNlcjpwYXNz"), "d", "plain")
-	for _, secret := range []string{"abcdefghijkl", "0123456789abcdef", "dXNlcjpwYXNz"} {
+	log.Error("got ptl_0123456789abcdef", "b", "hf_0123456789abcdef", "c", errors.New("Basic dXNlcjpwYXNz"), "d", "plain",
+		slog.Group("e", "f", "ptl_in0a0group00000"), "g", []string{"ptl_in0a0list000000"}, "h", struct{ S string }{"ptl_in0a0struct0000"})
+	for _, secret := range []string{"abcdefghijkl", "in0a0", "0123456789abcdef", "dXNlcjpwYXNz"} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("%s is in %s", secret, out.String())
 		}

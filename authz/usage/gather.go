@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/redact"
 )
 
 // Store writes what was gathered.
@@ -42,9 +43,9 @@ type Options struct {
 	// MaxUnknown bounds the unknown tokens that are gathered between two writes;
 	// default 10,000. Further ones are dropped and counted.
 	MaxUnknown int
-	// Redact erases from a text what looks like a secret: of a resource whose
-	// name holds one, the name is not kept. May be nil.
-	Redact func(string) string
+	// CredentialHeaders are those whose words are secrets: of a resource or a host
+	// whose name holds one, or what looks like one, the name is not kept.
+	CredentialHeaders redact.Headers
 	// Written is told of each batch that the store has. May be nil.
 	Written func(*Batch)
 	Clock   func() time.Time
@@ -250,11 +251,11 @@ func clean(name string) string {
 // secret says whether a name holds what looks like a secret, or is the request's
 // own: people do put tokens into paths.
 func (g *Gatherer) secret(name string, r authz.Request) bool {
-	if g.Redact != nil && g.Redact(name) != name {
-		return true
-	}
 	if r == nil {
-		return false
+		return redact.Text(name) != name
+	}
+	if g.CredentialHeaders.Of(r).Text(name) != name {
+		return true
 	}
 	sent, _ := r.Header("authorization")
 	for part := range strings.SplitSeq(name, "/") {

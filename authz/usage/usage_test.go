@@ -2,6 +2,7 @@ package usage_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -340,16 +341,28 @@ type asked struct {
 
 func (a asked) Header(string) (string, int) { return a.authorization, 1 }
 
+func (a asked) EachHeader(yield func(name, value string) bool) {
+	_ = yield("authorization", a.authorization) && yield("x-api-key", "the-key-of-the-request")
+}
+
 func TestNoSecretIsKeptAsTheNameOfAResource(t *testing.T) {
 	s := &store{}
-	g := usage.New(usage.Options{Store: s, Redact: func(text string) string { return strings.ReplaceAll(text, "ptl_x", "[redacted]") }})
-	for _, name := range []string{"acme/ptl_x", "ptl_x/m", "acme/the-secret-of-the-request"} {
+	g := usage.New(usage.Options{Store: s, CredentialHeaders: []string{"X-Api-Key"}})
+	for name, authorization := range map[string]string{
+		"acme/ptl_0123456789abcdef":            "",
+		"hf_0123456789abcdef/m":                "",
+		"acme/tok_github_pat_11AAAAAAA0AbCd01": "",
+		"acme/%67ho_0123456789abcdef":          "", // it was escaped twice
+		"acme/the-secret-of-the-request":       "Bearer the-secret-of-the-request",
+		"acme/the-password":                    "Basic " + base64.StdEncoding.EncodeToString([]byte("git:the-password")),
+		"acme/the-key-of-the-request":          "",
+	} {
 		o := outcome("t1", name, "", "allowed", noon)
-		o.Request = asked{authorization: "Bearer the-secret-of-the-request"}
+		o.Request = asked{authorization: authorization}
 		g.Record(o)
 	}
 	flush(t, g)
-	if rows, total := s.counts(); len(rows) != 1 || rows[0].Resource != usage.Other || total != 3 {
+	if rows, total := s.counts(); len(rows) != 1 || rows[0].Resource != usage.Other || total != 7 {
 		t.Errorf("counted: %+v", rows)
 	}
 }

@@ -22,7 +22,7 @@ func (a *App) decisions(responder extauthz.Responder) {
 	}, a.Log, a.Clock)
 	a.Pipeline = decide.New(decide.Options{
 		Sources: a.tokenSources(), Policy: a.Bundles, Inventory: follower{a.Follower}, Digester: a.digester, Opener: &commands{a},
-		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, a.reuses, a.Shadow, &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, Clock: a.Clock}},
+		Recorder:     telemetry.Recorders{a.Metrics, a.Usage, a.Records, a.reuses, a.Shadow, a.denialLog()},
 		Credentials:  credential.Parser{Headers: a.Config.Policy.CredentialHeaders},
 		MaxStaleness: time.Duration(a.Config.Inventory.MaxStaleness), TrustedHops: a.Config.Policy.TrustedHops, OwnTrustedHops: a.Config.Admin.TrustedHops, Clock: a.Clock,
 	})
@@ -31,6 +31,10 @@ func (a *App) decisions(responder extauthz.Responder) {
 		Decider: a.Pipeline, Responder: responder, Answer: a.answerOptions(), Trust: a.Config.Sources.trust(), Log: a.Log,
 		Attributes: func(c *authv3.AttributeContext) (map[string]any, error) { return protodoc.Of(c) },
 	})
+}
+
+func (a *App) denialLog() *telemetry.DenialLog {
+	return &telemetry.DenialLog{Log: a.Log, PerSecond: a.Config.Log.Denials, CredentialHeaders: a.Config.Policy.CredentialHeaders, Clock: a.Clock}
 }
 
 func (a *App) answerOptions() answer.Options {

@@ -184,10 +184,20 @@ func TestEdge18_CommaSpaceOrControlCharacterInTheToken_400(t *testing.T) {
 func TestEdge19_TokenInTheQueryString_400AndTheLeakIsNoted(t *testing.T) {
 	decideCases(t, "query-access-token", "query-known-token")
 	w := edgeWorld(t, nil)
-	c := &testCase{}
-	c.Request.Method, c.Request.Path = "GET", "/api/models/open-lab/model?x="+w.secrets["bob_read"].Reveal()
-	if out := facts(w, c); out.Leaked == nil || out.Leaked.ID != w.ids["bob_read"] {
-		t.Errorf("whose secret was leaked is not noted: %+v", out.Leaked)
+	secret := w.secrets["bob_read"].Reveal()
+	for _, query := range []string{
+		"x=" + secret, secret, secret + "=1", "a=1;t=" + secret, "a=1;access_token=" + secret, "t[]=x&t=1+" + secret, "t=Bearer%20" + secret,
+		"next=https%3A%2F%2Fgit%3A" + secret + "%40hub", "x=%70" + secret[1:], "x=%2570" + secret[1:], "x=" + secret + "x",
+	} {
+		c := &testCase{}
+		c.Request.Method, c.Request.Path = "GET", "/api/models/open-lab/model?"+query
+		out := facts(w, c)
+		if out.Decision.Reason != authz.ReasonCredentialMalformed {
+			t.Errorf("?%s is answered with %s", strings.ReplaceAll(query, secret, "TOKEN"), out.Decision.Reason)
+		}
+		if out.Leaked == nil || out.Leaked.ID != w.ids["bob_read"] {
+			t.Errorf("?%s: whose secret was leaked is not noted", strings.ReplaceAll(query, secret, "TOKEN"))
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ func (a *App) makeBundles() error {
 		Beside: func(ctx context.Context, of *authz.Outcome, q authz.Request, active, other *authz.Ruleset) (was, would authz.Decision) {
 			return a.Pipeline.Beside(ctx, of, q, active, other)
 		},
-		Redact: telemetry.Redact, Clock: a.Clock, Log: a.Log,
+		CredentialHeaders: p.CredentialHeaders, Clock: a.Clock, Log: a.Log,
 	})
 	// What a shadow is evaluated on is no alarm, and no input to be kept.
 	o.Comparer, o.BuildShadow = a.Shadow, gateOptions(p, nil).Build

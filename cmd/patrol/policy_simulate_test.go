@@ -10,13 +10,12 @@ import (
 	"github.com/patrol-authz/patrol/authz/decide"
 	"github.com/patrol-authz/patrol/authz/input"
 	"github.com/patrol-authz/patrol/authz/record"
-	"github.com/patrol-authz/patrol/authz/telemetry"
 )
 
 // recordsOf are the lines that a server would tell of its decisions on cases.
 func recordsOf(t *testing.T, run func(decided func(*testCase, *authz.Outcome))) map[string][]byte {
 	t.Helper()
-	r, err := record.Open(record.Options{Dir: t.TempDir(), PerSecond: 1 << 20, PerSource: 1 << 15, Facts: input.AppendFacts, Redact: telemetry.Redact})
+	r, err := record.Open(record.Options{Dir: t.TempDir(), PerSecond: 1 << 20, PerSource: 1 << 15, Facts: input.AppendFacts})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/patrol-authz/patrol/authz/input"
 	"github.com/patrol-authz/patrol/authz/inventory"
 	"github.com/patrol-authz/patrol/authz/record"
-	"github.com/patrol-authz/patrol/authz/telemetry"
 	uses "github.com/patrol-authz/patrol/authz/usage"
 )
 
@@ -32,7 +31,7 @@ func (a *App) openRecorders() error {
 		// A server that starts again goes on with its own lease.
 		Store: a.Store, Holder: host + ":" + a.Config.DataDir, Rules: a.hygieneRules, Clock: a.Clock, Log: a.Log,
 	})
-	a.Usage = uses.New(uses.Options{Store: a.Store, Redact: telemetry.Redact, Written: a.usageWritten, Clock: a.Clock, Log: a.Log})
+	a.Usage = uses.New(uses.Options{Store: a.Store, CredentialHeaders: a.Config.Policy.CredentialHeaders, Written: a.usageWritten, Clock: a.Clock, Log: a.Log})
 	a.Metrics.Registry.MustRegister(a.Usage, (*findingMetrics)(a), a.Shadow, (*bundleMetrics)(a))
 	a.Usage.Start()
 	a.Hygiene.Start()
@@ -122,7 +121,7 @@ func (m *findingMetrics) Collect(ch chan<- prometheus.Metric) {
 func (a *App) openRecords() (err error) {
 	a.Records, err = record.Open(record.Options{
 		Dir: filepath.Join(a.Config.DataDir, "refusals"), CredentialHeaders: a.Config.Policy.CredentialHeaders,
-		Facts: input.AppendFacts, Redact: telemetry.Redact, Clock: a.Clock, Log: a.Log,
+		Facts: input.AppendFacts, Clock: a.Clock, Log: a.Log,
 		Sentence: func(o *authz.Outcome) string { return answer.Sentence(o, a.answerOptions()) },
 	})
 	if err == nil {

@@ -13,8 +13,8 @@ import (
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
+	"github.com/patrol-authz/patrol/authz/redact"
 	"github.com/patrol-authz/patrol/authz/routing"
-	"github.com/patrol-authz/patrol/authz/telemetry"
 	"github.com/patrol-authz/patrol/bundles"
 )
 
@@ -193,7 +193,7 @@ func (t *tally) add(r *asked) error {
 // miss notes what no route serves: without the query, which may hold anything.
 func (t *tally) miss(r *asked, problem string) {
 	path, _, _ := strings.Cut(r.path, "?")
-	u := uncoveredPath{Method: telemetry.Redact(r.method), Path: telemetry.Redact(path), Problem: problem}
+	u := uncoveredPath{Method: redact.Text(r.method), Path: redact.Text(path), Problem: problem}
 	if _, known := t.uncovered[u]; !known && len(t.uncovered) == mostUncovered {
 		t.out.Further++
 		return

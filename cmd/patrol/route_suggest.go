@@ -13,8 +13,8 @@ import (
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
+	"github.com/patrol-authz/patrol/authz/redact"
 	"github.com/patrol-authz/patrol/authz/routing"
-	"github.com/patrol-authz/patrol/authz/telemetry"
 	"github.com/patrol-authz/patrol/bundles"
 )
 
@@ -167,7 +167,7 @@ func printSuggestions(cli *CLI, found []routing.Suggestion) error {
 		}
 		shown := make([]string, len(found[i].Examples))
 		for j, path := range found[i].Examples {
-			shown[j] = telemetry.Redact(path)
+			shown[j] = redact.Text(path)
 		}
 		fmt.Printf("# %s, such as %s\n%s", counted(found[i].Requests, "request"), plain(strings.Join(shown, ", ")), lines)
 	}
@@ -193,7 +193,7 @@ func (u *unrouted) tell(found []routing.Suggestion, left []routing.Asked) error 
 	slices.SortStableFunc(left, func(a, b routing.Asked) int { return b.Requests - a.Requests })
 	const shown = 20
 	for _, a := range left[:min(len(left), shown)] {
-		fmt.Fprintf(os.Stderr, "  %d %s %s\n", a.Requests, plain(telemetry.Redact(a.Method)), plain(telemetry.Redact(a.Path)))
+		fmt.Fprintf(os.Stderr, "  %d %s %s\n", a.Requests, plain(redact.Text(a.Method)), plain(redact.Text(a.Path)))
 	}
 	return fmt.Errorf("%s without an entry: name the organizations in their paths by --organization, or write their entries", counted(without, "request"))
 }
