@@ -99,10 +99,10 @@ func (m mark) secretAt(text string, at int) (start, end int, found bool) {
 	var run, decoded [longestGlance]byte
 	n := copy(run[:], text[group:])
 	for i, c := range run[:n] {
-		switch {
-		case c == '-':
+		switch c {
+		case '-':
 			run[i] = '+'
-		case c == '_':
+		case '_':
 			run[i] = '/'
 		}
 	}

@@ -122,7 +122,7 @@ func TestTheLineOfARefusalHoldsNoSecret(t *testing.T) {
 		"its own password":          {path: "/api/models/acme/" + opaque, headers: [][2]string{{"authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("git:"+opaque))}}},
 		"its own, in its header":    {path: "/api/models/acme/" + opaque, headers: [][2]string{{"x-api-key", opaque}}},
 		"its own, in a cookie":      {path: "/api/models/acme/" + opaque, headers: [][2]string{{"cookie", "a=1; " + opaque}}},
-		"where the path is cut off": {path: "/" + strings.Repeat("x", 180) + secret},
+		"where the path is cut off": {path: "/" + strings.Repeat("x", 188) + secret},
 	} {
 		var out bytes.Buffer
 		d := &telemetry.DenialLog{Log: slog.New(telemetry.Guard(slog.NewTextHandler(&out, nil))), CredentialHeaders: []string{"X-Api-Key"}}
@@ -131,7 +131,7 @@ func TestTheLineOfARefusalHoldsNoSecret(t *testing.T) {
 		o.Err = errors.New("of " + c.path)
 		d.Record(o)
 		line := out.String()
-		for _, piece := range []string{"0aZ9bY8cX7dW", "0123AbCd0123", "0123-Secret", "0123%2dSecret"} {
+		for _, piece := range []string{"0aZ9bY8", "0123AbCd0123", "0123-Secret", "0123%2dSecret"} {
 			if strings.Contains(line, piece) {
 				t.Errorf("%s: %s is in %s", name, piece, line)
 			}
