@@ -49,6 +49,17 @@ type askedCaller struct {
 	// SystemOwner: the configuration names the owner among admin.system_owners.
 	SystemOwner bool       `json:"system_owner"`
 	Token       askedToken `json:"token"`
+	// Approvals are those of the token in the organizations that it issues another
+	// one for: one for each, also where nothing was approved.
+	Approvals []askedApproval `json:"approvals,omitempty"`
+}
+
+// askedApproval says whether and when an approval ends; one that was not given
+// does not.
+type askedApproval struct {
+	Organization string `json:"organization"`
+	Ends         bool   `json:"ends"`
+	ExpiresAt    string `json:"expires_at,omitempty"`
 }
 
 type askedToken struct {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,9 +24,10 @@ func (s *service) withinOwn(ctx context.Context, t *NewToken) error {
 		return &inventory.Invalid{Field: "grants", Problem: "hold more than 200 permissions, which only those who run patrol may give at once"}
 	}
 	return s.judge(ctx, func(q *question) {
+		beyond, organizations := s.handedOn(ctx, q, t.Grants)
 		q.Asked = map[string]any{
 			"owner": inventory.Fold(t.Owner), "kind": t.Kind, "grants": len(t.Grants), "global": append([]string{}, t.Global...),
-			"beyond": s.beyond(ctx, t.Grants),
+			"beyond": beyond, "organizations": organizations,
 		}
 		if t.ExpiresAt != nil {
 			q.Asked["expires_at"] = t.ExpiresAt.UTC().Format(time.RFC3339)
@@ -33,33 +35,53 @@ func (s *service) withinOwn(ctx context.Context, t *NewToken) error {
 	})
 }
 
-// beyond lists the permissions that the caller's own token would be refused.
-func (s *service) beyond(ctx context.Context, grants []authz.Grant) []string {
-	out := []string{}
+// handedOn lists the permissions that the caller's own token would be refused, and
+// the organizations that the grants reach. What holds of the caller in each of
+// them goes into the question.
+func (s *service) handedOn(ctx context.Context, q *question, grants []authz.Grant) (beyond, organizations []string) {
+	beyond, organizations = []string{}, []string{}
 	c := callerOf(ctx)
 	for _, g := range grants {
-		namespace, _, nested := strings.Cut(g.Entity.Name, "/")
+		name, _, nested := strings.Cut(g.Entity.Name, "/")
+		namespace := inventory.Fold(name)
 		for _, permission := range g.Permissions {
 			route := organizationRoute("issue-token", namespace, permission)
 			if nested {
 				route.Resource = &authz.Resource{Type: g.Entity.Type, Name: g.Entity.Name}
 			}
-			if !s.full(ctx, c, route) {
-				out = append(out, g.Entity.Type+":"+g.Entity.Name+"="+permission)
+			if full, _ := s.full(ctx, c, route); !full {
+				beyond = append(beyond, g.Entity.Type+":"+g.Entity.Name+"="+permission)
 			}
 		}
 		// To hand rights on is a right of its own.
-		if !s.full(ctx, c, organizationRoute("issue-token", namespace, tokensWrite)) {
-			out = append(out, namespace+"="+tokensWrite)
+		full, out := s.full(ctx, c, organizationRoute("issue-token", namespace, tokensWrite))
+		if !full {
+			beyond = append(beyond, namespace+"="+tokensWrite)
+		}
+		if slices.Contains(organizations, namespace) {
+			continue
+		}
+		organizations = append(organizations, namespace)
+		if out.Facts != nil && out.Facts.Organization != nil {
+			q.Caller.Approvals = append(q.Caller.Approvals, approvalOf(namespace, out.Facts.Authorization))
 		}
 	}
-	return out
+	return beyond, organizations
 }
 
-// full says whether the caller's token may do something, with nothing waived.
-func (s *service) full(ctx context.Context, c *caller, on *authz.Route) bool {
+// approvalOf says when the approval of the caller's token ends in an organization.
+func approvalOf(organization string, a *authz.Authorization) askedApproval {
+	if a == nil || a.ExpiresAt.IsZero() {
+		return askedApproval{Organization: organization}
+	}
+	return askedApproval{organization, true, a.ExpiresAt.UTC().Format(time.RFC3339)}
+}
+
+// full says whether the caller's token may do something, with nothing waived, and
+// what that was decided on.
+func (s *service) full(ctx context.Context, c *caller, on *authz.Route) (bool, *authz.Outcome) {
 	out := s.Decider.ExplainOn(ctx, c.request, on)
-	return out.Decision.Allowed && len(out.Decision.Reasons) == 0
+	return out.Decision.Allowed && len(out.Decision.Reasons) == 0, out
 }
 
 // mayCheck asks whether the caller may see how a request would be decided: one
@@ -72,7 +94,7 @@ func (s *service) mayCheck(ctx context.Context, out *authz.Outcome) error {
 		}
 		readable := []string{}
 		for _, name := range names {
-			if s.full(ctx, callerOf(ctx), organizationRoute("check", name, tokensRead)) {
+			if full, _ := s.full(ctx, callerOf(ctx), organizationRoute("check", name, tokensRead)); full {
 				readable = append(readable, name)
 			}
 		}

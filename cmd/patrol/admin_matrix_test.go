@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -318,6 +319,12 @@ func TestATokenIssuesOnlyWithinItsOwnRights(t *testing.T) {
 		change       map[string]any
 	}
 	end := "2999-01-01T00:00:00Z"
+	// What an approval ends, ends what it issues; elsewhere it ends nothing.
+	approved := b.Clock().Add(time.Hour).Truncate(time.Second)
+	b.issue("approved for an hour", "alice", []string{"org.tokens.write", "repo.write"}, acme, globex)
+	b.do(t, inventory.AddMember{Organization: globex, User: "alice", Role: "admin"})
+	b.do(t, inventory.Approve{Organization: acme, Token: b.ids["approved for an hour"], Until: approved})
+	inTime, late := approved.UTC().Format(time.RFC3339), approved.Add(time.Second).UTC().Format(time.RFC3339)
 	model := []authz.Grant{{Entity: authz.Entity{Type: "model", Name: "acme/m"}, Permissions: []string{"repo.write"}}}
 	for _, c := range []asked{
 		{"admin", "what it may itself", 200, nil},
@@ -331,6 +338,11 @@ func TestATokenIssuesOnlyWithinItsOwnRights(t *testing.T) {
 		{"admin", "an operator's right", 403, map[string]any{"global": []string{"patrol.operate"}}},
 		{"ended", "without an end", 403, nil},
 		{"ended", "a later end", 403, map[string]any{"expires_at": end}},
+		{"approved for an hour", "without an end", 403, nil},
+		{"approved for an hour", "an end after its approval's", 403, map[string]any{"expires_at": late}},
+		{"approved for an hour", "an end in two organizations", 403, map[string]any{"expires_at": late, "grants": grantsOn([]string{"repo.write"}, globex, acme)}},
+		{"approved for an hour", "one that ends with its approval", 200, map[string]any{"expires_at": inTime}},
+		{"approved for an hour", "without an end, elsewhere", 200, map[string]any{"grants": grantsOn([]string{"repo.write"}, globex)}},
 		{"reviewer", "with no right to issue", 403, map[string]any{"grants": grantsOn([]string{"org.tokens.review"}, acme)}},
 		{"pending", "while it waits itself", 403, map[string]any{"owner": "bob"}},
 		{"operator", "for anybody", 200, map[string]any{"owner": "bob"}},

@@ -33,6 +33,14 @@
 #                 global: {type: array, items: {type: string}}
 #                 ends: {type: boolean}
 #                 expires_at: {type: string}
+#             approvals:
+#               type: array
+#               items:
+#                 type: object
+#                 properties:
+#                   organization: {type: string}
+#                   ends: {type: boolean}
+#                   expires_at: {type: string}
 #         decision:
 #           type: object
 #           properties:
@@ -215,8 +223,9 @@ within_organization if {
 }
 
 # A new token is its maker's, does nothing that the one that made it may not do,
-# and does not outlive it. What goes beyond is what the maker's own token would
-# be refused. One that was made elsewhere makes none: what it made would be an
+# and does not outlive it: neither its own end, nor that of its approval in any of
+# the organizations that the new one reaches. What goes beyond is what the maker's
+# own token would be refused. One that was made elsewhere makes none: what it made would be an
 # administrator's own, which it is not itself, and would outlive its end there.
 within_own_rights if {
 	input.caller.token.source == "issued"
@@ -225,13 +234,22 @@ within_own_rights if {
 	input.asked.grants > 0
 	count(input.asked.beyond) == 0
 	count(input.asked.global) == 0
-	ends_in_time
+	ends_in_time(input.caller.token)
+	count(input.asked.organizations) > 0
+	every organization in input.asked.organizations {
+		some approval in input.caller.approvals
+		approval.organization == organization
+	}
+	every approval in input.caller.approvals {
+		ends_in_time(approval)
+	}
 }
 
-ends_in_time if input.caller.token.ends == false
+# What is asked for ends no later than what the maker has, if that ends.
+ends_in_time(had) if had.ends == false
 
-ends_in_time if {
-	time.parse_rfc3339_ns(input.asked.expires_at) <= time.parse_rfc3339_ns(input.caller.token.expires_at)
+ends_in_time(had) if {
+	time.parse_rfc3339_ns(input.asked.expires_at) <= time.parse_rfc3339_ns(had.expires_at)
 }
 
 refusals contains "forbidden"
@@ -268,7 +286,7 @@ messages := {
 	"socket_only": "a token does not change the rules that decide: use the admin socket",
 	"self_decision": "a token decides neither on itself nor on other tokens or memberships of its owner",
 	"operator_only": "this is for those who run patrol: over the admin socket, or by a system owner's token with the global permission patrol.operate",
-	"beyond_own_rights": "a token issues only tokens of its own owner: fine-grained, with no more rights than its own, no global ones, and no later end",
+	"beyond_own_rights": "a token issues only tokens of its own owner: fine-grained, with no more rights than its own, no global ones, and no later end than its own and that of its approvals there",
 	"organization_forbidden": "a request can be checked only where the token may read the organization's tokens (org.tokens.read)",
 	"forbidden": "the token may not do this",
 }

@@ -145,7 +145,8 @@ test_who_answers_for_an_account_speaks_for_it if {
 
 issue := with_({
 	"operation": op("issue-token", "issue", "none", true),
-	"asked": {"owner": "alice", "kind": "fine-grained", "grants": 1, "beyond": [], "global": [], "expires_at": "2026-12-01T00:00:00Z"},
+	"caller": {"approvals": [{"organization": "acme", "ends": false}]},
+	"asked": {"owner": "alice", "kind": "fine-grained", "grants": 1, "beyond": [], "global": [], "organizations": ["acme"], "expires_at": "2026-12-01T00:00:00Z"},
 })
 
 test_a_token_issues_within_its_rights if because(issue) == "allowed"
@@ -174,6 +175,35 @@ test_a_token_issues_none_that_outlives_it if {
 	because(until("2026-12-01T00:00:00Z")) == "allowed"
 	because(until("2026-11-30T23:59:59Z")) == "beyond_own_rights"
 	because(object.remove(until("2027-01-01T00:00:00Z"), ["asked"])) == "beyond_own_rights"
+}
+
+approved_until(at) := {"organization": "acme", "ends": true, "expires_at": at}
+
+with_approvals(asked, approvals) := object.union(asked, {"caller": {"approvals": approvals}})
+
+without_an_end := object.union(object.remove(issue, ["asked"]), {"asked": object.remove(issue.asked, ["expires_at"])})
+
+test_a_token_issues_none_that_outlives_its_approval if {
+	because(without_an_end) == "allowed"
+	because(with_approvals(issue, [approved_until("2026-12-01T00:00:00Z")])) == "allowed"
+	because(with_approvals(issue, [approved_until("2026-11-30T23:59:59Z")])) == "beyond_own_rights"
+	because(with_approvals(without_an_end, [approved_until("2026-12-01T00:00:00Z")])) == "beyond_own_rights"
+}
+
+test_the_earliest_end_counts if {
+	late := approved_until("2027-12-01T00:00:00Z")
+	early := {"organization": "other", "ends": true, "expires_at": "2026-11-30T00:00:00Z"}
+	both := object.union(issue, {"asked": {"organizations": ["acme", "other"]}})
+	because(with_approvals(both, [late, {"organization": "other", "ends": false}])) == "allowed"
+	because(with_approvals(both, [late, early])) == "beyond_own_rights"
+	because(with_approvals(until("2026-11-30T00:00:00Z"), [late])) == "beyond_own_rights"
+}
+
+test_an_approval_that_is_not_known_ends_nothing_in_time if {
+	because(with_approvals(issue, [])) == "beyond_own_rights"
+	because(with_approvals(issue, [{"organization": "other", "ends": false}])) == "beyond_own_rights"
+	because(with_approvals(issue, [{"organization": "acme"}])) == "beyond_own_rights"
+	because(object.union(issue, {"asked": {"organizations": []}})) == "beyond_own_rights"
 }
 
 # Checking.
