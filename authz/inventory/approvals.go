@@ -9,14 +9,15 @@ import (
 	"github.com/patrol-authz/patrol/authz"
 )
 
-// reviewed finds a token that is to be decided on as it was reviewed.
-func (r *rules) reviewed(organization, token string, version int64, request string) (*Organization, *Token, *Authorization, error) {
+// reviewed finds a token that is to be decided on as it was reviewed; lets says
+// that it is to be approved.
+func (r *rules) reviewed(organization, token string, version int64, request string, lets bool) (*Organization, *Token, *Authorization, error) {
 	o, t, a, err := r.pair(organization, token)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	r.change.Subject = Subject{OrganizationID: o.ID, TokenID: t.ID}
-	if err := r.mayDecide(o, t); err != nil {
+	if err := r.mayDecide(o, t, lets); err != nil {
 		return nil, nil, nil, err
 	}
 	if a.State == authz.StateRevoked {
@@ -83,7 +84,8 @@ func (r *rules) stillOpen(t *Token, o *Organization, a *Authorization, id string
 
 // Person identifies who acts, for rules that ask for two different people (see
 // Vote): whoever is on the server's own socket counts as one, and neither the
-// policy nor the system is anybody ("").
+// policy nor the system is anybody (""). Whether a user is a person, and who is
+// behind a service account, the rules look up.
 func (a Actor) Person() string {
 	switch a.Kind {
 	case "token", "console":
@@ -97,25 +99,28 @@ func (a Actor) Person() string {
 	return ""
 }
 
-// mayDecide keeps people from deciding on what is their own, and reviewers from
-// what was escalated.
-func (r *rules) mayDecide(o *Organization, t *Token) error {
+// deciding is the user who acts, where one does; who is known to the login provider
+// alone is an empty one.
+func (r *rules) deciding() (u *User, is bool, err error) {
 	if r.actor.Kind != "token" && r.actor.Kind != "console" {
-		return nil
+		return nil, false, nil
 	}
-	u, err := r.UserByName(Fold(r.actor.Name))
-	if err != nil {
+	u, err = r.UserByName(Fold(r.actor.Name))
+	if err == nil && u == nil {
+		u = &User{Name: r.actor.Name}
+	}
+	return u, true, err
+}
+
+// mayDecide keeps people from deciding on what is their own, and reviewers from
+// what was escalated; lets says that the decision lets the token go on.
+func (r *rules) mayDecide(o *Organization, t *Token, lets bool) error {
+	u, is, err := r.deciding()
+	if err != nil || !is {
 		return err
 	}
-	if u == nil {
-		u = &User{} // known to the login provider alone
-	}
-	own, err := r.answersFor(o, t, u)
-	if err != nil {
+	if err := r.noneOfTheirOwn(o, t, u, lets); err != nil {
 		return err
-	}
-	if u.ID == t.OwnerID && r.actor.Kind == "token" || own && o.FourEyes() {
-		return &Forbidden{"nobody decides on a token of their own here: ask another administrator of " + o.Name}
 	}
 	q, err := r.LatestRequest(t.ID, o.ID)
 	if err != nil || q == nil || q.State != authz.RequestOpen || !q.Escalated {
@@ -130,6 +135,32 @@ func (r *rules) mayDecide(o *Organization, t *Token) error {
 		return &Forbidden{"the request was escalated: an administrator of " + o.Name + " has to decide it"}
 	}
 	return nil
+}
+
+// noneOfTheirOwn keeps a user from deciding on a token behind which the same people
+// are: by a token, and where two people are asked for, on what they own; there too
+// on that of a service account for which they answer or did; and a service account
+// from letting go on what is of those who answer for it.
+func (r *rules) noneOfTheirOwn(o *Organization, t *Token, u *User, lets bool) error {
+	why, account := "", u.Type == TypeServiceAccount
+	switch {
+	case u.ID == t.OwnerID:
+		if r.actor.Kind != "token" && !o.FourEyes() && !account {
+			return nil
+		}
+	case account && !lets, !account && !o.FourEyes():
+		return nil
+	default:
+		owner, err := r.sameBehind(o, t, u)
+		if err != nil || owner == "" {
+			return err
+		}
+		why = fmt.Sprintf(", nor on one of %s, for which %s answers, or did when it was asked for or not long before", owner, u.Name)
+		if account {
+			why = fmt.Sprintf(", and the same people are behind %s and %s", u.Name, owner)
+		}
+	}
+	return &Forbidden{"nobody decides on a token of their own here" + why + ": ask another administrator of " + o.Name}
 }
 
 // settle writes a decision, and closes the request that asked for it.
@@ -151,7 +182,7 @@ func (r *rules) settle(a *Authorization, state string, grants []authz.Grant, unt
 }
 
 func (r *rules) approve(c Approve) error {
-	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version, c.Request)
+	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version, c.Request, true)
 	if err != nil {
 		return err
 	}
@@ -219,6 +250,13 @@ func (r *rules) vote(o *Organization, t *Token, granted []authz.Grant, until tim
 	if who == "" {
 		return false, "", &Forbidden{o.Name + " asks for two people on each approval, and the policy is none"}
 	}
+	u, is, err := r.deciding()
+	if err != nil {
+		return false, "", err
+	}
+	if is && u.Type == TypeServiceAccount {
+		return false, "", &Forbidden{fmt.Sprintf("%s asks for two people on each approval, and %s is a service account, which is none: ask two who review for %s", o.Name, u.Name, o.Name)}
+	}
 	open, err := r.openRequest(t.ID, o.ID)
 	if err != nil {
 		return false, "", err
@@ -264,10 +302,10 @@ func (r *rules) stands(o *Organization, t *Token, who string) (bool, error) {
 		return true, nil
 	}
 	u, err := r.UserByName(name)
-	if err != nil || u == nil {
+	if err != nil || u == nil || u.Type != TypePerson {
 		return false, err
 	}
-	if own, err := r.answersFor(o, t, u); err != nil || own {
+	if owner, err := r.sameBehind(o, t, u); err != nil || owner != "" {
 		return false, err
 	}
 	periods, err := r.Periods(o.ID, u.ID)
@@ -281,7 +319,7 @@ func (v *Vote) agrees(other *Vote) bool {
 }
 
 func (r *rules) deny(c Deny) error {
-	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version, c.Request)
+	o, t, a, err := r.reviewed(c.Organization, c.Token, c.Version, c.Request, false)
 	if err != nil {
 		return err
 	}
@@ -345,7 +383,7 @@ func (r *rules) suspend(organization, token, comment string, suspended bool) err
 	}
 	r.change.Subject = Subject{OrganizationID: o.ID, TokenID: t.ID}
 	if !suspended { // to let a token go on is to decide on it
-		if err := r.mayDecide(o, t); err != nil {
+		if err := r.mayDecide(o, t, true); err != nil {
 			return err
 		}
 	}

@@ -501,6 +501,20 @@ func (m *machine) keptFromDeciding(actor inventory.Actor, c inventory.Command) b
 	return o != nil && o.FourEyes() && (actor.Kind == "console" || actor.Kind == "token") && m.answers(o.ID, t, actor.Name)
 }
 
+// noOther says whether somebody is no other person than a token's owner: a service
+// account, or who answers for the owner or did since a month before the request.
+func (m *machine) noOther(organizationID string, t *inventory.Token, q *inventory.Request, name string) bool {
+	u, _ := m.UserByName(inventory.Fold(name))
+	if u == nil {
+		return false
+	}
+	answered, _ := m.Answered(organizationID, t.OwnerID, q.OpenedAt.Add(-30*day))
+	if slices.Contains(answered, u.ID) {
+		m.met["who answered for it voted"]++
+	}
+	return u.Type == inventory.TypeServiceAccount || slices.Contains(answered, u.ID)
+}
+
 // stopped judges what a command did to whether a token is stopped everywhere: only
 // those who stop it and let it go on change that.
 func (m *machine) stopped(rt *rapid.T, c inventory.Command, was, is *inventory.Token) {
@@ -600,6 +614,9 @@ func (m *machine) approved(rt *rapid.T, actor inventory.Actor, c inventory.Comma
 	people := map[string]bool{}
 	if q != nil {
 		for _, v := range q.Votes {
+			if m.noOther(o.ID, t, q, v.Name) {
+				continue
+			}
 			if inventory.Covers(v.Grants, is.Grants) && inventory.Covers(is.Grants, v.Grants) && v.Until.Equal(is.ExpiresAt) {
 				people[inventory.Fold(v.Name)] = true
 			}

@@ -83,6 +83,8 @@ const (
 type Responsible struct {
 	OrganizationID, UserID string
 	People                 []string
+	// At is since when: until then those answered who were named before.
+	At time.Time
 }
 
 // Period is a time during which a user had a role in an organization. The
@@ -318,6 +320,8 @@ type State interface {
 	// Responsible returns the ids of those who were named to answer for a service
 	// account in an organization; they do while they are members of it.
 	Responsible(organizationID, userID string) ([]string, error)
+	// Answered returns the ids of those and of who was named until after a moment.
+	Answered(organizationID, userID string, after time.Time) ([]string, error)
 	// Members counts the present members of an organization.
 	Members(organizationID string) (int, error)
 	TokenByID(id string) (*Token, error)

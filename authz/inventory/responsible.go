@@ -3,12 +3,18 @@ package inventory
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 )
 
 // maxResponsible bounds how many people answer for a service account.
 const maxResponsible = 10
+
+// keptOut is for how long before a request was opened whoever answered for its
+// account then is no other person on it. Else who answers could be taken off, have
+// the account ask, decide, and be named again.
+const keptOut = 30 * 24 * time.Hour
 
 // nameResponsible makes people answer for a service account in an organization;
 // false where they do already.
@@ -41,7 +47,7 @@ func (r *rules) nameResponsible(o *Organization, u *User, names *[]string, detai
 	}
 	slices.Sort(shown)
 	details["responsible"] = shown
-	r.change.Records.Responsible = append(r.change.Records.Responsible, &Responsible{OrganizationID: o.ID, UserID: u.ID, People: ids})
+	r.change.Records.Responsible = append(r.change.Records.Responsible, &Responsible{OrganizationID: o.ID, UserID: u.ID, People: ids, At: r.now})
 	return true, nil
 }
 
@@ -85,4 +91,43 @@ func (r *rules) answersFor(o *Organization, t *Token, u *User) (bool, error) {
 	}
 	periods, err := r.periods(o.ID, u.ID)
 	return err == nil && present(periods) != nil, err
+}
+
+// behind are the ids of those who are behind a user in an organization: it itself,
+// and of a service account who answers for it, or did after a moment, whether they
+// are members or not.
+func (r *rules) behind(o *Organization, u *User, after time.Time) ([]string, error) {
+	if u.Type != TypeServiceAccount {
+		return []string{u.ID}, nil
+	}
+	people, err := r.Answered(o.ID, u.ID, after)
+	return append(people, u.ID), err
+}
+
+// sameBehind returns the name of a token's owner where the same person is behind it
+// and behind a user, now or at any time that matters to the request on the token;
+// "" where nobody is.
+func (r *rules) sameBehind(o *Organization, t *Token, u *User) (string, error) {
+	open, err := r.openRequest(t.ID, o.ID)
+	if err != nil {
+		return "", err
+	}
+	after := r.now
+	if open != nil {
+		after = open.OpenedAt
+	}
+	after = after.Add(-keptOut)
+	owner, err := r.UserByID(t.OwnerID)
+	if err != nil || owner == nil {
+		return "", err
+	}
+	owners, err := r.behind(o, owner, after)
+	if err != nil {
+		return "", err
+	}
+	own, err := r.behind(o, u, after)
+	if err != nil || !slices.ContainsFunc(own, func(id string) bool { return slices.Contains(owners, id) }) {
+		return "", err
+	}
+	return owner.Name, nil
 }

@@ -194,6 +194,11 @@ func (r *rules) assign(c AssignRequest) error {
 		if u.ID == t.OwnerID {
 			return &Invalid{"assignee", name + " owns the token"}
 		}
+		if owner, err := r.sameBehind(o, t, u); err != nil {
+			return err
+		} else if o.FourEyes() && (owner != "" || u.Type != TypePerson) {
+			return &Invalid{"assignee", name + " does not count as one of the two people whom " + o.Name + " asks for"}
+		}
 	}
 	q.Assignee = name
 	r.noted(q, "assigned", name, "approval_assigned")

@@ -26,6 +26,7 @@ type Memory struct {
 	Digests       map[authz.Digest]string                // every digest that a token has or had
 	Used          map[[2]string]time.Time                // by token and organization
 	Answers       map[[2]string][]string                 // who answers for a service account, by organization and user
+	AnsweredUntil     map[[3]string]time.Time                // until when somebody did, by the ids of those and the person
 	Audit         []*inventory.AuditEntry
 	Events        []inventory.Event
 	Changes       int // how many commands changed something
@@ -40,7 +41,7 @@ func New(p inventory.Policies, now time.Time) *Memory {
 		Policies: p, Now: now, Organizations: map[string]*inventory.Organization{}, Users: map[string]*inventory.User{},
 		Memberships: map[[2]string][]*inventory.Period{}, Tokens: map[string]*inventory.Token{}, Decisions: map[[2]string]*inventory.Authorization{},
 		Requests: map[[2]string][]*inventory.Request{}, Versions: map[string][]*inventory.TokenVersion{}, Digests: map[authz.Digest]string{},
-		Used: map[[2]string]time.Time{}, Answers: map[[2]string][]string{}, told: map[string]bool{},
+		Used: map[[2]string]time.Time{}, Answers: map[[2]string][]string{}, AnsweredUntil: map[[3]string]time.Time{}, told: map[string]bool{},
 	}
 }
 
@@ -84,7 +85,11 @@ func (m *Memory) write(r *inventory.Records) {
 		m.Digests[t.Digest] = t.ID
 	}
 	for _, one := range r.Responsible {
-		m.Answers[[2]string{one.OrganizationID, one.UserID}] = slices.Clone(one.People)
+		key := [2]string{one.OrganizationID, one.UserID}
+		for _, person := range m.Answers[key] {
+			m.AnsweredUntil[[3]string{one.OrganizationID, one.UserID, person}] = one.At
+		}
+		m.Answers[key] = slices.Clone(one.People)
 	}
 	for _, v := range r.Versions {
 		m.Versions[v.TokenID] = append(m.Versions[v.TokenID], clone(v))
@@ -264,4 +269,15 @@ func (m *Memory) RequestsOn(organizationID string) ([]*inventory.Request, error)
 // Responsible implements [inventory.State].
 func (m *Memory) Responsible(organizationID, userID string) ([]string, error) {
 	return slices.Clone(m.Answers[[2]string{organizationID, userID}]), nil
+}
+
+// Answered implements [inventory.State].
+func (m *Memory) Answered(organizationID, userID string, after time.Time) ([]string, error) {
+	out, err := m.Responsible(organizationID, userID)
+	for key, until := range m.AnsweredUntil {
+		if key[0] == organizationID && key[1] == userID && until.After(after) && !slices.Contains(out, key[2]) {
+			out = append(out, key[2])
+		}
+	}
+	return out, err
 }

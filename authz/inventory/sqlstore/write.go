@@ -294,11 +294,11 @@ func (w *writer) usersOf(list []*inventory.User) {
 func (w *writer) responsible(list []*inventory.Responsible) {
 	for _, one := range list {
 		w.then(func() error {
-			return w.ForgetResponsible(w.ctx, db.ForgetResponsibleParams{OrganizationID: one.OrganizationID, UserID: one.UserID})
+			return w.EndResponsible(w.ctx, db.EndResponsibleParams{Until: millis(one.At), OrganizationID: one.OrganizationID, UserID: one.UserID})
 		})
 		for _, person := range one.People {
 			w.then(func() error {
-				return w.InsertResponsible(w.ctx, db.InsertResponsibleParams{OrganizationID: one.OrganizationID, UserID: one.UserID, PersonID: person})
+				return w.UpsertResponsible(w.ctx, db.UpsertResponsibleParams{OrganizationID: one.OrganizationID, UserID: one.UserID, PersonID: person})
 			})
 		}
 	}

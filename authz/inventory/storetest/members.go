@@ -106,6 +106,50 @@ func membersAreKept(t *testing.T, o Open) {
 	}
 }
 
+// whoAnsweredIsKept: who was taken off answers no more, and is no other person on
+// what the account asks for, also for another store.
+func whoAnsweredIsKept(t *testing.T, o Open) {
+	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	s := openWith(t, o, Options{Clock: func() time.Time { return at }})
+	acme(t, s)
+	do(t, s, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{inventory.SettingFourEyes: true}})
+	for _, name := range []string{"rita", "rob"} {
+		do(t, s, inventory.AddMember{Organization: "acme", User: name, Role: "admin"})
+	}
+	answering := func(people ...string) {
+		t.Helper()
+		row := do(t, s, inventory.AddMember{Organization: "acme", User: "ci", Type: "service_account", Role: "write", Responsible: &people}).Member
+		if !reflect.DeepEqual(row.Responsible, people) && len(people)+len(row.Responsible) > 0 {
+			t.Errorf("%v were named, and %v answer", people, row.Responsible)
+		}
+	}
+	approved := func(n byte, who string) bool {
+		t.Helper()
+		token := do(t, s, issue("ci", n)).Token
+		_, err := open(t, o).Do(context.Background(), inventory.Actor{Kind: "console", Name: who}, inventory.Approve{Organization: "acme", Token: token.ID, Version: 1})
+		var forbidden *inventory.Forbidden
+		if err != nil && !errors.As(err, &forbidden) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	answering("rita", "rob")
+	answering("rita")
+	at = at.Add(time.Hour)
+	if approved(20, "rob") || approved(21, "rita") || !approved(22, "alice") {
+		t.Error("who answers or did of late is another person, or who never did is none")
+	}
+	answering()
+	if list, err := s.AccountsOf(context.Background(), "rita"); err != nil || len(list) > 0 {
+		t.Errorf("rita was taken off and answers for %v, %v", list, err)
+	}
+	answering("rob")
+	at = at.Add(30 * 24 * time.Hour)
+	if !approved(23, "rita") || approved(24, "rob") {
+		t.Error("who answered a month ago is no other person, or who answers again is one")
+	}
+}
+
 func isNotFound(err error) bool {
 	var missing *inventory.NotFound
 	return errors.As(err, &missing)

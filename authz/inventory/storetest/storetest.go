@@ -85,6 +85,7 @@ func Run(t *testing.T, database func(t *testing.T) Open) {
 		"a token made elsewhere is seen":         aTokenMadeElsewhereIsSeen,
 		"a directory is kept":                    aDirectoryIsKept,
 		"members are kept":                       membersAreKept,
+		"who answered is kept":                   whoAnsweredIsKept,
 		"reach":                                  reachIsOfEachOrganization,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 const accountsOf = `-- name: AccountsOf :many
 SELECT o.name AS organization, a.name AS account FROM users u JOIN responsible_people r ON r.person_id = u.id JOIN users a ON a.id = r.user_id
 JOIN organizations o ON o.id = r.organization_id JOIN periods p ON p.organization_id = r.organization_id AND p.user_id = r.person_id
-WHERE u.name = $1 AND u.type = 'user' AND a.type = 'service_account' AND p.until = 0 AND NOT o.deleted ORDER BY o.name, a.name LIMIT 1000
+WHERE u.name = $1 AND u.type = 'user' AND a.type = 'service_account' AND p.until = 0 AND r.until = 0 AND NOT o.deleted ORDER BY o.name, a.name LIMIT 1000
 `
 
 type AccountsOfRow struct {
@@ -44,6 +44,40 @@ func (q *Queries) AccountsOf(ctx context.Context, name string) ([]AccountsOfRow,
 	return items, nil
 }
 
+const answeredAfter = `-- name: AnsweredAfter :many
+SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 AND (until = 0 OR until > $3) ORDER BY person_id
+`
+
+type AnsweredAfterParams struct {
+	OrganizationID string `db:"organization_id"`
+	UserID         string `db:"user_id"`
+	After          int64  `db:"after"`
+}
+
+// The ids of those and of who was named until after a moment.
+func (q *Queries) AnsweredAfter(ctx context.Context, arg AnsweredAfterParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, answeredAfter, arg.OrganizationID, arg.UserID, arg.After)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var person_id string
+		if err := rows.Scan(&person_id); err != nil {
+			return nil, err
+		}
+		items = append(items, person_id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const countMembers = `-- name: CountMembers :one
 SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0
 `
@@ -55,32 +89,18 @@ func (q *Queries) CountMembers(ctx context.Context, organizationID string) (int6
 	return count, err
 }
 
-const forgetResponsible = `-- name: ForgetResponsible :exec
-DELETE FROM responsible_people WHERE organization_id = $1 AND user_id = $2
+const endResponsible = `-- name: EndResponsible :exec
+UPDATE responsible_people SET until = $1 WHERE organization_id = $2 AND user_id = $3 AND until = 0
 `
 
-type ForgetResponsibleParams struct {
+type EndResponsibleParams struct {
+	Until          int64  `db:"until"`
 	OrganizationID string `db:"organization_id"`
 	UserID         string `db:"user_id"`
 }
 
-func (q *Queries) ForgetResponsible(ctx context.Context, arg ForgetResponsibleParams) error {
-	_, err := q.db.ExecContext(ctx, forgetResponsible, arg.OrganizationID, arg.UserID)
-	return err
-}
-
-const insertResponsible = `-- name: InsertResponsible :exec
-INSERT INTO responsible_people (organization_id, user_id, person_id) VALUES ($1, $2, $3)
-`
-
-type InsertResponsibleParams struct {
-	OrganizationID string `db:"organization_id"`
-	UserID         string `db:"user_id"`
-	PersonID       string `db:"person_id"`
-}
-
-func (q *Queries) InsertResponsible(ctx context.Context, arg InsertResponsibleParams) error {
-	_, err := q.db.ExecContext(ctx, insertResponsible, arg.OrganizationID, arg.UserID, arg.PersonID)
+func (q *Queries) EndResponsible(ctx context.Context, arg EndResponsibleParams) error {
+	_, err := q.db.ExecContext(ctx, endResponsible, arg.Until, arg.OrganizationID, arg.UserID)
 	return err
 }
 
@@ -96,7 +116,7 @@ func (q *Queries) LastUser(ctx context.Context) (int64, error) {
 }
 
 const namedResponsible = `-- name: NamedResponsible :many
-SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 ORDER BY person_id
+SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 AND until = 0 ORDER BY person_id
 `
 
 type NamedResponsibleParams struct {
@@ -169,7 +189,7 @@ func (q *Queries) PeriodsOf(ctx context.Context, arg PeriodsOfParams) ([]Period,
 const responsiblePeople = `-- name: ResponsiblePeople :many
 SELECT u.name, u.email, u.email_confirmed_at FROM responsible_people r JOIN users a ON a.id = r.user_id JOIN users u ON u.id = r.person_id
 JOIN periods p ON p.organization_id = r.organization_id AND p.user_id = r.person_id
-WHERE (r.organization_id = $1 OR $1 = '') AND r.user_id = $2 AND a.type = 'service_account' AND u.type = 'user' AND p.until = 0 ORDER BY u.name
+WHERE (r.organization_id = $1 OR $1 = '') AND r.user_id = $2 AND a.type = 'service_account' AND u.type = 'user' AND p.until = 0 AND r.until = 0 ORDER BY u.name
 `
 
 type ResponsiblePeopleParams struct {
@@ -228,6 +248,22 @@ func (q *Queries) UpsertPeriod(ctx context.Context, arg UpsertPeriodParams) erro
 		arg.Until,
 		arg.Role,
 	)
+	return err
+}
+
+const upsertResponsible = `-- name: UpsertResponsible :exec
+INSERT INTO responsible_people (organization_id, user_id, person_id) VALUES ($1, $2, $3)
+ON CONFLICT (organization_id, user_id, person_id) DO UPDATE SET until = 0
+`
+
+type UpsertResponsibleParams struct {
+	OrganizationID string `db:"organization_id"`
+	UserID         string `db:"user_id"`
+	PersonID       string `db:"person_id"`
+}
+
+func (q *Queries) UpsertResponsible(ctx context.Context, arg UpsertResponsibleParams) error {
+	_, err := q.db.ExecContext(ctx, upsertResponsible, arg.OrganizationID, arg.UserID, arg.PersonID)
 	return err
 }
 

@@ -27,22 +27,27 @@ ON CONFLICT (organization_id, user_id, since) DO UPDATE SET until = excluded.unt
 
 -- name: NamedResponsible :many
 -- The ids of those who were named, also of who has left meanwhile.
-SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 ORDER BY person_id;
+SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 AND until = 0 ORDER BY person_id;
+
+-- name: AnsweredAfter :many
+-- The ids of those and of who was named until after a moment.
+SELECT person_id FROM responsible_people WHERE organization_id = sqlc.arg(organization_id) AND user_id = sqlc.arg(user_id) AND (until = 0 OR until > sqlc.arg(after)) ORDER BY person_id;
 
 -- name: ResponsiblePeople :many
 -- Who answers for a service account in an organization (in any: '') now: people who are members of it.
 SELECT u.name, u.email, u.email_confirmed_at FROM responsible_people r JOIN users a ON a.id = r.user_id JOIN users u ON u.id = r.person_id
 JOIN periods p ON p.organization_id = r.organization_id AND p.user_id = r.person_id
-WHERE (r.organization_id = sqlc.arg(organization_id) OR sqlc.arg(organization_id) = '') AND r.user_id = sqlc.arg(user_id) AND a.type = 'service_account' AND u.type = 'user' AND p.until = 0 ORDER BY u.name;
+WHERE (r.organization_id = sqlc.arg(organization_id) OR sqlc.arg(organization_id) = '') AND r.user_id = sqlc.arg(user_id) AND a.type = 'service_account' AND u.type = 'user' AND p.until = 0 AND r.until = 0 ORDER BY u.name;
 
 -- name: AccountsOf :many
 -- The service accounts that a person answers for now, and where.
 SELECT o.name AS organization, a.name AS account FROM users u JOIN responsible_people r ON r.person_id = u.id JOIN users a ON a.id = r.user_id
 JOIN organizations o ON o.id = r.organization_id JOIN periods p ON p.organization_id = r.organization_id AND p.user_id = r.person_id
-WHERE u.name = $1 AND u.type = 'user' AND a.type = 'service_account' AND p.until = 0 AND NOT o.deleted ORDER BY o.name, a.name LIMIT 1000;
+WHERE u.name = $1 AND u.type = 'user' AND a.type = 'service_account' AND p.until = 0 AND r.until = 0 AND NOT o.deleted ORDER BY o.name, a.name LIMIT 1000;
 
--- name: ForgetResponsible :exec
-DELETE FROM responsible_people WHERE organization_id = $1 AND user_id = $2;
+-- name: EndResponsible :exec
+UPDATE responsible_people SET until = sqlc.arg(until) WHERE organization_id = sqlc.arg(organization_id) AND user_id = sqlc.arg(user_id) AND until = 0;
 
--- name: InsertResponsible :exec
-INSERT INTO responsible_people (organization_id, user_id, person_id) VALUES ($1, $2, $3);
+-- name: UpsertResponsible :exec
+INSERT INTO responsible_people (organization_id, user_id, person_id) VALUES ($1, $2, $3)
+ON CONFLICT (organization_id, user_id, person_id) DO UPDATE SET until = 0;
