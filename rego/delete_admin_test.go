@@ -53,13 +53,13 @@ func questions(t *testing.T) map[string]map[string]any {
 	t.Helper()
 	out := map[string]map[string]any{}
 	changes := map[string]map[string]any{
-		"plain":     {},
-		"own":       {"target": map[string]any{"id": "t", "owner": "alice"}, "member": "alice"},
-		"waived":    {"decision": map[string]any{"on": "organization", "allowed": true, "reason": "observed", "reasons": []any{"no_grant"}}},
-		"refused":   {"decision": map[string]any{"on": "organization", "allowed": false, "reason": "no_grant", "reasons": []any{"no_grant"}}},
-		"anywhere":  {"decision": map[string]any{"on": "authenticated", "allowed": true, "reason": "allowed", "reasons": []any{}}},
-		"beyond":    {"asked": map[string]any{"owner": "alice", "kind": "fine-grained", "grants": 1, "beyond": []any{"x"}, "global": []any{}, "person": true, "expires_at": "2027-02-01T00:00:00Z", "organizations": []any{"acme", "other"}, "readable": []any{"acme"}}},
-		"late":      {"asked": map[string]any{"owner": "alice", "kind": "fine-grained", "grants": 1, "beyond": []any{}, "global": []any{}, "expires_at": "2027-02-01T00:00:00Z"}},
+		"plain":    {},
+		"own":      {"target": map[string]any{"id": "t", "owner": "alice"}, "member": "alice"},
+		"waived":   {"decision": map[string]any{"on": "organization", "allowed": true, "reason": "observed", "reasons": []any{"no_grant"}}},
+		"refused":  {"decision": map[string]any{"on": "organization", "allowed": false, "reason": "no_grant", "reasons": []any{"no_grant"}}},
+		"anywhere": {"decision": map[string]any{"on": "authenticated", "allowed": true, "reason": "allowed", "reasons": []any{}}},
+		"beyond":   {"asked": map[string]any{"owner": "alice", "kind": "fine-grained", "grants": 1, "beyond": []any{"x"}, "global": []any{}, "person": true, "expires_at": "2027-02-01T00:00:00Z", "organizations": []any{"acme", "other"}, "readable": []any{"acme"}}},
+		"late":     {"asked": map[string]any{"owner": "alice", "kind": "fine-grained", "grants": 1, "beyond": []any{}, "global": []any{}, "expires_at": "2027-02-01T00:00:00Z"}},
 		"unended": {
 			"operation": map[string]any{"id": "issue-token", "scope": "issue", "subject": "none", "in_body": true, "changes": true},
 			"asked":     map[string]any{"owner": "alice", "kind": "fine-grained", "grants": 1, "beyond": []any{}, "global": []any{}, "organizations": []any{"acme"}, "expires_at": "2026-12-01T00:00:00Z"},

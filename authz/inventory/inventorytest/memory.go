@@ -26,7 +26,7 @@ type Memory struct {
 	Digests       map[authz.Digest]string                // every digest that a token has or had
 	Used          map[[2]string]time.Time                // by token and organization
 	Answers       map[[2]string][]string                 // who answers for a service account, by organization and user
-	AnsweredUntil     map[[3]string]time.Time                // until when somebody did, by the ids of those and the person
+	AnsweredUntil map[[3]string]time.Time                // until when somebody did, by the ids of those and the person
 	Audit         []*inventory.AuditEntry
 	Events        []inventory.Event
 	Changes       int // how many commands changed something
