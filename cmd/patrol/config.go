@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -170,7 +169,11 @@ func loadConfig(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	text = []byte(expand(string(text)))
+	expanded, missing := expand(string(text))
+	if err := unsetError(missing); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	text = []byte(expanded)
 	dec := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %s", path, decodeError(err))
@@ -185,14 +188,6 @@ func loadConfig(path string) (*Config, error) {
 		}
 	}
 	return c, nil
-}
-
-// variable is ${NAME}; a dollar sign without braces is itself.
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
-
-// expand replaces ${NAME} by the environment, as OPA does.
-func expand(text string) string {
-	return variable.ReplaceAllStringFunc(text, func(v string) string { return os.Getenv(v[2 : len(v)-1]) })
 }
 
 // postgres is the URL of the inventory's database; empty for SQLite.

@@ -103,6 +103,11 @@ func (c *PolicyConfig) check() error {
 			return fmt.Errorf("policy.credential_headers[%d]: %q is no name of a header", i, name)
 		}
 	}
+	for i, path := range c.Bundles {
+		if strings.TrimSpace(path) == "" {
+			return fmt.Errorf("policy.bundles[%d]: is empty: write a folder or a tarball, or leave the entry out", i)
+		}
+	}
 	for i, path := range c.Decisions {
 		if !rulePath.MatchString(path) {
 			return fmt.Errorf("policy.decisions[%d]: %q is no path of a rule: write for example patrol/authz/decision", i, path)

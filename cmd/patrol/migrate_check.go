@@ -45,6 +45,9 @@ type migration struct {
 	Expects    string     `json:"expects"`
 	Keys       []keyFound `json:"keys"`
 	Lost       int        `json:"lost"`
+	// Unset are the environment's variables that the file names and that are not
+	// set here.
+	Unset []string `json:"unset,omitempty"`
 	// Refused is why patrol would not take what it takes over.
 	Refused string `json:"refused,omitempty"`
 }
@@ -63,17 +66,24 @@ func (c *MigrateCheckCmd) Run(_ context.Context, cli *CLI) error {
 		return usage{err}
 	}
 	var config map[string]any
-	if err := yaml.Unmarshal([]byte(expand(string(text))), &config); err != nil {
+	expanded, missing := expand(string(text))
+	if err := yaml.Unmarshal([]byte(expanded), &config); err != nil {
 		return usagef("%s: %s", c.Config, decodeError(err))
 	}
 	if len(config) == 0 {
 		return usagef("%s: there is no key in it", c.Config)
 	}
 	out := migrationOf(config)
+	for _, u := range missing {
+		out.Unset = append(out.Unset, u.name)
+	}
 	err = cli.print(out, func(t *table) {
 		t.row("mode", out.Mode)
 		t.row("decision", out.Entrypoint)
 		t.row("expects", out.Expects)
+		if len(out.Unset) > 0 {
+			t.row("not set here", strings.Join(out.Unset, ", ")+": OPA leaves the text as it is; patrol does not start without them, unless ${NAME:-default} is written")
+		}
 		t.row()
 		t.row("KEY", "VERDICT", "NOTE")
 		for _, k := range out.Keys {
