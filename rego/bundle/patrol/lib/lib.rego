@@ -40,6 +40,18 @@ implied(permissions, wanted) if {
 }
 
 # METADATA
+# description: The permissions that some role gives, by name or by implication. Any other grants nothing.
+permissions contains permission if {
+	some role in roles
+	some given in right("roles", role)
+	some permission in ({given} | {less | some less in right("implies", given)})
+}
+
+roles contains role if some role, _ in data.patrol.rights.roles
+
+roles contains role if some role, _ in data.local.rights.roles
+
+# METADATA
 # description: The catalogue's entry of a reason.
 entry(reason) := data.local.catalogue[reason] if data.local.catalogue[reason]
 

@@ -77,6 +77,18 @@ test_unknown_permission if {
 	r.reasons[0].why == "The policy does not know what it asks for: repo.teleport"
 }
 
+test_an_unknown_permission_writes_nowhere if {
+	rules([ask("organization", ["repo.wirte"])]) == {"unknown_permission"}
+	rules([ask("organization", ["repo.wirte", "repo.write"])]) == {"unknown_permission", "organization_wide_write"}
+}
+
+test_an_implied_permission_is_known if {
+	r := review.recommendation with input as json.patch(request, [ask("organization", ["repo.scrub"])])
+		with data.local.rights.roles as {"write": ["repo.write"]}
+		with data.local.rights.implies as {"repo.write": ["repo.scrub"]}
+	{reason.rule | some reason in r.reasons} == {"organization_wide_write"}
+}
+
 test_a_permission_of_the_overlay_is_known if {
 	r := review.recommendation with input as json.patch(request, [ask("model", ["repo.teleport"])])
 		with data.local.rights.roles as {"robot": ["repo.teleport"]}
