@@ -45,6 +45,7 @@ func showPreview(t *table, p *preview.Preview) {
 	for _, r := range p.Reasons {
 		t.row("", fmt.Sprintf("%s: %s of %s, %s", r.Reason, counted(r.Tokens, "token"), counted(r.Owners, "owner"), counted(int(r.Requests), "request")))
 	}
+	const waived = "waived"
 	for _, o := range []struct {
 		name string
 		n    int
@@ -52,16 +53,18 @@ func showPreview(t *table, p *preview.Preview) {
 	}{
 		{"would start", n.Starts, "refused now, and allowed then"},
 		{"would be approved", n.Approved, "by --existing"},
-		{"waived", n.Waived, "refused if nothing were waived"},
+		{waived, n.Waived, "refused if nothing were waived"},
 		{"go on", n.GoesOn, ""},
 		{"refused anyway", n.Refused, "as they are now"},
 		{"disabled", n.Disabled, "everywhere"},
 		{"not judged", n.Unjudged, p.Coverage.Error},
 	} {
 		t.amount(o.name, o.n, o.what)
-	}
-	for _, r := range p.Waived {
-		t.row("", fmt.Sprintf("%s: %s of %s", r.Reason, counted(r.Tokens, "token"), counted(r.Owners, "owner")))
+		if o.name == waived {
+			for _, r := range p.Waived {
+				t.row("", fmt.Sprintf("%s: %s of %s", r.Reason, counted(r.Tokens, "token"), counted(r.Owners, "owner")))
+			}
+		}
 	}
 	showRequests(t, p)
 	showCoverage(t, &p.Coverage)
