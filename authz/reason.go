@@ -44,7 +44,7 @@ type Reason struct {
 	GRPCStatus int    `json:"grpc_status,omitempty"`
 	Title      string `json:"title"`
 	// Sentence stands alone, without a full stop; {placeholders} are filled
-	// from the facts and from the decision's params.
+	// from the facts (see [Placeholders]) and from the decision's params.
 	Sentence string `json:"sentence,omitempty"`
 	// Link is a help link; may hold placeholders.
 	Link string `json:"link,omitempty"`
@@ -52,8 +52,18 @@ type Reason struct {
 	Waivable bool `json:"waivable,omitempty"`
 	// Observable: waived in an organization that only observes.
 	Observable bool `json:"observable,omitempty"`
+	// Anonymous: what is public is served in spite of it, without the credential.
+	Anonymous bool `json:"anonymous,omitempty"`
 	// RetryAfter in seconds, for a 503.
 	RetryAfter int `json:"retry_after,omitempty"`
+	// Params are further placeholders, which a decision of the bundle's own fills.
+	Params []string `json:"params,omitempty"`
+}
+
+// Placeholders are what the facts fill in a reason's sentence and link.
+var Placeholders = []string{
+	"method", "path", "resource", "permission", "organization", "asked_organization",
+	"token", "kind", "expires_at", "since", "comment", "asked",
 }
 
 // OutsideCode is the code that clients see.

@@ -71,7 +71,8 @@ func Test(ctx context.Context, o Options, paths ...string) (*TestReport, error) 
 		return nil, err
 	}
 	modules, data, own := map[string]*ast.Module{}, map[string]any{}, map[string]bool{}
-	for i, b := range append([]*loaded{base}, overlays...) {
+	all := append([]*loaded{base}, overlays...)
+	for i, b := range all {
 		tested := i > 0 || len(overlays) == 0
 		for _, m := range b.Modules {
 			name := strings.TrimPrefix(m.Path, "/")
@@ -83,6 +84,9 @@ func Test(ctx context.Context, o Options, paths ...string) (*TestReport, error) 
 		if err := merge(data, b.Data, ""); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := catalogueOf(data, all); err != nil {
+		return nil, err
 	}
 	store := inmem.NewFromObject(data)
 	txn, err := store.NewTransaction(ctx)

@@ -25,7 +25,8 @@ func (o *Options) gate(ctx context.Context, base *loaded, overlays []*loaded) (*
 	modules, data := map[string]*ast.Module{}, map[string]any{}
 	revisions := []string{}
 	roots := map[string]string{}
-	for i, b := range append([]*loaded{base}, overlays...) {
+	all := append([]*loaded{base}, overlays...)
+	for i, b := range all {
 		if err := b.wake(); err != nil {
 			return nil, err
 		}
@@ -57,6 +58,9 @@ func (o *Options) gate(ctx context.Context, base *loaded, overlays []*loaded) (*
 		return nil, err
 	}
 	out.warnings = warnings
+	if out.rules.Catalogue, err = catalogueOf(data, all); err != nil {
+		return nil, err
+	}
 	return out, o.check(ctx, out.rules, compiler, modules, data)
 }
 
@@ -132,17 +136,12 @@ func inOverlay(modules map[string]*ast.Module, l *ast.Location) bool {
 
 // check fills the ruleset in and checks each part of it.
 func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast.Compiler, modules map[string]*ast.Module, data map[string]any) error {
-	catalogue, err := catalogueOf(data)
-	if err != nil {
-		return err
-	}
-	rules.Catalogue = catalogue
 	store, err := storeOf(data)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	errs = append(errs, checkReasons(modules, catalogue)...)
+	errs = append(errs, checkReasons(modules, rules.Catalogue)...)
 	policies, problems := policiesOf(modules)
 	errs = append(errs, problems...)
 	errs = append(errs, checkExceptions(data))
@@ -195,41 +194,4 @@ func (o *Options) checkInUse(ctx context.Context, rules *authz.Ruleset) error {
 		}
 	}
 	return nil
-}
-
-// catalogueOf reads data.patrol.catalogue, and data.local.catalogue over it.
-func catalogueOf(data map[string]any) (authz.Catalogue, error) {
-	out := authz.Catalogue{}
-	for _, root := range []string{rootBase, rootOverlay} {
-		sub, _ := data[root].(map[string]any)
-		entries, _ := sub["catalogue"].(map[string]any)
-		for code, entry := range entries {
-			text, err := json.Marshal(entry)
-			if err != nil {
-				return nil, err
-			}
-			r := &authz.Reason{}
-			if have := out[code]; have != nil { // an overlay rewords only what it names
-				*r = *have
-			}
-			if err := json.Unmarshal(text, r); err != nil {
-				return nil, fmt.Errorf("data.%s.catalogue.%s: %w", root, code, err)
-			}
-			r.Code = code
-			if authz.BuiltinReasons[code] != nil {
-				return nil, fmt.Errorf("data.%s.catalogue.%s: this reason is given before Rego and cannot be reworded", root, code)
-			}
-			if !r.Allow && (r.HTTPStatus < 400 || r.HTTPStatus > 599) {
-				return nil, fmt.Errorf("data.%s.catalogue.%s: http_status %d is no status of a refusal (400 to 599)", root, code, r.HTTPStatus)
-			}
-			if !r.Allow && (r.GRPCStatus < 1 || r.GRPCStatus > 16) {
-				r.GRPCStatus = 7 // PERMISSION_DENIED
-			}
-			out[code] = r
-		}
-	}
-	if len(out) == 0 {
-		return nil, errors.New("the catalogue of reasons (data.patrol.catalogue) is empty: was the bundle's folder mounted as a link?")
-	}
-	return out, nil
 }

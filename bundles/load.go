@@ -39,6 +39,7 @@ type loaded struct {
 	root     string
 	revision string
 	content  string // its digest
+	files    []dataFile
 	serial   int64  // 0: it has none
 	raw      []byte // the tarball that it came as; nil: it is packed anew
 	kept     bool   // it was active before, and comes from the disk
@@ -160,13 +161,24 @@ func exists(path string) bool {
 }
 
 func read(l bundle.DirectoryLoader, base string) (*loaded, error) {
+	var files []dataFile
+	l = l.WithFilter(func(path string, info fs.FileInfo, _ int) bool { // it lets all through
+		if name := shown(path, base); !info.IsDir() && slices.Contains([]string{"data.json", "data.yaml", "data.yml"}, filepath.Base(path)) {
+			files = append(files, dataFile{filepath.Dir(filepath.Join("/", strings.TrimPrefix(path, base))), name})
+		}
+		return false
+	})
 	r := bundle.NewCustomReader(l).WithProcessAnnotations(true).WithRegoVersion(ast.RegoV1).WithSizeLimitBytes(maxFile).
 		WithSkipBundleVerification(true).WithBaseDir(base)
 	b, err := r.Read()
 	if err != nil {
 		return nil, fmt.Errorf("read the bundle: %w", err)
 	}
-	return judge(&b, base)
+	out, err := judge(&b, base)
+	if err == nil {
+		out.files = files
+	}
+	return out, err
 }
 
 // judge tells base from overlay by the manifest's roots, or by what is there.
