@@ -1,6 +1,9 @@
 package authz
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Ruleset is one activated bundle (the base and its overlay together) with all
 // that the rooms need of it. It is immutable; activation swaps a pointer.
@@ -17,6 +20,13 @@ type Ruleset struct {
 	Policies []TokenPolicy
 	// Findings are what the hygiene rules may find, by name.
 	Findings []FindingKind
+	// Settings are the settings of an organization that rules read by name.
+	Settings []string
+	// ReviewRules are the names of the review rules; nil: they are not known.
+	ReviewRules []string
+	// Permissions are those that some role gives, any other grants nothing; nil:
+	// they are not known.
+	Permissions []string
 	// Asker answers the bundle's other entries.
 	Asker Asker
 }
@@ -41,6 +51,26 @@ func (r *Ruleset) HasPolicy(name string) bool {
 		}
 	}
 	return false
+}
+
+// ReadsSetting says whether a rule reads a setting of an organization by name.
+func (r *Ruleset) ReadsSetting(name string) bool {
+	return r != nil && slices.Contains(r.Settings, name)
+}
+
+// UnknownPermissions are those of some grants that no role gives.
+func (r *Ruleset) UnknownPermissions(grants []Grant) (unknown []string) {
+	if r == nil || r.Permissions == nil {
+		return nil
+	}
+	for _, g := range grants {
+		for _, p := range g.Permissions {
+			if !slices.Contains(r.Permissions, p) && !slices.Contains(unknown, p) {
+				unknown = append(unknown, p)
+			}
+		}
+	}
+	return unknown
 }
 
 // TokenPolicy describes a token policy: the METADATA of its package.

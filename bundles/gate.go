@@ -158,6 +158,10 @@ func (o *Options) check(ctx context.Context, rules *authz.Ruleset, compiler *ast
 		p.RequiresApproval = rs.Allowed()
 	}
 	rules.Policies, rules.Findings = policies, findingsOf(modules, data)
+	rules.Settings, rules.ReviewRules = settingsRead(modules), reviewRules(modules)
+	if rules.Permissions, err = permissionsOf(ctx, compiler, store); err != nil {
+		return err
+	}
 	if err := o.checkInUse(ctx, rules); err != nil {
 		return err
 	}

@@ -73,6 +73,17 @@ func (m *Manager) PolicyNames() []string {
 	return names
 }
 
+// ReadsSetting says whether a rule reads a setting of an organization by name.
+func (m *Manager) ReadsSetting(name string) bool { return m.Ruleset().ReadsSetting(name) }
+
+// ReviewRules lists the review rules that there are; nil where that is not known.
+func (m *Manager) ReviewRules() []string {
+	if r := m.Ruleset(); r != nil {
+		return r.ReviewRules
+	}
+	return nil
+}
+
 // Status tells of each source.
 func (m *Manager) Status() []Status {
 	m.mu.Lock()

@@ -52,14 +52,14 @@ func (s *service) organizations() {
 		if err != nil {
 			return nil, err
 		}
-		return organizationAnswer(r.Organization), nil
+		return s.organizationAnswer(r.Organization), nil
 	})
 	register(s, "get-organization", "GET", "/api/organizations/{organization}", "Show an organization", func(ctx context.Context, in *OrganizationPath) (*versioned[inventory.OrganizationRow], error) {
 		row, err := s.Queries.Organization(ctx, in.Organization)
 		if err != nil {
 			return nil, err
 		}
-		return organizationAnswer(row), nil
+		return s.organizationAnswer(row), nil
 	})
 	register(s, "delete-organization", "DELETE", "/api/organizations/{organization}", "Delete an organization without members", func(ctx context.Context, in *struct {
 		OrganizationPath
@@ -95,7 +95,7 @@ func (s *service) setPolicy(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return organizationAnswer(r.Organization), nil
+	return s.organizationAnswer(r.Organization), nil
 }
 
 func (s *service) organizationChanged(ctx context.Context, name, match string, c inventory.Command) (inventory.Result, error) {

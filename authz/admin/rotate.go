@@ -66,7 +66,7 @@ func (s *service) rotation() {
 		if err != nil {
 			return nil, err
 		}
-		return tokenAnswer(r.Token), nil
+		return s.tokenAnswer(r.Token), nil
 	})
 }
 
@@ -90,5 +90,5 @@ func (s *service) rotate(ctx context.Context, id, match string, in *Rotation) (*
 	if err != nil {
 		return nil, err
 	}
-	return &body[IssuedToken]{IssuedToken{*r.Token, shown}}, nil
+	return &body[IssuedToken]{IssuedToken{s.marked(r.Token), shown}}, nil
 }

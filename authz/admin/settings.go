@@ -38,7 +38,7 @@ func (s *service) settings() {
 		Body SettingsChange
 	},
 	) (*versioned[inventory.OrganizationRow], error) {
-		return s.organizationAnswer(ctx, in.Organization, in.IfMatch.IfMatch, inventory.ChangeSettings{Organization: in.Organization, Settings: in.Body.Settings})
+		return s.organizationChange(ctx, in.Organization, in.IfMatch.IfMatch, inventory.ChangeSettings{Organization: in.Organization, Settings: in.Body.Settings})
 	})
 	register(s, "rename-organization", "POST", "/api/organizations/{organization}/rename", "Give an organization another name; the old one leads to it still", func(ctx context.Context, in *struct {
 		OrganizationPath
@@ -46,14 +46,14 @@ func (s *service) settings() {
 		Body NewName
 	},
 	) (*versioned[inventory.OrganizationRow], error) {
-		return s.organizationAnswer(ctx, in.Organization, in.IfMatch.IfMatch, inventory.RenameOrganization{Organization: in.Organization, Name: in.Body.Name})
+		return s.organizationChange(ctx, in.Organization, in.IfMatch.IfMatch, inventory.RenameOrganization{Organization: in.Organization, Name: in.Body.Name})
 	})
 }
 
-func (s *service) organizationAnswer(ctx context.Context, name, match string, c inventory.Command) (*versioned[inventory.OrganizationRow], error) {
+func (s *service) organizationChange(ctx context.Context, name, match string, c inventory.Command) (*versioned[inventory.OrganizationRow], error) {
 	r, err := s.organizationChanged(ctx, name, match, c)
 	if err != nil {
 		return nil, err
 	}
-	return organizationAnswer(r.Organization), nil
+	return s.organizationAnswer(r.Organization), nil
 }

@@ -61,7 +61,7 @@ type OrganizationToken struct {
 // standing adds to a token how it stands. That it cannot be judged keeps nobody
 // from seeing the token.
 func (s *service) standing(ctx context.Context, row *inventory.TokenRow) OrganizationToken {
-	out := OrganizationToken{TokenRow: *row}
+	out := OrganizationToken{TokenRow: s.marked(row)}
 	all, err := s.Previews.Stand(ctx, row.Organization, []string{row.ID}, preview.ManyTries)
 	if err != nil {
 		out.Standing = &preview.Standing{Judged: preview.Judged{Reason: authz.ReasonPolicyError}, Error: err.Error()}
@@ -122,7 +122,7 @@ func (s *service) tokens() {
 		if err != nil {
 			return nil, err
 		}
-		return tokenAnswer(row), nil
+		return s.tokenAnswer(row), nil
 	})
 	register(s, "get-organization-token", "GET", "/api/organizations/{organization}/settings/tokens/{id}", "Show a token as an organization sees it", func(ctx context.Context, in *OrganizationTokenPath) (*versioned[OrganizationToken], error) {
 		row, err := s.Queries.Token(ctx, in.Organization, in.ID)
@@ -186,7 +186,7 @@ func (s *service) issue(ctx context.Context, in *struct{ Body NewToken }) (*body
 	if err != nil {
 		return nil, err
 	}
-	return &body[IssuedToken]{IssuedToken{*r.Token, secret.Reveal()}}, nil
+	return &body[IssuedToken]{IssuedToken{s.marked(r.Token), secret.Reveal()}}, nil
 }
 
 var validGlobal = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
@@ -219,7 +219,7 @@ func (s *service) everywhere(name, summary string, command func(id, comment stri
 		if err != nil {
 			return nil, err
 		}
-		return tokenAnswer(r.Token), nil
+		return s.tokenAnswer(r.Token), nil
 	})
 }
 
@@ -241,7 +241,7 @@ func (s *service) action(name, summary string, command func(org, id, comment str
 		if err != nil {
 			return nil, err
 		}
-		return tokenAnswer(r.Token), nil
+		return s.tokenAnswer(r.Token), nil
 	})
 }
 

@@ -29,12 +29,24 @@ type versioned[T any] struct {
 
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
 
-func organizationAnswer(row *inventory.OrganizationRow) *versioned[inventory.OrganizationRow] {
-	return &versioned[inventory.OrganizationRow]{etag(row.Version), *row}
+// organizationAnswer says also which settings nothing reads.
+func (s *service) organizationAnswer(row *inventory.OrganizationRow) *versioned[inventory.OrganizationRow] {
+	out := &versioned[inventory.OrganizationRow]{etag(row.Version), *row}
+	if r := s.Policy.Ruleset(); r != nil {
+		out.Body.UnreadSettings = inventory.UnreadSettings(row.Settings, r.ReadsSetting)
+	}
+	return out
 }
 
-func tokenAnswer(row *inventory.TokenRow) *versioned[inventory.TokenRow] {
-	return &versioned[inventory.TokenRow]{etag(row.Version), *row}
+func (s *service) tokenAnswer(row *inventory.TokenRow) *versioned[inventory.TokenRow] {
+	return &versioned[inventory.TokenRow]{etag(row.Version), s.marked(row)}
+}
+
+// marked says also which permissions of a token grant nothing.
+func (s *service) marked(row *inventory.TokenRow) inventory.TokenRow {
+	out := *row
+	out.UnknownPermissions = s.Policy.Ruleset().UnknownPermissions(row.Grants)
+	return out
 }
 
 func memberAnswer(row *inventory.MemberRow) *versioned[inventory.MemberRow] {

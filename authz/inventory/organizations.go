@@ -50,6 +50,9 @@ func (r *rules) createOrganization(c CreateOrganization) error {
 	if err := checkSettings(c.Settings); err != nil {
 		return err
 	}
+	if err := r.checkGiven(c.Settings); err != nil {
+		return err
+	}
 	if taken, err := r.OrganizationByName(name); err != nil {
 		return err
 	} else if taken != nil {

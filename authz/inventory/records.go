@@ -353,3 +353,12 @@ type Policies interface {
 	RequiresApproval(name string) bool
 	PolicyNames() []string
 }
+
+// SettingsReader is what Policies may also be: it knows which settings the active
+// bundle reads, and what a setting may name.
+type SettingsReader interface {
+	// ReadsSetting says whether a rule reads a setting by name.
+	ReadsSetting(name string) bool
+	// ReviewRules lists the review rules; nil where they are not known.
+	ReviewRules() []string
+}

@@ -279,3 +279,44 @@ func TestSettingsAreCheckedAndBounded(t *testing.T) {
 		t.Errorf("settings: %v", o.Settings)
 	}
 }
+
+// reading are policies of a bundle that reads some settings.
+type reading struct{ *inventorytest.Policies }
+
+func (reading) ReadsSetting(name string) bool { return name == "four_eye" }
+func (reading) ReviewRules() []string         { return []string{"read_only", "ci"} }
+
+func TestASettingThatIsNearlyAKnownOneIsRefused(t *testing.T) {
+	l := inventorytest.NewLab(t)
+	change := func(p inventory.Policies, name string, value any) error {
+		_, err := inventory.Apply(l, p, operator, inventory.ChangeSettings{Organization: "acme", Settings: map[string]any{name: value}}, l.Now)
+		return err
+	}
+	for name, c := range map[string]struct {
+		policies inventory.Policies
+		setting  string
+		value    any
+		problem  string
+	}{
+		"a letter less":               {l.Rules, "four_eye", true, "did you mean four_eyes?"},
+		"two letters changed":         {l.Rules, "four_eyse", true, "did you mean four_eyes?"},
+		"of another case":             {l.Rules, "FourEyes", true, "did you mean four_eyes?"},
+		"with dashes":                 {l.Rules, "review-act", []any{"x"}, "did you mean review_act?"},
+		"the right one of two":        {l.Rules, "max_token_lifetime_day", 1, "did you mean max_token_lifetime_days?"},
+		"like none":                   {l.Rules, "team", "a", ""},
+		"taken back":                  {l.Rules, "four_eye", nil, ""},
+		"one that a rule reads":       {reading{}, "four_eye", true, ""},
+		"another, with such a bundle": {reading{}, "four_eyez", true, "did you mean four_eyes?"},
+		"a rule that there is":        {reading{}, "review_act", []any{"ci"}, ""},
+		"a rule that there is not":    {reading{}, "review_act", []any{"ci", "nope"}, `names "nope", which is no review rule of the active bundle; there are read_only, ci`},
+		"rules that are not known":    {l.Rules, "review_act", []any{"nope"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := change(c.policies, c.setting, c.value)
+			if c.problem == "" && err != nil || c.problem != "" && (err == nil || !strings.Contains(err.Error(), c.problem)) {
+				t.Errorf("got %v, want %q", err, c.problem)
+			}
+		})
+	}
+	inventorytest.Refused[*inventory.Invalid](l, operator, inventory.CreateOrganization{Name: "globex", Settings: map[string]any{"four_eye": true}})
+}

@@ -17,6 +17,9 @@ type OrganizationRow struct {
 	Enforcement     string         `json:"enforcement"`
 	ManagedBy       string         `json:"managed_by,omitempty"`
 	Settings        map[string]any `json:"settings,omitempty"`
+	// UnreadSettings are the settings that neither patrol nor a rule of the active
+	// bundle reads by name. Listings leave them out.
+	UnreadSettings []string `json:"unread_settings,omitempty"`
 	// Aliases are names that it had before; they lead to it still.
 	Aliases   []string  `json:"aliases,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
@@ -58,11 +61,14 @@ type TokenRow struct {
 	Source      string        `json:"source"`
 	Grants      []authz.Grant `json:"grants,omitempty"`
 	Global      []string      `json:"global,omitempty"`
-	Purpose     string        `json:"purpose,omitempty"`
-	Contact     string        `json:"contact,omitempty"`
-	CreatedAt   time.Time     `json:"created_at"`
-	ExpiresAt   *time.Time    `json:"expires_at,omitempty"`
-	Disabled    bool          `json:"disabled,omitempty"`
+	// UnknownPermissions are those of the grants that the active bundle does not
+	// know: they grant nothing. Listings leave them out.
+	UnknownPermissions []string   `json:"unknown_permissions,omitempty"`
+	Purpose            string     `json:"purpose,omitempty"`
+	Contact            string     `json:"contact,omitempty"`
+	CreatedAt          time.Time  `json:"created_at"`
+	ExpiresAt          *time.Time `json:"expires_at,omitempty"`
+	Disabled           bool       `json:"disabled,omitempty"`
 	// RotatedAt is when its secret was last rotated. The secret before is
 	// accepted until OldSecretUntil; ReusedAt is when one that no longer was
 	// has last been used.

@@ -6,7 +6,10 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/agnivade/levenshtein"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -26,6 +29,20 @@ const (
 	SettingGather = "notify_gather"
 )
 
+// The settings that the base bundle reads.
+const (
+	// SettingAge: days after which a token is refused; 0: no limit.
+	SettingAge = "max_token_age_days"
+	// SettingLifetime: days that a token may still have before it; 0: no limit.
+	SettingLifetime = "max_token_lifetime_days"
+	// SettingPublicRead ("anonymous" or "refuse") is what becomes of a refused token
+	// on a public route.
+	SettingPublicRead = "public_read"
+)
+
+// KnownSettings are the settings whose values are checked.
+var KnownSettings = []string{SettingFourEyes, SettingCooldown, SettingAct, SettingGather, SettingAge, SettingLifetime, SettingPublicRead}
+
 // DefaultCooldown is how long an owner waits before asking again.
 const DefaultCooldown = 24 * time.Hour
 
@@ -40,9 +57,9 @@ var wholeNumbers = map[string]struct {
 	most int
 	what string
 }{
-	"max_token_age_days":      {36500, "must be a whole number of days, 0 for no limit"},
-	"max_token_lifetime_days": {36500, "must be a whole number of days, 0 for no limit"},
-	SettingCooldown:           {8760, "must be a whole number of hours, at most 8760"},
+	SettingAge:      {36500, "must be a whole number of days, 0 for no limit"},
+	SettingLifetime: {36500, "must be a whole number of days, 0 for no limit"},
+	SettingCooldown: {8760, "must be a whole number of hours, at most 8760"},
 }
 
 // checkSettings checks the settings that patrol knows.
@@ -64,8 +81,8 @@ func checkSettings(settings map[string]any) error {
 			return &Invalid{"settings." + key, bound.what}
 		}
 	}
-	if v, ok := settings["public_read"]; ok && v != "anonymous" && v != "refuse" {
-		return &Invalid{"settings.public_read", "must be anonymous or refuse"}
+	if v, ok := settings[SettingPublicRead]; ok && v != "anonymous" && v != "refuse" {
+		return &Invalid{"settings." + SettingPublicRead, "must be anonymous or refuse"}
 	}
 	if v, ok := settings[SettingGather]; ok && v != "hourly" && v != "daily" {
 		return &Invalid{"settings." + SettingGather, "must be hourly or daily"}
@@ -81,6 +98,59 @@ func checkSettings(settings map[string]any) error {
 		}
 	}
 	return nil
+}
+
+// checkGiven checks the settings that a command gives by the active bundle: a name
+// that is nearly a known one was meant to be that, unless a rule reads it.
+func (r *rules) checkGiven(settings map[string]any) error {
+	reader, _ := r.policies.(SettingsReader)
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if settings[name] == nil || reader != nil && reader.ReadsSetting(name) {
+			continue
+		}
+		if meant := nearly(name); meant != "" {
+			return &Invalid{"settings." + name, fmt.Sprintf("is no setting that patrol knows, and no rule of the active bundle reads it: did you mean %s?", meant)}
+		}
+	}
+	if reader == nil || reader.ReviewRules() == nil {
+		return nil
+	}
+	names, _ := texts(settings[SettingAct])
+	for _, name := range names {
+		if there := reader.ReviewRules(); !slices.Contains(there, name) {
+			return &Invalid{"settings." + SettingAct, fmt.Sprintf("names %q, which is no review rule of the active bundle; there are %s", name, strings.Join(there, ", "))}
+		}
+	}
+	return nil
+}
+
+// nearly is the known setting that a name is most like: but for case and what is
+// between its words, or by a slip or two. It is empty where it is one, or like none.
+func nearly(name string) string {
+	plain := func(s string) string {
+		return strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(strings.ToLower(s))
+	}
+	meant, least := "", 3
+	for _, known := range KnownSettings {
+		if name == known {
+			return ""
+		}
+		if d := levenshtein.ComputeDistance(plain(name), plain(known)); d < least {
+			meant, least = known, d
+		}
+	}
+	return meant
+}
+
+// UnreadSettings are those that neither patrol nor a rule of the active bundle
+// reads by name.
+func UnreadSettings(settings map[string]any, reads func(name string) bool) (unread []string) {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		if !slices.Contains(KnownSettings, name) && !reads(name) {
+			unread = append(unread, name)
+		}
+	}
+	return unread
 }
 
 // whole reads a whole number, as Go or JSON has it.
@@ -156,6 +226,9 @@ func (r *rules) changeSettings(c ChangeSettings) error {
 		}
 	}
 	if err := checkSettings(o.Settings); err != nil {
+		return err
+	}
+	if err := r.checkGiven(c.Settings); err != nil {
 		return err
 	}
 	r.change.Subject.OrganizationID = o.ID

@@ -133,7 +133,8 @@ func TestSettingsAreChangedInABrowser(t *testing.T) {
 	tab.Type("input[name=request_cooldown_hours]", "4")
 	tab.Type("input[name=review_act]", "read_only renewal")
 	tab.Click("main button[type=submit]")
-	if text := tab.Text("main"); !strings.Contains(text, "The settings are changed.") || !strings.Contains(text, "our_own") {
+	if text := tab.Text("main"); !strings.Contains(text, "The settings are changed.") || !strings.Contains(text, "Other settings") ||
+		!strings.Contains(text, "our_own") || !strings.Contains(text, "neither patrol nor a rule of the bundle reads it by name") {
 		t.Errorf("after saving:\n%s", text)
 	}
 	o, err := w.Store.Organization(t.Context(), "acme")
@@ -145,6 +146,12 @@ func TestSettingsAreChangedInABrowser(t *testing.T) {
 	tab.Click("main button[type=submit]")
 	if text := tab.Text("main"); !strings.Contains(text, "Write a whole number.") {
 		t.Errorf("a number in words:\n%s", text)
+	}
+	tab.Open(base + "/organizations/acme/settings")
+	tab.Type("input[name=review_act]", "nope")
+	tab.Click("main button[type=submit]")
+	if text := tab.Text("main"); !strings.Contains(text, "which is no review rule of the active bundle") {
+		t.Errorf("a review rule that there is not:\n%s", text)
 	}
 	// Somebody else was there first.
 	tab.Open(base + "/organizations/acme/settings")

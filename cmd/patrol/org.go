@@ -200,6 +200,9 @@ func showOrganization(t *table, r *inventory.OrganizationRow) {
 		text, _ := json.Marshal(r.Settings) // it came as JSON
 		t.row("settings", string(text))
 	}
+	if len(r.UnreadSettings) > 0 {
+		t.row("read by nobody", strings.Join(r.UnreadSettings, ", ")+": neither patrol nor a rule of the active bundle reads it by name")
+	}
 	t.row("created", moment(&r.CreatedAt))
 	t.row("version", r.Version)
 }

@@ -15,7 +15,8 @@ type OrgSetCmd struct {
 
 // Help gives examples.
 func (*OrgSetCmd) Help() string {
-	return "four_eyes: approvals need two people. request_cooldown_hours: how long an owner waits after a denial. review_act: rules by which the policy decides by itself. Also max_token_age_days, max_token_lifetime_days, public_read, and whatever your own rules read.\n\n" +
+	return "four_eyes: approvals need two people. request_cooldown_hours: how long an owner waits after a denial. review_act: rules by which the policy decides by itself. Also max_token_age_days, max_token_lifetime_days, public_read, and whatever your own rules read. " +
+		"A name that is nearly one of these is refused, unless a rule of the active bundle reads it (input.organization.settings.NAME); of others that none reads the answer says so.\n\n" +
 		example(
 			"patrol org set acme four_eyes=true",
 			`patrol org set acme review_act=["read_only","renewal"] request_cooldown_hours=4`,

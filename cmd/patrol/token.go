@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz/admin"
@@ -82,9 +83,7 @@ func (c *TokenIssueCmd) Run(ctx context.Context, cli *CLI) error {
 		t.row("name", out.DisplayName)
 		t.row("owner", out.Owner)
 		t.row("kind", out.Kind)
-		for _, g := range out.Grants {
-			t.row("may", strings.Join(g.Permissions, ", ")+" on "+g.Entity.Type+" "+g.Entity.Name)
-		}
+		showGrants(t, &out.TokenRow)
 		if len(out.Global) > 0 {
 			t.row("may everywhere", strings.Join(out.Global, ", "))
 		}
@@ -249,9 +248,7 @@ func showToken(t *table, row *inventory.TokenRow) {
 	if row.ReusedAt != nil {
 		t.row("old secret used", moment(row.ReusedAt))
 	}
-	for _, g := range row.Grants {
-		t.row("may", strings.Join(g.Permissions, ", ")+" on "+g.Entity.Type+" "+g.Entity.Name)
-	}
+	showGrants(t, row)
 	if len(row.Global) > 0 {
 		t.row("may everywhere", strings.Join(row.Global, ", "))
 	}
@@ -266,6 +263,19 @@ func showToken(t *table, row *inventory.TokenRow) {
 		if a.Comment != "" {
 			t.row("comment", a.Comment)
 		}
+	}
+}
+
+// showGrants marks permissions that the policy does not know.
+func showGrants(t *table, row *inventory.TokenRow) {
+	for _, g := range row.Grants {
+		may := make([]string, len(g.Permissions))
+		for i, p := range g.Permissions {
+			if may[i] = p; slices.Contains(row.UnknownPermissions, p) {
+				may[i] += " (unknown: grants nothing)"
+			}
+		}
+		t.row("may", strings.Join(may, ", ")+" on "+g.Entity.Type+" "+g.Entity.Name)
 	}
 }
 

@@ -23,16 +23,10 @@ var known = []setting{
 	{inventory.SettingCooldown, "hours between a denial and the next request"},
 	{inventory.SettingAct, "review rules that decide"},
 	{inventory.SettingGather, "new requests in one mail"},
-	{settingAge, "greatest age in days"},
-	{settingLifetime, "longest remaining life in days"},
-	{settingPublicRead, "a refused token on a public route"},
+	{inventory.SettingAge, "greatest age in days"},
+	{inventory.SettingLifetime, "longest remaining life in days"},
+	{inventory.SettingPublicRead, "a refused token on a public route"},
 }
-
-const (
-	settingAge        = "max_token_age_days"
-	settingLifetime   = "max_token_lifetime_days"
-	settingPublicRead = "public_read"
-)
 
 // settingsForm are an organization's settings as they were typed, by name.
 type settingsForm struct {
@@ -100,8 +94,14 @@ func (c *Console) showSettings(w http.ResponseWriter, a *ask, status int, o *inv
 			others[key] = string(text)
 		}
 	}
+	unread := map[string]bool{}
+	if r := c.Policy.Ruleset(); r != nil {
+		for _, name := range inventory.UnreadSettings(o.Settings, r.ReadsSetting) {
+			unread[name] = true
+		}
+	}
 	c.show(w, a.Request, a, status, "settings", "Settings of "+o.Name, map[string]any{
-		"Organization": o, "Form": f, "Others": others, "Known": known, "Present": settingsOf(o), "Conflict": conflict,
+		"Organization": o, "Form": f, "Others": others, "Unread": unread, "Known": known, "Present": settingsOf(o), "Conflict": conflict,
 	})
 	return nil
 }
@@ -130,7 +130,7 @@ func (f *settingsForm) changes(present map[string]string) map[string]any {
 			out[name] = nil
 		case name == inventory.SettingAct:
 			out[name] = strings.Fields(text)
-		case name == inventory.SettingCooldown, name == settingAge, name == settingLifetime:
+		case name == inventory.SettingCooldown, name == inventory.SettingAge, name == inventory.SettingLifetime:
 			n, err := strconv.Atoi(text)
 			if err != nil {
 				f.Problem[name] = "Write a whole number."
@@ -220,13 +220,13 @@ func settingWords(name, value string) string {
 		return "yes"
 	case name == inventory.SettingFourEyes:
 		return "no"
-	case value == "" && name == settingPublicRead:
+	case value == "" && name == inventory.SettingPublicRead:
 		return "as the bundle has it"
 	case value == "":
 		return "not set"
-	case name == settingPublicRead && value == "anonymous":
+	case name == inventory.SettingPublicRead && value == "anonymous":
 		return "reads without it"
-	case name == settingPublicRead && value == "refuse":
+	case name == inventory.SettingPublicRead && value == "refuse":
 		return "is refused"
 	}
 	return value

@@ -268,7 +268,7 @@ func (p *present) title(reason string) string { return reasonTitle(p.catalogue, 
 func (p *present) lifetimes(j *preview.Judged) string {
 	settings := settingsOf(p.organization)
 	var limits []string
-	for _, l := range []struct{ setting, words string }{{settingAge, "are at most %s old"}, {settingLifetime, "end within %s"}} {
+	for _, l := range []struct{ setting, words string }{{inventory.SettingAge, "are at most %s old"}, {inventory.SettingLifetime, "end within %s"}} {
 		if n, _ := strconv.Atoi(settings[l.setting]); n > 0 {
 			limits = append(limits, fmt.Sprintf(l.words, number(n)+" "+plural(n, "day", "days")))
 		}
