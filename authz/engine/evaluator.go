@@ -98,7 +98,7 @@ func (e *Evaluator) compile(ctx context.Context, o *Options) (why string, err er
 	values, queries := cache.NewInterQueryValueCache(ctx, nil), cache.NewInterQueryCache(nil)
 	interner := compiled.NewInterner()
 	for _, path := range o.Decisions {
-		p, err := compiled.New(ctx, compiled.Options{
+		p, err := o.program(ctx, compiled.Options{
 			Compiler: o.Compiler, Data: data, Entrypoint: PathRef(path), Runtime: o.Runtime,
 			ValueCache: values, QueryCache: queries, Interner: interner,
 		})

@@ -1,12 +1,15 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown/print"
+
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
 )
 
 // DefaultDecision is the entry of patrol's own bundle.
@@ -58,6 +61,9 @@ type Options struct {
 	Watch *Watch
 	// Entries are what an [Asker] compiles, as paths below data.
 	Entries []string
+
+	// program makes the compiled form of an entry: tests have wrong ones.
+	program func(context.Context, compiled.Options) (*compiled.Program, error)
 }
 
 func (o *Options) defaults() error {
@@ -69,6 +75,9 @@ func (o *Options) defaults() error {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
+	}
+	if o.program == nil {
+		o.program = compiled.New
 	}
 	return nil
 }

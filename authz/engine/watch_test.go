@@ -1,7 +1,11 @@
 package engine
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +13,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 
+	"github.com/patrol-authz/patrol/authz/engine/compiled"
 	"github.com/patrol-authz/patrol/authz/input/inputtest"
 )
 
@@ -22,36 +27,100 @@ func optionsOf(t *testing.T, module string) Options {
 	return Options{Compiler: c, Store: inmem.New()}
 }
 
-// tampered is an evaluator whose compiled form is of another policy.
-func tampered(t *testing.T, w *Watch, policy, other string) *Evaluator {
+// programOf compiles another policy than the options have: the fault that the
+// watch is for. A budget of 0 is the usual one.
+func programOf(t *testing.T, module string, budget int64) func(context.Context, compiled.Options) (*compiled.Program, error) {
 	t.Helper()
-	o := optionsOf(t, policy)
-	o.Watch = w
+	other := optionsOf(t, module).Compiler
+	return func(ctx context.Context, o compiled.Options) (*compiled.Program, error) {
+		o.Compiler, o.Budget = other, budget
+		return compiled.New(ctx, o)
+	}
+}
+
+// tampered is an evaluator that went into service, and whose compiled form is of
+// another policy.
+func tampered(t *testing.T, o Options, other string, budget int64) *Evaluator {
+	t.Helper()
 	e, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrong, err := New(t.Context(), optionsOf(t, other))
+	p, err := programOf(t, other, budget)(t.Context(), compiled.Options{Entrypoint: PathRef(DefaultDecision)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.programs = wrong.programs
+	e.programs = []program{{DefaultDecision, p}}
 	return e
 }
 
-func TestADifferenceAtActivationIsFound(t *testing.T) {
-	for name, other := range map[string]string{
-		"another outcome": `decision := {"allowed": true, "reason": "a"}`,
-		"another reason":  `decision := {"allowed": false, "reason": "b"}`,
-		"another member":  `decision := {"allowed": false, "reason": "a", "params": {"x": 1}}`,
-		"undefined":       `decision := {"allowed": false, "reason": "a"} if input.nothing`,
-		"only for some":   "default decision := {\"allowed\": false, \"reason\": \"a\"}\ndecision := {\"allowed\": true} if input.membership.role == \"no_access\"",
+// refusing is the policy of most tests here.
+const refusing = `decision := {"allowed": false, "reason": "a"}`
+
+// said is a line of a log.
+type said struct{ Level, Msg, Difference string }
+
+// logged is a log and what it says, which is JSON: a line each.
+func logged(t *testing.T) (*slog.Logger, func() []said) {
+	var text bytes.Buffer
+	return slog.New(slog.NewJSONHandler(&text, nil)), func() (lines []said) {
+		t.Helper()
+		for d := json.NewDecoder(bytes.NewReader(text.Bytes())); d.More(); {
+			var line said
+			if err := d.Decode(&line); err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, line)
+		}
+		return lines
+	}
+}
+
+// TestADifferenceAtActivationLeavesTheInterpreterServing, and is an alarm,
+// whichever of the sample inputs shows it. A policy that has to be compiled is
+// not activated.
+func TestADifferenceAtActivationLeavesTheInterpreterServing(t *testing.T) {
+	some := func(condition string) string {
+		return "default decision := {\"allowed\": false, \"reason\": \"a\"}\ndecision := {\"allowed\": true} if " + condition
+	}
+	const onFacts, onDocument, onRecorded = "on made-up facts", "on a made-up input", "on an input of before"
+	for name, c := range map[string]struct{ other, shown string }{
+		"another outcome":        {`decision := {"allowed": true, "reason": "a"}`, onFacts},
+		"another reason":         {`decision := {"allowed": false, "reason": "b"}`, onFacts},
+		"another member":         {`decision := {"allowed": false, "reason": "a", "params": {"x": 1}}`, onFacts},
+		"undefined":              {`decision := {"allowed": false, "reason": "a"} if input.nothing`, onFacts},
+		"only for some facts":    {some(`input.membership.role == "no_access"`), onFacts},
+		"only for the schema's":  {some("input.only_in_the_schema"), onDocument},
+		"only for what was seen": {some("input.only_in_production"), onRecorded},
+		"only when it was seen":  {some("time.now_ns() == 7"), onRecorded},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := optionsOf(t, `decision := {"allowed": false, "reason": "a"}`)
-			e := tampered(t, nil, `decision := {"allowed": false, "reason": "a"}`, other)
-			if err := e.rehearse(t.Context(), &o); err == nil || errors.Is(err, errTooLong) {
-				t.Error("not found")
+			alarms := 0
+			log, lines := logged(t)
+			w := NewWatch(WatchOptions{Log: log, Difference: func() { alarms++ }})
+			defer w.Close()
+			w.record(recorded{ast.MustParseTerm(`{"only_in_production": true}`).Value, time.Unix(0, 7)})
+			o := optionsOf(t, refusing)
+			o.Watch, o.program = w, programOf(t, c.other, 0)
+			o.Schema = []byte(`{"type": "object", "properties": {"only_in_the_schema": {"const": true}}}`)
+			e, err := New(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, err := e.Evaluate(t.Context(), inputtest.Facts()); err != nil || d.Allowed || d.Reason != "a" {
+				t.Errorf("it decides %+v, %v", d, err)
+			}
+			why, is := strings.CutPrefix(e.Why(), "the compiled policy and OPA's interpreter differ: ")
+			if e.Name() != "topdown" || !is || !strings.HasPrefix(why, c.shown) || alarms != 1 {
+				t.Errorf("%s serves: %q; %d alarms", e.Name(), e.Why(), alarms)
+			}
+			if got := lines(); len(got) != 1 || got[0].Level != "ERROR" || got[0].Difference != why ||
+				got[0].Msg != "the compiled policy is switched off: it differs from OPA's interpreter, which serves from now on" {
+				t.Errorf("the log says %+v", got)
+			}
+			o.Mode = ModeCompiled
+			if _, err := New(t.Context(), o); err == nil || !strings.Contains(err.Error(), c.shown) {
+				t.Errorf("where it has to be compiled: %v", err)
 			}
 		})
 	}
@@ -61,8 +130,11 @@ func TestADifferenceAtActivationIsFound(t *testing.T) {
 func TestADifferenceInProductionSwitchesOff(t *testing.T) {
 	alarm := make(chan bool, 1)
 	compared := 0
-	w := NewWatch(WatchOptions{Every: 3, Difference: func() { alarm <- true }, Compared: func() { compared++ }})
-	e := tampered(t, w, `decision := {"allowed": false, "reason": "a"}`, `decision := {"allowed": true, "reason": "a"}`)
+	log, lines := logged(t)
+	w := NewWatch(WatchOptions{Every: 3, Log: log, Difference: func() { alarm <- true }, Compared: func() { compared++ }})
+	o := optionsOf(t, refusing)
+	o.Watch = w
+	e := tampered(t, o, `decision := {"allowed": true, "reason": "a"}`, 0)
 	for i := range 3 {
 		if d, err := e.Evaluate(t.Context(), inputtest.Facts()); err != nil || !d.Allowed {
 			t.Fatal(i, d, err)
@@ -81,6 +153,9 @@ func TestADifferenceInProductionSwitchesOff(t *testing.T) {
 	}
 	if err := w.Close(); err != nil || compared != 1 {
 		t.Error(err, compared)
+	}
+	if got := lines(); len(got) != 1 || got[0].Level != "ERROR" || got[0].Difference != "a (allowed false) by the interpreter, and compiled a (allowed true)" {
+		t.Errorf("the log says %+v", got)
 	}
 }
 
@@ -121,7 +196,9 @@ func TestWhatIsTheSameIsNoAlarm(t *testing.T) {
 // failing is an evaluator whose compiled form fails where the interpreter decides.
 func failing(t *testing.T, w *Watch) *Evaluator {
 	t.Helper()
-	return tampered(t, w, `decision := {"allowed": false, "reason": "a"}`, "decision := {\"allowed\": true, \"reason\": \"b\"} if not input.nothing\ndecision := {\"allowed\": true, \"reason\": \"c\"} if not input.never")
+	o := optionsOf(t, refusing)
+	o.Watch = w
+	return tampered(t, o, "decision := {\"allowed\": true, \"reason\": \"b\"} if not input.nothing\ndecision := {\"allowed\": true, \"reason\": \"c\"} if not input.never", 0)
 }
 
 // TestWhatOnlyFailsCompiledIsNotEvaluatedTwice for ever.
@@ -141,9 +218,45 @@ func TestWhatOnlyFailsCompiledIsNotEvaluatedTwice(t *testing.T) {
 	if e.Name() != "topdown" || !strings.Contains(e.Why(), "failed 1000 times") || fallbacks != mostFailures {
 		t.Errorf("%s, %q, %d fallbacks", e.Name(), e.Why(), fallbacks)
 	}
-	o := optionsOf(t, `decision := {"allowed": false, "reason": "a"}`)
+	o := optionsOf(t, refusing)
 	if err := failing(t, nil).rehearse(t.Context(), &o); !errors.Is(err, errFails) {
 		t.Errorf("at activation: %v", err)
+	}
+}
+
+// TestWhatIsStoppedIsAnErrorAndNotEvaluatedAgain: the interpreter, which would
+// allow at once, is not asked.
+func TestWhatIsStoppedIsAnErrorAndNotEvaluatedAgain(t *testing.T) {
+	const slow = `decision := count([1 | n := numbers.range(1, 300); some a in n; some b in n; some c in n; some d in n; a + b + c + d < 0]) > 0`
+	for name, c := range map[string]struct {
+		timeout time.Duration
+		budget  int64
+		ended   bool // before it began
+		says    error
+	}{
+		"its time is up":      {timeout: 30 * time.Millisecond, budget: 1 << 60, says: context.DeadlineExceeded},
+		"its budget is spent": {timeout: time.Minute, budget: 1000, says: compiled.ErrBudget},
+		"who asks has gone":   {timeout: time.Minute, budget: 1 << 60, ended: true, says: context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			again := 0
+			w := NewWatch(WatchOptions{Every: 1, Fallback: func(string) { again++ }, Compared: func() { again++ }})
+			o := optionsOf(t, `decision := true`)
+			o.Watch, o.Timeout = w, time.Minute // at activation
+			e := tampered(t, o, slow, c.budget)
+			e.oracle.timeout = c.timeout
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if c.ended {
+				cancel()
+			}
+			if d, err := e.Evaluate(ctx, inputtest.Facts()); !errors.Is(err, c.says) || !compiled.Stopped(err) || d.Allowed {
+				t.Errorf("it decides %+v, %v", d, err)
+			}
+			if w.Close(); again != 0 || e.Name() != "compiled" {
+				t.Errorf("it was evaluated again %d times; %s serves", again, e.Name())
+			}
+		})
 	}
 }
 
@@ -151,7 +264,7 @@ func TestWhatOnlyFailsCompiledIsNotEvaluatedTwice(t *testing.T) {
 func TestInputsAreKeptWhileTheInterpreterServes(t *testing.T) {
 	for name, e := range map[string]func(*Watch) *Evaluator{
 		"as it was asked for": func(w *Watch) *Evaluator {
-			o := optionsOf(t, `decision := {"allowed": false, "reason": "a"}`)
+			o := optionsOf(t, refusing)
 			o.Watch, o.Mode = w, ModeTopdown
 			e, err := New(t.Context(), o)
 			if err != nil {
