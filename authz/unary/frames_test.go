@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +17,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/patrol-authz/patrol/authz/unary"
 )
@@ -128,6 +132,99 @@ func TestHTTP2IsSpokenAsTheSpecificationSays(t *testing.T) {
 	_, failures, _ := strings.Cut(string(out), "Failures:")
 	if err != nil || !bytes.Contains(out, []byte("145 tests, 145 passed, 0 skipped, 0 failed")) {
 		t.Errorf("h2spec: %v\n%s\n%s", err, failures, out[max(0, len(out)-2000):])
+	}
+}
+
+// TestABodyIsOneWholeMessage, and plain: what else comes as a body is refused, and
+// no part of it is taken for a message. The connection goes on.
+func TestABodyIsOneWholeMessage(t *testing.T) {
+	flagged := func(flag byte) []byte {
+		b := message("text")
+		b[0] = flag
+		return b
+	}
+	_, path := serve(t, unary.Options{Unary: methods(nil), Streams: map[string]unary.StreamMethod{
+		"/t/Watch": func(c *unary.Call, message string, problem error) error {
+			if problem != nil {
+				return status.Error(codes.InvalidArgument, problem.Error())
+			}
+			return c.Send([]byte(message))
+		},
+	}})
+	f := dial(t, path)
+	id := uint32(1)
+	for name, c := range map[string]struct {
+		body []byte
+		code codes.Code
+		says string // or the answer
+	}{
+		"a message":                  {message("text"), codes.OK, "text"},
+		"an empty message":           {message(""), codes.OK, ""},
+		"nothing":                    {nil, codes.InvalidArgument, "there is no message"},
+		"a byte":                     {[]byte{0}, codes.InvalidArgument, "the message ends after 1 bytes"},
+		"a short prefix":             {[]byte{0, 0}, codes.InvalidArgument, "the message ends after 2 bytes"},
+		"almost a prefix":            {[]byte{0, 0, 0, 0}, codes.InvalidArgument, "the message ends after 4 bytes"},
+		"a prefix alone":             {message("text")[:5], codes.InvalidArgument, "the message is to have 4 bytes and ends after 0"},
+		"a truncated message":        {message("text")[:8], codes.InvalidArgument, "the message is to have 4 bytes and ends after 3"},
+		"the longest there can be":   {append([]byte{0, 255, 255, 255, 255}, "text"...), codes.InvalidArgument, "the message is to have 4294967295 bytes and ends after 4"},
+		"two messages":               {append(message("text"), message("more")...), codes.InvalidArgument, "there is more than one message"},
+		"two empty messages":         {append(message(""), message("")...), codes.InvalidArgument, "there is more than one message"},
+		"a message and a byte":       {append(message("text"), 0), codes.InvalidArgument, "there is more than one message"},
+		"a compressed message":       {flagged(1), codes.InvalidArgument, "the message is compressed, which this server does not take"},
+		"a flag that nobody defined": {flagged(2), codes.InvalidArgument, "the message is compressed, which this server does not take"},
+	} {
+		for _, method := range []string{"/t/Echo", "/t/Watch"} {
+			for how, first := range map[string]int{"at once": 0, "in two frames": len(c.body) / 2} {
+				t.Run(fmt.Sprintf("%s, %s, %s", name, method, how), func(t *testing.T) {
+					f.t = t
+					f.askFor(id, method, false)
+					if first > 0 {
+						_ = f.WriteData(id, false, c.body[:first])
+					}
+					_ = f.WriteData(id, true, c.body[first:])
+					body, code, says := f.answer(id)
+					if c.code == codes.OK && (code != codes.OK || !bytes.Equal(body, message(c.says))) || c.code != codes.OK && (code != c.code || says != c.says || body != nil) {
+						t.Errorf("%v: %q, answered %q", code, says, body)
+					}
+				})
+				id += 2
+			}
+		}
+	}
+	f.t = t
+	f.askFor(id, "/t/Echo", true) // its header block is all that comes
+	if body, code, says := f.answer(id); code != codes.InvalidArgument || says != "there is no message" || body != nil {
+		t.Errorf("a call without a body: %v: %q, answered %q", code, says, body)
+	}
+}
+
+// answer reads what a stream is answered: a body, and the trailers' status.
+func (f *frames) answer(id uint32) (body []byte, code codes.Code, says string) {
+	f.t.Helper()
+	for {
+		switch a := f.next().(type) {
+		case *http2.DataFrame:
+			body = append(body, a.Data()...)
+		case *http2.MetaHeadersFrame:
+			if a.StreamID != id || !a.StreamEnded() {
+				continue
+			}
+			for _, h := range a.Fields {
+				switch h.Name {
+				case "grpc-status":
+					n, err := strconv.Atoi(h.Value)
+					if err != nil {
+						f.t.Fatal(err)
+					}
+					code = codes.Code(n)
+				case "grpc-message":
+					says = h.Value
+				}
+			}
+			return body, code, says
+		default:
+			f.t.Fatalf("stream %d: %v", id, a)
+		}
 	}
 }
 
