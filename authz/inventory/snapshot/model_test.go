@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/inventory"
@@ -117,22 +118,42 @@ func (m *model) Changes(context.Context, int64) (*inventory.Records, int64, bool
 // token is what a snapshot must answer under a digest.
 func (m *model) token(d authz.Digest) *authz.Token {
 	for _, t := range m.tokens {
-		if t.Digest != d || t.Deleted {
-			continue
+		if t.Digest == d && !t.Deleted {
+			return m.fill(t)
 		}
-		out := &authz.Token{
-			ID: t.ID, DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, Source: t.Source, CreatedAt: t.CreatedAt,
-			ExpiresAt: t.ExpiresAt, Global: t.Global, Disabled: t.Disabled,
-		}
-		if u := m.users[t.OwnerID]; u != nil {
-			out.Owner = &authz.Owner{ID: u.ID, Name: u.Name, Type: u.Type}
-		}
-		if t.Kind == authz.KindFineGrained {
-			out.Grants = &authz.GrantSet{Grants: t.Grants}
-		}
-		return out
 	}
 	return nil
+}
+
+// former is what a snapshot must answer under the digest of a secret that a
+// token had before it was rotated: the token, and until when it is accepted.
+func (m *model) former(d authz.Digest) (*authz.Token, time.Time) {
+	for _, t := range m.tokens {
+		for _, f := range t.Former {
+			switch {
+			case f.Digest != d || t.Deleted:
+			case f.Until.After(f.At):
+				return m.fill(t), f.Until
+			default: // without an overlap it never is
+				return m.fill(t), time.Time{}
+			}
+		}
+	}
+	return nil, time.Time{}
+}
+
+func (m *model) fill(t *inventory.Token) *authz.Token {
+	out := &authz.Token{
+		ID: t.ID, DisplayName: t.DisplayName, Last4: t.Last4, Kind: t.Kind, Source: t.Source, CreatedAt: t.CreatedAt,
+		ExpiresAt: t.ExpiresAt, Global: t.Global, Disabled: t.Disabled,
+	}
+	if u := m.users[t.OwnerID]; u != nil {
+		out.Owner = &authz.Owner{ID: u.ID, Name: u.Name, Type: u.Type}
+	}
+	if t.Kind == authz.KindFineGrained {
+		out.Grants = &authz.GrantSet{Grants: t.Grants}
+	}
+	return out
 }
 
 func (m *model) organization(name string) *inventory.Organization {

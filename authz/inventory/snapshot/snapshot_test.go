@@ -22,12 +22,19 @@ const (
 	someUsers         = 2
 	someTokens        = 2
 	someDigests       = 2 // of each token
+	someRotations     = 3 // of each token
 )
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func digestOf(token, version int) authz.Digest {
 	return authz.Digest{7, 31: byte(token*someDigests + version)}
+}
+
+// formerDigestOf is the digest of a secret that a token had before: no other
+// token ever has it.
+func formerDigestOf(token, rotation int) authz.Digest {
+	return authz.Digest{8, 31: byte(token*someRotations + rotation)}
 }
 
 func drawTime(t *rapid.T, name string) time.Time {
@@ -123,8 +130,26 @@ func (m *model) drawToken(t *rapid.T, id string, k int, owner string) {
 	if made.Kind == authz.KindFineGrained {
 		made.Grants = drawGrants(t)
 	}
+	if before := m.tokens[id]; before != nil {
+		made.Former = rotated(t, before.Former, k)
+	}
 	m.tokens[id] = made
 	m.changed[[3]string{"token", id}] = true
+}
+
+// rotated are the former secrets of a token, newest first, after a change that
+// may be a rotation, which ends the overlap of the one before it.
+func rotated(t *rapid.T, before []inventory.Former, k int) []inventory.Former {
+	if len(before) == someRotations || !rapid.Bool().Draw(t, "rotated") {
+		return before
+	}
+	at := epoch.Add(2 * time.Hour)
+	former := []inventory.Former{{Digest: formerDigestOf(k, len(before)), At: at, Until: drawTime(t, "overlap")}}
+	for _, f := range before {
+		f.Until = at
+		former = append(former, f)
+	}
+	return former
 }
 
 // show writes an answer down for comparison.
@@ -152,6 +177,21 @@ func (m *model) agrees(t *rapid.T, s *Snapshot) {
 			equal(t, "token", show(tidyToken(got)), show(tidyToken(want)))
 			if got != nil {
 				m.agreesOn(t, s, got)
+			}
+		}
+	}
+	for k := range someTokens {
+		for rotation := range someRotations {
+			d := formerDigestOf(k, rotation)
+			token, until, known := &authz.Token{}, time.Time{}, false
+			if until, known = s.Former(d, token); !known {
+				token = nil
+			}
+			want, wantUntil := m.former(d)
+			equal(t, "former secret's token", show(tidyToken(token)), show(tidyToken(want)))
+			equal(t, "former secret's end", until.String(), wantUntil.String())
+			if s.Token(d, &authz.Token{}) {
+				t.Fatal("a former secret is a token's own")
 			}
 		}
 	}
@@ -268,6 +308,74 @@ func TestAnySequenceOfChangesGivesWhatPlainMapsGive(t *testing.T) {
 			t.Fatalf("%d sets of grants and lists are kept, and %d are used", len(got), len(want))
 		}
 	})
+}
+
+// TestASnapshotThatIsHeldKnowsNothingOfALaterRotation: who reads it meanwhile
+// finds the secrets as they were, and the overlaps as long as they were.
+func TestASnapshotThatIsHeldKnowsNothingOfALaterRotation(t *testing.T) {
+	m := newModel()
+	m.users["u0"] = &inventory.User{ID: "u0", Name: "bob", Type: "user"}
+	end := epoch.Add(24 * time.Hour)
+	rotate := func(f *Follower, times int) {
+		t.Helper()
+		token := &inventory.Token{ID: "t0", Digest: digestOf(0, times), Kind: authz.KindRead, OwnerID: "u0"}
+		for i := range times {
+			former := inventory.Former{Digest: formerDigestOf(0, i), At: epoch, Until: epoch}
+			if i == times-1 {
+				former.Until = end
+			}
+			token.Former = append([]inventory.Former{former}, token.Former...)
+		}
+		m.tokens["t0"], m.changed[[3]string{"token", "t0"}] = token, true
+		if f == nil {
+			return
+		}
+		if err := f.CatchUp(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rotate(nil, 1)
+	f, err := Start(context.Background(), Options{Feed: m, Interval: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	held := map[int]*Snapshot{1: f.Snapshot()} // after so many rotations
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for s := held[1]; ; runtime.Gosched() {
+			var token authz.Token
+			if until, known := s.Former(formerDigestOf(0, 0), &token); !known || !until.Equal(end) || token.ID != "t0" {
+				t.Errorf("while others rotate, the secret of %q is accepted until %v (known: %t)", token.ID, until, known)
+				return
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	const rotations = 5
+	for times := 2; times <= rotations; times++ {
+		rotate(f, times)
+		held[times] = f.Snapshot()
+	}
+	close(stop)
+	<-ended
+	for times, s := range held {
+		for i := range rotations {
+			until, known := s.Former(formerDigestOf(0, i), &authz.Token{})
+			want := time.Time{}
+			if i == times-1 {
+				want = end
+			}
+			if known != (i < times) || !until.Equal(want) {
+				t.Errorf("after %d rotations, secret %d is accepted until %v (known: %t), not %v", times, i, until, known, want)
+			}
+		}
+	}
 }
 
 // TestWhatIsHandedOverIsTakenInItsTurn: not where a change before it was not
