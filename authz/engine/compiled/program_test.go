@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/types"
 
 	"github.com/patrol-authz/patrol/authz/engine/compiled"
 )
@@ -253,6 +255,46 @@ func TestManyAtOnce(t *testing.T) {
 	wait.Wait()
 }
 
+// countedCalls is how often test.counted was called, whose result is its argument.
+var countedCalls int
+
+// withCounted registers test.counted. OPA is told of it before it compiles.
+var withCounted = sync.OnceFunc(func() {
+	rego.RegisterBuiltin1(&rego.Function{Name: "test.counted", Decl: types.NewFunction(types.Args(types.A), types.A)},
+		func(_ rego.BuiltinContext, op *ast.Term) (*ast.Term, error) {
+			countedCalls++
+			return op, nil
+		})
+})
+
+// TestACallIsMadeOncePerEvaluation for the same arguments, as often as it is come
+// by: what a machine remembers of one evaluation it has forgotten in the next.
+func TestACallIsMadeOncePerEvaluation(t *testing.T) {
+	withCounted()
+	const scan = `r := [y | some x in input; y := test.counted(x)]`
+	for name, c := range map[string]struct {
+		rules, input string
+		calls        int
+	}{
+		"in a scan":                           {scan, `["a", "b", "a", "b", "a"]`, 2},
+		"in a function":                       {"r := [f(input[0]), f(input[1]), f(input[2])]\nf(x) := test.counted(x)", `["a", "b", "a"]`, 2},
+		"a number and its text are two":       {scan, `[1, "1", 1, "1"]`, 2},
+		"so are two writings of a number":     {scan, `[1, 1.0, 1, 1.0]`, 2},
+		"what may be written to is not known": {scan, `[["a"], ["a"]]`, 2},
+		"of twenty, sixteen are known again":  {scan, numbers(20)[:len(numbers(20))-1] + ", " + numbers(20)[1:], 16 + 2*4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := programOf(t, compiled.Options{}, c.rules)
+			for range 3 {
+				countedCalls = 0
+				if got, err := answer(t.Context(), p, compiled.Call{}, c.input); err != nil || got != c.input || countedCalls != c.calls {
+					t.Errorf("got %s %v by %d calls, want %s by %d", got, err, countedCalls, c.input, c.calls)
+				}
+			}
+		})
+	}
+}
+
 // TestABuiltinIsAskedOnce for the same in one evaluation, and again in the next.
 func TestABuiltinIsAskedOnce(t *testing.T) {
 	p := programOf(t, compiled.Options{}, `r := [time.parse_rfc3339_ns(input) == time.parse_rfc3339_ns(input), time.parse_rfc3339_ns("no"), 1]`)
@@ -283,14 +325,21 @@ func (panicking) Fill(func(key string, v compiled.Value)) { panic("broken") }
 // TestAPanicIsAnError, and its machine is never seen again.
 func TestAPanicIsAnError(t *testing.T) {
 	p := programOf(t, compiled.Options{}, "r := input.a")
-	m := p.Begin()
-	v, err := m.Eval(t.Context(), compiled.Call{Input: m.Lazy(panicking{})})
-	if !errors.Is(err, compiled.ErrPanic) || v.Defined() || compiled.Stopped(err) {
-		t.Errorf("got %v, %v", v, err)
-	}
-	m.End()
-	if got, err := answer(t.Context(), p, compiled.Call{}, `{"a": 1}`); err != nil || got != "1" {
-		t.Error(got, err)
+	for range 50 { // a pool gives mostly, and not always, what it took last
+		m := p.Begin()
+		v, err := m.Eval(t.Context(), compiled.Call{Input: m.Lazy(panicking{})})
+		if !errors.Is(err, compiled.ErrPanic) || v.Defined() || compiled.Stopped(err) {
+			t.Errorf("got %v, %v", v, err)
+		}
+		m.End()
+		next := p.Begin()
+		if next == m {
+			t.Fatal("the machine is used again")
+		}
+		next.End()
+		if got, err := answer(t.Context(), p, compiled.Call{}, `{"a": 1}`); err != nil || got != "1" {
+			t.Error(got, err)
+		}
 	}
 }
 
