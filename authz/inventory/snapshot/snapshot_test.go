@@ -340,13 +340,13 @@ func TestASnapshotThatIsHeldKnowsNothingOfALaterRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	held := map[int]*Snapshot{1: f.Snapshot()} // after so many rotations
+	first := f.Snapshot()
 	stop, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for s := held[1]; ; runtime.Gosched() {
+		for ; ; runtime.Gosched() {
 			var token authz.Token
-			if until, known := s.Former(formerDigestOf(0, 0), &token); !known || !until.Equal(end) || token.ID != "t0" {
+			if until, known := first.Former(formerDigestOf(0, 0), &token); !known || !until.Equal(end) || token.ID != "t0" {
 				t.Errorf("while others rotate, the secret of %q is accepted until %v (known: %t)", token.ID, until, known)
 				return
 			}
@@ -358,6 +358,7 @@ func TestASnapshotThatIsHeldKnowsNothingOfALaterRotation(t *testing.T) {
 		}
 	}()
 	const rotations = 5
+	held := map[int]*Snapshot{1: first} // after so many rotations
 	for times := 2; times <= rotations; times++ {
 		rotate(f, times)
 		held[times] = f.Snapshot()
