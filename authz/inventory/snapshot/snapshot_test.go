@@ -183,8 +183,9 @@ func (m *model) agrees(t *rapid.T, s *Snapshot) {
 	for k := range someTokens {
 		for rotation := range someRotations {
 			d := formerDigestOf(k, rotation)
-			token, until, known := &authz.Token{}, time.Time{}, false
-			if until, known = s.Former(d, token); !known {
+			token := &authz.Token{}
+			until, known := s.Former(d, token)
+			if !known {
 				token = nil
 			}
 			want, wantUntil := m.former(d)
