@@ -8,7 +8,7 @@ import (
 
 // NewMember is the body that adds a member or changes a role.
 type NewMember struct {
-	Role  string `json:"role" enum:"admin,reviewer,write,contributor,read,no_access"`
+	Role  string `json:"role,omitempty" enum:"admin,reviewer,write,contributor,read,no_access" doc:"By default as it is; of a new member read"`
 	Type  string `json:"type,omitempty" enum:"user,service_account" doc:"By default as it is; of a new one user"`
 	Email string `json:"email,omitempty" maxLength:"254" doc:"A link to confirm it is mailed there, unless confirmed is true; mails that tell of tokens go to confirmed addresses only"`
 	// Confirmed and Responsible go beside what is there.
@@ -30,6 +30,11 @@ type MemberPath struct {
 	User string `path:"user" maxLength:"96"`
 }
 
+// Force is the query parameter that does what would leave nobody to administer.
+type Force struct {
+	Force bool `query:"force" doc:"Also where the organization would have no administrator left"`
+}
+
 func (s *service) members() {
 	register(s, "list-members", "GET", "/api/organizations/{organization}/members", "List members", func(ctx context.Context, in *struct {
 		OrganizationPath
@@ -47,6 +52,7 @@ func (s *service) members() {
 		MemberPath
 		IfMatch
 		IfNoneMatch
+		Force
 		Body NewMember
 	},
 	) (*versioned[inventory.MemberRow], error) {
@@ -58,7 +64,7 @@ func (s *service) members() {
 		}
 		return s.memberChanged(ctx, &in.MemberPath, in.IfMatch, in.IfNoneMatch, inventory.AddMember{
 			Organization: in.Organization, User: in.User, Type: in.Body.Type, Role: in.Body.Role, Email: in.Body.Email, Confirmed: in.Body.confirmed(),
-			Responsible: in.Body.Responsible, Whole: person(true) == nil,
+			Responsible: in.Body.Responsible, Whole: person(true) == nil, KeepsAdmin: !in.Force.Force,
 		})
 	})
 	register(s, "get-member", "GET", memberPath, "Show a member", func(ctx context.Context, in *MemberPath) (*versioned[inventory.MemberRow], error) {
@@ -74,8 +80,13 @@ func (s *service) members() {
 	s.onMember("ask-confirmation", "/ask-confirmation", "Mail a member a link to confirm the address, at most once an hour", func(organization, user string) inventory.Command {
 		return inventory.AskConfirmation{Organization: organization, User: user}
 	})
-	register(s, "remove-member", "DELETE", memberPath, "Remove a member; the approvals of the member's tokens end", func(ctx context.Context, in *memberChange) (*struct{}, error) {
-		_, err := s.memberChanged(ctx, &in.MemberPath, in.IfMatch, IfNoneMatch{}, inventory.RemoveMember{Organization: in.Organization, User: in.User})
+	register(s, "remove-member", "DELETE", memberPath, "Remove a member; the approvals of the member's tokens end", func(ctx context.Context, in *struct {
+		MemberPath
+		IfMatch
+		Force
+	},
+	) (*struct{}, error) {
+		_, err := s.memberChanged(ctx, &in.MemberPath, in.IfMatch, IfNoneMatch{}, inventory.RemoveMember{Organization: in.Organization, User: in.User, KeepsAdmin: !in.Force.Force})
 		return nil, err
 	})
 }

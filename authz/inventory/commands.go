@@ -82,7 +82,9 @@ type (
 		User         string
 		// Type is user or service_account; "" leaves it, and makes a user.
 		Type string
-		Role string // admin, reviewer, write, contributor, read, no_access
+		// Role is admin, reviewer, write, contributor, read or no_access; "" leaves
+		// it, and gives a new member read.
+		Role string
 		// Email is the address; "" leaves it. Who is given another one is mailed a
 		// link to confirm it, unless Confirmed says how it is known to be theirs.
 		Email     string
@@ -93,10 +95,16 @@ type (
 		// Whole: the actor may change what concerns the user in every organization,
 		// here the type of one who is known.
 		Whole bool
+		// KeepsAdmin refuses to take away an organization's last administrator.
+		KeepsAdmin bool
 	}
 
 	// RemoveMember ends a membership.
-	RemoveMember struct{ Organization, User string }
+	RemoveMember struct {
+		Organization, User string
+		// KeepsAdmin refuses to take away an organization's last administrator.
+		KeepsAdmin bool
+	}
 
 	// ConfirmAddress says that a user's address is theirs.
 	ConfirmAddress struct {

@@ -54,7 +54,7 @@ func (r *rules) addMember(c AddMember) error {
 		return &Invalid{"organization", o.Name + " is a user namespace: it has no members"}
 	case c.Type != "" && c.Type != TypePerson && c.Type != TypeServiceAccount:
 		return &Invalid{"type", fmt.Sprintf("%q is neither user nor service_account", c.Type)}
-	case !roles[c.Role]:
+	case c.Role != "" && !roles[c.Role]:
 		return &Invalid{"role", fmt.Sprintf("%q is none of admin, reviewer, write, contributor, read, no_access", c.Role)}
 	}
 	u, err := r.user(name, cmp.Or(c.Type, TypePerson))
@@ -71,7 +71,7 @@ func (r *rules) addMember(c AddMember) error {
 	if err != nil {
 		return err
 	}
-	moved, err := r.giveRole(o, u, c.Role, details)
+	moved, err := r.giveRole(o, u, &c, details)
 	if err == nil && (changed || named || moved) {
 		r.audit(o.ID, "", details)
 	}
@@ -106,15 +106,19 @@ func (r *rules) putUser(u *User) {
 }
 
 // giveRole begins a period in which the user has a role; false where it has it
-// already.
-func (r *rules) giveRole(o *Organization, u *User, role string, details map[string]any) (bool, error) {
+// already, or it is to stay.
+func (r *rules) giveRole(o *Organization, u *User, c *AddMember, details map[string]any) (bool, error) {
 	periods, err := r.Periods(o.ID, u.ID)
 	if err != nil {
 		return false, err
 	}
+	role := cmp.Or(c.Role, "read")
 	if now := present(periods); now != nil {
-		if now.Role == role {
+		if c.Role == "" || now.Role == role {
 			return false, nil
+		}
+		if err := r.keepAdmin(o, u, now, c.KeepsAdmin); err != nil {
+			return false, err
 		}
 		ended := *now
 		ended.Until = r.now
@@ -153,6 +157,19 @@ func (r *rules) roleChanged(o *Organization, u *User, before []*Period, next *Pe
 	return err
 }
 
+// keepAdmin refuses to end a period, where it is asked to, that makes a user the
+// only administrator of an organization.
+func (r *rules) keepAdmin(o *Organization, u *User, now *Period, asked bool) error {
+	if !asked || now.Role != "admin" {
+		return nil
+	}
+	admins, err := r.Administrators(o.ID)
+	if err == nil && admins < 2 {
+		err = &Conflict{Problem: fmt.Sprintf("%s is the last administrator of %s: no administrator would be left; make somebody else one first, or force it (--force, in the API ?force=true)", u.Name, o.Name)}
+	}
+	return err
+}
+
 // removeMember ends a membership. The approvals of the user's tokens end with
 // it: who comes back asks again.
 func (r *rules) removeMember(c RemoveMember) error {
@@ -174,6 +191,9 @@ func (r *rules) removeMember(c RemoveMember) error {
 	now := present(periods)
 	if now == nil {
 		return &NotFound{"member", c.User}
+	}
+	if err := r.keepAdmin(o, u, now, c.KeepsAdmin); err != nil {
+		return err
 	}
 	ended := *now
 	ended.Until = r.now

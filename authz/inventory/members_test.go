@@ -230,3 +230,62 @@ func TestALinkIsMailedOnce(t *testing.T) {
 		inventorytest.Refused[*inventory.Invalid](l, inventorytest.Operator, c)
 	}
 }
+
+// TestTheLastAdministratorStays where a caller asks for it: a directory does not,
+// and wins.
+func TestTheLastAdministratorStays(t *testing.T) {
+	member := func(user, role string, keeps bool) inventory.Command {
+		return inventory.AddMember{Organization: "acme", User: user, Role: role, KeepsAdmin: keeps}
+	}
+	remove := func(user string, keeps bool) inventory.Command {
+		return inventory.RemoveMember{Organization: "acme", User: user, KeepsAdmin: keeps}
+	}
+	for name, c := range map[string]struct {
+		before  inventory.Command
+		do      inventory.Command
+		refused bool
+	}{
+		"the last one is demoted":        {nil, member("alice", "write", true), true},
+		"the last one is removed":        {nil, remove("alice", true), true},
+		"the last one stays one":         {nil, member("alice", "admin", true), false},
+		"a role that is not given":       {nil, member("alice", "", true), false},
+		"one of two is demoted":          {member("bob", "admin", true), member("alice", "write", true), false},
+		"one of two is removed":          {member("bob", "admin", true), remove("alice", true), false},
+		"who was one counts no more":     {member("ann", "write", true), remove("alice", true), true},
+		"who is none goes":               {nil, remove("bob", true), false},
+		"nobody asks that one be kept":   {nil, member("alice", "write", false), false},
+		"nor when the last one is taken": {nil, remove("alice", false), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := inventorytest.NewLab(t)
+			l.Must(inventorytest.Operator, member("ann", "write", true)) // the lab's other administrator
+			if c.before != nil {
+				l.Must(inventorytest.Operator, c.before)
+			}
+			if !c.refused {
+				l.Must(inventorytest.Operator, c.do)
+				return
+			}
+			if err := inventorytest.Refused[*inventory.Conflict](l, inventorytest.Operator, c.do); !strings.Contains(err.Error(), "alice is the last administrator of acme") {
+				t.Errorf("refused as %v", err)
+			}
+		})
+	}
+}
+
+func TestARoleThatIsNotGivenStays(t *testing.T) {
+	l := inventorytest.NewLab(t)
+	role := func(name string) string {
+		t.Helper()
+		l.Must(inventorytest.Operator, inventory.AddMember{Organization: "acme", User: name})
+		o, _ := l.OrganizationByName("acme")
+		u := user(l, name)
+		periods, _ := l.Periods(o.ID, u.ID)
+		return periods[len(periods)-1].Role
+	}
+	for name, want := range map[string]string{"alice": "admin", "bob": "write", "new": "read"} {
+		if got := role(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}

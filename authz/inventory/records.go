@@ -324,6 +324,8 @@ type State interface {
 	Answered(organizationID, userID string, after time.Time) ([]string, error)
 	// Members counts the present members of an organization.
 	Members(organizationID string) (int, error)
+	// Administrators counts the present members with the role admin.
+	Administrators(organizationID string) (int, error)
 	TokenByID(id string) (*Token, error)
 	TokenByDigest(authz.Digest) (*Token, error)
 	// TokenByFormer finds the token that had a secret before it was rotated.

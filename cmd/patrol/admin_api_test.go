@@ -187,6 +187,41 @@ func TestAMemberIsChangedAsItWasRead(t *testing.T) {
 	}
 }
 
+// TestTheLastAdministratorStays: also where somebody else changed the members since
+// they were read.
+func TestTheLastAdministratorStays(t *testing.T) {
+	b := startBureau(t)
+	path := "/api/organizations/acme/members/"
+	var admins []inventory.MemberRow
+	if err := json.Unmarshal(b.call("operator", "GET", path[:len(path)-1]+"?role=admin", nil).body, &admins); err != nil || len(admins) == 0 {
+		t.Fatalf("acme has the administrators %v, %v", admins, err)
+	}
+	last := admins[0].User
+	for _, other := range admins[1:] {
+		if a := b.call("operator", "PUT", path+other.User, map[string]any{"role": "write"}); a.status != 200 {
+			t.Fatalf("%s: %d %s", other.User, a.status, a.body)
+		}
+	}
+	for _, c := range []struct {
+		method, query string
+		in            any
+		status        int
+	}{
+		{"PUT", "", map[string]any{"role": "write"}, 409},
+		{"DELETE", "", nil, 409},
+		{"PUT", "", map[string]any{}, 200}, // the role stays
+		{"PUT", "", map[string]any{"role": "admin"}, 200},
+		{"PUT", "?force=true", map[string]any{"role": "write"}, 200},
+		{"PUT", "", map[string]any{"role": "admin"}, 200},
+		{"DELETE", "?force=true", nil, 204},
+	} {
+		a := b.call("operator", c.method, path+last+c.query, c.in)
+		if a.status != c.status || a.status == 409 && !strings.Contains(a.problem(t).Detail, last+" is the last administrator of acme") {
+			t.Errorf("%s %s %v: %d %s", c.method, c.query, c.in, a.status, a.body)
+		}
+	}
+}
+
 func TestPagesShowEachRowOnce(t *testing.T) {
 	b := startBureau(t)
 	for i := range 25 {

@@ -21,12 +21,13 @@ type ApplyCmd struct {
 	File   string `short:"f" required:"" help:"A YAML or JSON file, as patrol export writes it; - for standard input." placeholder:"FILE"`
 	DryRun bool   `help:"Only show what would be changed."`
 	Prune  bool   `help:"Also remove what the file does not have: organizations, and members, settings and dated policies of those it has."`
+	Force  bool   `help:"Also where an organization has no administrator left."`
 }
 
 // Help gives examples.
 func (*ApplyCmd) Help() string {
 	return "The file declares organizations with their policies, thresholds (settings) and members; what it does not mention stays as it is. " +
-		"Applying it again changes nothing. Members are looked at where an organization has the key members. " +
+		"Applying it again changes nothing. Members are looked at where an organization has the key members; the last administrator stays, unless --force is given. " +
 		"What somebody else changed since it was read is not overwritten: apply says what was changed and by whom, stops there, and ends with exit 1.\n\n" +
 		example("patrol apply -f organizations.yaml --dry-run", "patrol export > organizations.yaml")
 }
@@ -72,7 +73,10 @@ func (c *ApplyCmd) Run(ctx context.Context, cli *CLI) error {
 			return usage{fmt.Errorf("%s: %w", name, located(text, fmt.Errorf("organizations[%d].managed_by: %s is managed by %q, which does not change", i, o.Name, row.ManagedBy)))}
 		}
 	}
-	p := &planner{prune: c.Prune}
+	if err := d.keepAdministrators(have, c.Prune); err != nil && !c.Force {
+		return fmt.Errorf("%s: %w", name, located(text, err))
+	}
+	p := &planner{prune: c.Prune, force: c.Force}
 	out := applied{Changes: append([]planned{}, p.plan(d, have)...), DryRun: c.DryRun}
 	if err := out.carryOut(ctx, cli, cl, name, since); err != nil {
 		return err

@@ -25,6 +25,8 @@ type basis struct {
 	// users are those whom this run has set, as it left them: type and address are
 	// so in every organization.
 	users map[string]*inventory.MemberRow
+	// force changes the last administrator too.
+	force bool
 }
 
 // set makes a member what is wanted, as it was read; was is nil for none.
@@ -34,7 +36,7 @@ func (b *basis) set(m *listedMember, was *inventory.MemberRow) func(context.Cont
 		if err != nil {
 			return err
 		}
-		row, err := cl.SetMember(ctx, b.row.Name, m.User, m.body(), version)
+		row, err := cl.SetMember(ctx, b.row.Name, m.User, m.body(), client.MemberAt{Version: version, Force: b.force})
 		if err == nil {
 			b.users[m.User] = row
 		}
@@ -49,7 +51,7 @@ func (b *basis) remove(was *inventory.MemberRow) func(context.Context, *client.C
 		if err != nil {
 			return err
 		}
-		return b.ofMember(was.User, was, cl.RemoveMember(ctx, b.row.Name, was.User, version))
+		return b.ofMember(was.User, was, cl.RemoveMember(ctx, b.row.Name, was.User, client.MemberAt{Version: version, Force: b.force}))
 	}
 }
 

@@ -40,6 +40,7 @@ type present struct {
 // planner compares what is declared with what is present.
 type planner struct {
 	prune bool
+	force bool
 	on    *basis // the organization at hand
 	users map[string]*inventory.MemberRow
 	steps []planned
@@ -55,7 +56,7 @@ func (p *planner) basis(row *inventory.OrganizationRow) *basis {
 	if p.users == nil {
 		p.users = map[string]*inventory.MemberRow{}
 	}
-	return &basis{row: *row, users: p.users}
+	return &basis{row: *row, users: p.users, force: p.force}
 }
 
 func (p *planner) plan(d *declared, have map[string]present) []planned {
@@ -198,6 +199,10 @@ func (p *planner) members(o *declaredOrganization, have present) {
 	declared := map[string]bool{}
 	wanted := slices.Clone(o.Members)
 	lastAccounts(wanted, func(m declaredMember) bool { return m.Responsible != nil })
+	lastDemotions(wanted, func(m declaredMember) bool {
+		was := present[m.User]
+		return was != nil && demotes(was.Role, m.Role)
+	})
 	for i := range wanted {
 		m := wanted[i].listed()
 		declared[m.User] = true
@@ -225,6 +230,7 @@ func (p *planner) members(o *declaredOrganization, have present) {
 
 func (p *planner) removal(have present) {
 	on := p.basis(have.row)
+	on.force = true // nobody is left on purpose
 	for _, m := range accountsFirst(have.members) {
 		p.last = append(p.last, planned{"remove", "member " + m.User + " of " + have.row.Name, nil, on.remove(m)})
 	}

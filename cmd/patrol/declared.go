@@ -142,3 +142,21 @@ func (d *declared) checkPolicies(policies []authz.TokenPolicy) error {
 	}
 	return nil
 }
+
+// keepAdministrators checks that each organization that has an administrator keeps
+// one.
+func (d *declared) keepAdministrators(have map[string]present, prune bool) error {
+	for i, o := range d.Organizations {
+		if o.Members == nil {
+			continue
+		}
+		roles := map[string]string{}
+		for _, m := range o.Members {
+			roles[m.User] = m.Role
+		}
+		if err := keepsAdministrator(o.Name, roles, have[o.Name].members, prune); err != nil {
+			return fmt.Errorf("organizations[%d].members: %w", i, err)
+		}
+	}
+	return nil
+}

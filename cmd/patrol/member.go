@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/admin/client"
 	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 // MemberCmd holds the commands on members.
 type MemberCmd struct {
-	Add     MemberAddCmd     `cmd:"" help:"Add a member, or change a role."`
+	Add     MemberAddCmd     `cmd:"" help:"Add a member, or change one."`
 	List    MemberListCmd    `cmd:"" help:"List members."`
 	Confirm MemberConfirmCmd `cmd:"" help:"Say that a member's address is theirs, or mail a link that asks."`
 	Remove  MemberRemoveCmd  `cmd:"" help:"Remove a member; the approvals of the member's tokens end."`
@@ -21,17 +22,19 @@ type MemberCmd struct {
 type MemberAddCmd struct {
 	Organization string `arg:"" help:"The organization."`
 	User         string `arg:"" help:"The user; made if unknown."`
-	Role         string `help:"admin, reviewer, write, contributor, read or no_access." enum:"admin,reviewer,write,contributor,read,no_access" default:"read"`
+	Role         string `help:"admin, reviewer, write, contributor, read or no_access; by default as it is, and of a new member read." enum:"admin,reviewer,write,contributor,read,no_access," default:""`
 	Type         string `help:"user or service_account; by default as it is, and of a new one user." enum:"user,service_account," default:""`
 	Email        string `help:"Address for mail. A link to confirm it is mailed there." placeholder:"ADDRESS"`
 	Confirmed    bool   `help:"The address is known to be the member's: no link is mailed."`
 	// Responsible is nil where the flag is not given.
 	Responsible []string `help:"A member who answers for the service account; several times for several, none for nobody." placeholder:"USER"`
+	Force       bool     `help:"Also where the organization has no administrator left."`
 }
 
 // Help gives an example.
 func (*MemberAddCmd) Help() string {
 	return "Mails that tell of tokens go to confirmed addresses only; those of a service account to the people who answer for it.\n\n" +
+		"What is not given stays as it is. The last administrator of an organization stays one, unless --force is given.\n\n" +
 		example("patrol member add acme alice --role admin --email alice@example.com", "patrol member add acme ci --type service_account --role write --responsible alice")
 }
 
@@ -55,7 +58,7 @@ func (c *MemberAddCmd) Run(ctx context.Context, cli *CLI) error {
 	}
 	row, err := cl.SetMember(ctx, c.Organization, c.User, admin.NewMember{
 		Role: c.Role, Type: c.Type, Email: c.Email, Confirmed: c.Confirmed, Responsible: responsible(c.Responsible),
-	}, 0)
+	}, client.MemberAt{Force: c.Force})
 	return show(cli, row, err, func(t *table, row *inventory.MemberRow) { members(t, []inventory.MemberRow{*row}) })
 }
 
@@ -129,10 +132,13 @@ func (c *MemberConfirmCmd) Run(ctx context.Context, cli *CLI) error {
 type MemberRemoveCmd struct {
 	Organization string `arg:"" help:"The organization."`
 	User         string `arg:"" help:"The member."`
+	Force        bool   `help:"Also where the organization has no administrator left."`
 }
 
 // Help gives an example.
-func (*MemberRemoveCmd) Help() string { return example("patrol member remove acme bob") }
+func (*MemberRemoveCmd) Help() string {
+	return "The last administrator of an organization stays, unless --force is given.\n\n" + example("patrol member remove acme bob")
+}
 
 // Run removes the member.
 func (c *MemberRemoveCmd) Run(ctx context.Context, cli *CLI) error {
@@ -140,5 +146,5 @@ func (c *MemberRemoveCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	return cli.done(cl.RemoveMember(ctx, c.Organization, c.User, 0), "removed "+c.User+" from "+c.Organization)
+	return cli.done(cl.RemoveMember(ctx, c.Organization, c.User, client.MemberAt{Force: c.Force}), "removed "+c.User+" from "+c.Organization)
 }

@@ -23,13 +23,14 @@ type MemberSyncCmd struct {
 	File         string `arg:"" help:"A YAML or JSON list of members; - for standard input."`
 	Prune        bool   `help:"Also remove members whom the file does not list."`
 	DryRun       bool   `help:"Only show what would be changed."`
+	Force        bool   `help:"Also where the organization has no administrator left."`
 }
 
 // Help gives an example.
 func (*MemberSyncCmd) Help() string {
 	return "Each member has a user and a role, and may have a type (user, service_account), an email, and, for a service account, a list responsible of who answers for it. " +
 		"An email is taken as confirmed, unless the member has confirmed: false. Who is not listed stays, unless --prune is given. " +
-		"Nothing is changed where the file is wrong, or where no administrator would be left.\n\n" +
+		"Nothing is changed where the file is wrong, or, without --force, where no administrator would be left.\n\n" +
 		example("patrol member sync acme members.yaml --prune --dry-run")
 }
 
@@ -93,12 +94,18 @@ func folded(names []string) []string {
 }
 
 // lastAccounts puts service accounts behind people, who may answer for them.
-func lastAccounts[T any](list []T, account func(T) bool) {
+func lastAccounts[T any](list []T, account func(T) bool) { putLast(list, account) }
+
+// lastDemotions puts those who are administrators no more behind those who become
+// one: at no moment there is none.
+func lastDemotions[T any](list []T, demoted func(T) bool) { putLast(list, demoted) }
+
+func putLast[T any](list []T, last func(T) bool) {
 	slices.SortStableFunc(list, func(a, b T) int {
 		switch {
-		case account(a) == account(b):
+		case last(a) == last(b):
 			return 0
-		case account(b):
+		case last(b):
 			return -1
 		}
 		return 1
@@ -121,14 +128,15 @@ type memberChange struct {
 }
 
 // carryOut makes the change where the member is as it was read.
-func (m *memberChange) carryOut(ctx context.Context, cl *client.Client, organization string) (err error) {
-	switch {
-	case m.Action == "remove":
-		err = cl.RemoveMember(ctx, organization, m.User, m.was.Version)
-	case m.was == nil:
-		_, err = cl.SetMember(ctx, organization, m.User, m.member.body(), client.NotThere)
-	default:
-		_, err = cl.SetMember(ctx, organization, m.User, m.member.body(), m.was.Version)
+func (m *memberChange) carryOut(ctx context.Context, cl *client.Client, organization string, force bool) (err error) {
+	at := client.MemberAt{Version: client.NotThere, Force: force}
+	if m.was != nil {
+		at.Version = m.was.Version
+	}
+	if m.Action == "remove" {
+		err = cl.RemoveMember(ctx, organization, m.User, at)
+	} else {
+		_, err = cl.SetMember(ctx, organization, m.User, m.member.body(), at)
 	}
 	if changed := memberChanged(m.was, err); changed != "" {
 		return fmt.Errorf("was changed by somebody else since it was read: %s", changed)
@@ -150,15 +158,19 @@ func (c *MemberSyncCmd) Run(ctx context.Context, cli *CLI) error {
 	if err != nil {
 		return err
 	}
-	changes, err := planMembers(wanted, have, c.Prune)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.Organization, err)
+	changes := planMembers(wanted, have, c.Prune)
+	roles := map[string]string{}
+	for _, m := range wanted {
+		roles[m.User] = m.Role
+	}
+	if err := keepsAdministrator(c.Organization, roles, have, c.Prune); err != nil && !c.Force {
+		return err
 	}
 	for i, m := range changes {
 		if c.DryRun {
 			break
 		}
-		if err := m.carryOut(ctx, cl, c.Organization); err != nil {
+		if err := m.carryOut(ctx, cl, c.Organization, c.Force); err != nil {
 			return fmt.Errorf("%s %s: %w; %d of %d changes were made: run it again to go on", m.Action, m.User, err, i, len(changes))
 		}
 	}
@@ -225,18 +237,14 @@ func checkMembers(list []listedMember) error {
 
 // planMembers says what is to be done: additions and changes first, so that at
 // no moment fewer may do their work than before and after.
-func planMembers(wanted []listedMember, have []inventory.MemberRow, prune bool) ([]memberChange, error) {
+func planMembers(wanted []listedMember, have []inventory.MemberRow, prune bool) []memberChange {
 	present := make(map[string]*inventory.MemberRow, len(have))
 	for i := range have {
 		present[have[i].User] = &have[i]
 	}
-	admins := 0
 	var changes, removals []memberChange
 	for i := range wanted {
 		m := &wanted[i]
-		if m.Role == "admin" {
-			admins++
-		}
 		was := present[m.User]
 		delete(present, m.User)
 		change := memberChange{Action: "add", User: m.User, Role: m.Role, Type: m.Type, Email: m.Email, member: m, was: was}
@@ -253,22 +261,40 @@ func planMembers(wanted []listedMember, have []inventory.MemberRow, prune bool) 
 		}
 	}
 	lastAccounts(changes, func(c memberChange) bool { return c.Responsible != nil })
-	hadAdmin := false
+	lastDemotions(changes, func(c memberChange) bool { return demotes(c.Was, c.Role) })
 	for i := range have {
-		m := &have[i]
-		hadAdmin = hadAdmin || m.Role == "admin"
-		if present[m.User] == nil {
-			continue
-		}
-		if prune {
+		if m := &have[i]; prune && present[m.User] != nil {
 			removals = append(removals, memberChange{Action: "remove", User: m.User, Was: m.Role, was: m})
-		} else if m.Role == "admin" {
-			admins++
 		}
-	}
-	if hadAdmin && admins == 0 {
-		return nil, fmt.Errorf("no administrator would be left; nothing was changed")
 	}
 	slices.SortStableFunc(removals, func(a, b memberChange) int { return strings.Compare(a.User, b.User) })
-	return append(changes, removals...), nil
+	return append(changes, removals...)
+}
+
+// demotes says whether somebody is an administrator no more.
+func demotes(was, role string) bool { return was == "admin" && role != "admin" }
+
+// keepsAdministrator says what is wrong where an organization has an administrator
+// and would have none: roles are those that are wanted, by user, and who is not
+// among them goes with prune.
+func keepsAdministrator(organization string, roles map[string]string, have []inventory.MemberRow, prune bool) error {
+	had := false
+	for _, role := range roles {
+		if role == "admin" {
+			return nil
+		}
+	}
+	for i := range have {
+		if have[i].Role != "admin" {
+			continue
+		}
+		if _, listed := roles[have[i].User]; !listed && !prune {
+			return nil
+		}
+		had = true
+	}
+	if !had {
+		return nil
+	}
+	return fmt.Errorf("%s: no administrator would be left; nothing was changed (--force does it all the same)", organization)
 }

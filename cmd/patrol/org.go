@@ -89,7 +89,9 @@ type OrgDeleteCmd struct {
 }
 
 // Help gives an example.
-func (*OrgDeleteCmd) Help() string { return example("patrol org delete acme") }
+func (*OrgDeleteCmd) Help() string {
+	return "The last administrator is removed by patrol member remove acme alice --force.\n\n" + example("patrol org delete acme")
+}
 
 // Run deletes it.
 func (c *OrgDeleteCmd) Run(ctx context.Context, cli *CLI) error {

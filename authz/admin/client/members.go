@@ -32,19 +32,32 @@ func (c *Client) Member(ctx context.Context, organization, user string) (*invent
 // NotThere is the version of a member who is to be none yet.
 const NotThere = -1
 
-// memberAt makes a change of a member depend on a version; 0 does not.
-func memberAt(version int64) http.Header {
-	if version == NotThere {
-		return http.Header{"If-None-Match": {"*"}}
-	}
-	return ifMatch(version)
+// MemberAt says when a member is changed.
+type MemberAt struct {
+	// Version is what the member has to be at; 0 is any.
+	Version int64
+	// Force changes the organization's last administrator too.
+	Force bool
 }
 
-// SetMember adds a member or changes a role; where version is not 0 only while the
-// member is at it.
-func (c *Client) SetMember(ctx context.Context, organization, user string, m admin.NewMember, version int64) (*inventory.MemberRow, error) {
+func (a MemberAt) header() http.Header {
+	if a.Version == NotThere {
+		return http.Header{"If-None-Match": {"*"}}
+	}
+	return ifMatch(a.Version)
+}
+
+func (a MemberAt) path(organization, user string) string {
+	if a.Force {
+		return memberPath(organization, user) + "?force=true"
+	}
+	return memberPath(organization, user)
+}
+
+// SetMember adds a member or changes one who is as at says.
+func (c *Client) SetMember(ctx context.Context, organization, user string, m admin.NewMember, at MemberAt) (*inventory.MemberRow, error) {
 	var row inventory.MemberRow
-	if _, err := c.do(ctx, http.MethodPut, memberPath(organization, user), memberAt(version), m, &row); err != nil {
+	if _, err := c.do(ctx, http.MethodPut, at.path(organization, user), at.header(), m, &row); err != nil {
 		return nil, err
 	}
 	return &row, nil
@@ -60,9 +73,9 @@ func (c *Client) AskConfirmation(ctx context.Context, organization, user string)
 	return send[inventory.MemberRow](ctx, c, http.MethodPost, memberPath(organization, user)+"/ask-confirmation", nil)
 }
 
-// RemoveMember removes a member, where version is not 0 only while the member is
-// at it; the approvals of the member's tokens end.
-func (c *Client) RemoveMember(ctx context.Context, organization, user string, version int64) error {
-	_, err := c.do(ctx, http.MethodDelete, memberPath(organization, user), memberAt(version), nil, nil)
+// RemoveMember removes a member who is as at says; the approvals of the member's
+// tokens end.
+func (c *Client) RemoveMember(ctx context.Context, organization, user string, at MemberAt) error {
+	_, err := c.do(ctx, http.MethodDelete, at.path(organization, user), at.header(), nil, nil)
 	return err
 }

@@ -154,13 +154,22 @@ func (m *Memory) Periods(organizationID, userID string) ([]*inventory.Period, er
 }
 
 // Members implements [inventory.State].
-func (m *Memory) Members(organizationID string) (n int, err error) {
+func (m *Memory) Members(organizationID string) (int, error) {
+	return m.countMembers(organizationID, func(*inventory.Period) bool { return true }), nil
+}
+
+// Administrators implements [inventory.State].
+func (m *Memory) Administrators(organizationID string) (int, error) {
+	return m.countMembers(organizationID, func(p *inventory.Period) bool { return p.Role == "admin" }), nil
+}
+
+func (m *Memory) countMembers(organizationID string, counts func(*inventory.Period) bool) (n int) {
 	for key, list := range m.Memberships {
-		if key[0] == organizationID && list[len(list)-1].Until.IsZero() {
+		if last := list[len(list)-1]; key[0] == organizationID && last.Until.IsZero() && counts(last) {
 			n++
 		}
 	}
-	return n, nil
+	return n
 }
 
 // TokenByID implements [inventory.State].

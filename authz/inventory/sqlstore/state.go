@@ -119,6 +119,11 @@ func (s *state) Members(organizationID string) (int, error) {
 	return int(n), err
 }
 
+func (s *state) Administrators(organizationID string) (int, error) {
+	n, err := s.CountAdministrators(s.ctx, organizationID)
+	return int(n), err
+}
+
 func (s *state) TokenByID(id string) (*inventory.Token, error) {
 	t, err := s.Queries.TokenByID(s.ctx, id)
 	return one(t, err, s.tokenRead)

@@ -96,6 +96,15 @@ func membersAreKept(t *testing.T, o Open) {
 	if got := shown()["ci"].Responsible; !reflect.DeepEqual(got, []string{"bob", "rita"}) {
 		t.Errorf("bob is back, and %v answer", got)
 	}
+	do(t, s, inventory.AddMember{Organization: "acme", User: "bob", Role: "admin"})
+	kept := inventory.RemoveMember{Organization: "acme", User: "alice", KeepsAdmin: true}
+	do(t, s, inventory.AddMember{Organization: "acme", User: "bob", Role: "write", KeepsAdmin: true})
+	var conflict *inventory.Conflict
+	if _, err := s.Do(ctx, operator, kept); !errors.As(err, &conflict) {
+		t.Errorf("the last administrator goes: %v", err)
+	}
+	do(t, s, inventory.AddMember{Organization: "acme", User: "bob", Role: "admin"})
+	do(t, s, kept)
 	add(inventory.AddMember{User: "ci", Type: "user", Whole: true})
 	if got := shown()["ci"]; got.Responsible != nil || got.Type != "user" || len(accounts("rita")) > 0 {
 		t.Errorf("people answer for a person: %+v", got)

@@ -78,6 +78,17 @@ func (q *Queries) AnsweredAfter(ctx context.Context, arg AnsweredAfterParams) ([
 	return items, nil
 }
 
+const countAdministrators = `-- name: CountAdministrators :one
+SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0 AND role = 'admin'
+`
+
+func (q *Queries) CountAdministrators(ctx context.Context, organizationID string) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countAdministrators, organizationID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countMembers = `-- name: CountMembers :one
 SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0
 `

@@ -21,6 +21,9 @@ SELECT * FROM periods WHERE organization_id = $1 AND user_id = $2 ORDER BY since
 -- name: CountMembers :one
 SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0;
 
+-- name: CountAdministrators :one
+SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0 AND role = 'admin';
+
 -- name: UpsertPeriod :exec
 INSERT INTO periods (organization_id, user_id, since, until, role) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (organization_id, user_id, since) DO UPDATE SET until = excluded.until;
