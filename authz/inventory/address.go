@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -13,6 +14,18 @@ const linkEvery = time.Hour
 
 // KindConfirmation is the event that mails such a link.
 const KindConfirmation = "address_confirmation"
+
+// Mailer is what Policies may also be: it says whether a link can be mailed. Where
+// none can, nobody is asked.
+type Mailer interface {
+	MailsLinks() bool
+}
+
+// mailsLinks says whether a link can be mailed, which is so unless it is known not to be.
+func (r *rules) mailsLinks() bool {
+	m, says := r.policies.(Mailer)
+	return !says || m.MailsLinks()
+}
 
 func checkAddress(email string) error {
 	if !strings.Contains(email, "@") || strings.ContainsAny(email, " \r\n\t,;<>") {
@@ -36,7 +49,7 @@ func (r *rules) giveAddress(o *Organization, u *User, email, by string, details 
 	// Letters of another case reach the same mailbox wherever mail is read today.
 	if !strings.EqualFold(u.Email, email) {
 		u.Address = Address{}
-		if by == "" {
+		if by == "" && r.mailsLinks() {
 			r.askFor(o, u)
 		}
 	}
@@ -123,6 +136,8 @@ func (r *rules) askConfirmation(c AskConfirmation) error {
 		return &Invalid{"user", u.Name + " has no address"}
 	case !u.ConfirmedAt.IsZero():
 		return nil
+	case !r.mailsLinks():
+		return &Conflict{Problem: fmt.Sprintf("no link can be mailed: set answer.public_url (and mail), or confirm the address yourself: patrol member confirm %s %s", o.Name, u.Name)}
 	}
 	if next := u.AskedAt.Add(linkEvery); r.now.Before(next) {
 		return &Conflict{Problem: "a link was sent at " + u.AskedAt.UTC().Format(time.RFC3339) + ": the next one may go out an hour later"}

@@ -231,6 +231,32 @@ func TestALinkIsMailedOnce(t *testing.T) {
 	}
 }
 
+// mute are policies of a server that can mail no link.
+type mute struct{ inventory.Policies }
+
+func (mute) MailsLinks() bool { return false }
+
+// TestNobodyIsAskedWhereNoLinkCanBeMailed: no link is said to have been sent, and
+// the first one may go out as soon as it can.
+func TestNobodyIsAskedWhereNoLinkCanBeMailed(t *testing.T) {
+	l := inventorytest.NewLab(t)
+	can := l.Policies
+	l.Policies = mute{can}
+	l.Must(inventorytest.Operator, inventory.AddMember{Organization: "acme", User: "bob", Email: bobsAddress})
+	ask := inventory.AskConfirmation{Organization: "acme", User: "bob"}
+	if err := inventorytest.Refused[*inventory.Conflict](l, inventorytest.Operator, ask); !strings.Contains(err.Error(), "answer.public_url") {
+		t.Errorf("refused as %v", err)
+	}
+	if u := user(l, "bob"); u.Email != bobsAddress || !u.AskedAt.IsZero() || len(l.Events) > 0 {
+		t.Errorf("bob is %+v, and %v was told", u, l.Events)
+	}
+	l.Policies = can
+	l.Must(inventorytest.Operator, ask)
+	if user(l, "bob").AskedAt.IsZero() || len(l.Events) != 1 {
+		t.Errorf("bob is %+v, and %v was told", user(l, "bob"), l.Events)
+	}
+}
+
 // TestTheLastAdministratorStays where a caller asks for it: a directory does not,
 // and wins.
 func TestTheLastAdministratorStays(t *testing.T) {

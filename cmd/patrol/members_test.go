@@ -281,6 +281,26 @@ func TestAnAddressIsConfirmedInTheConsole(t *testing.T) {
 	tab.Picture(pictures, "members-answering")
 }
 
+// TestNoLinkIsOfferedWhereNoneCanBeMailed: without a public address there is no page
+// that it could lead to.
+func TestNoLinkIsOfferedWhereNoneCanBeMailed(t *testing.T) {
+	w := startApp(t, func(c *Config) { c.Admin.Listen = "127.0.0.1:0" })
+	w.people(t)
+	w.do(t, inventory.AddMember{Organization: "acme", User: "carol", Role: "write", Email: "carol@example.com"})
+	tab := w.loggedIn(t)
+	tab.Open("http://" + w.Config.Admin.Listen + "/organizations/acme/members")
+	if text := tab.Text("main"); !strings.Contains(text, "not confirmed") || !strings.Contains(text, "Confirm it") || strings.Contains(text, "Send a link") {
+		t.Errorf("the members:\n%s", text)
+	}
+	tab.Click("button[formaction]")
+	if m := w.member(t, "carol"); m.EmailConfirmedAt == nil {
+		t.Error("the word confirmed nothing")
+	}
+	if u, err := w.Store.User(t.Context(), "carol"); err != nil || !u.AskedAt.IsZero() {
+		t.Errorf("carol was asked: %+v, %v", u, err)
+	}
+}
+
 // TestTheLoginProviderConfirmsAddresses that it has verified, of users who are
 // known here; and none that it has not.
 func TestTheLoginProviderConfirmsAddresses(t *testing.T) {

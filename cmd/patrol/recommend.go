@@ -12,7 +12,13 @@ import (
 const reviewEntry = "patrol/review/recommendation"
 
 // reviewing are the active bundle's policies with its review rules.
-type reviewing struct{ *bundles.Manager }
+type reviewing struct {
+	*bundles.Manager
+	links bool
+}
+
+// MailsLinks implements [inventory.Mailer].
+func (r reviewing) MailsLinks() bool { return r.links }
 
 // Recommend implements [inventory.Recommender].
 func (r reviewing) Recommend(f inventory.ReviewFacts) (*inventory.Recommendation, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,10 +58,29 @@ func thisReplica(now time.Time) inventory.ReplicaRow {
 	return inventory.ReplicaRow{ID: uuid.NewString(), Host: host, Version: version, StartedAt: now}
 }
 
+// forgetFormer forgets the patrol that served from this data directory before, which
+// may have ended without telling the others; one that serves still says again that
+// it is there. It leaves this one's id for the next.
+func (a *App) forgetFormer(ctx context.Context) {
+	file := filepath.Join(a.Config.DataDir, replicaFile)
+	if text, err := os.ReadFile(file); err == nil {
+		// A copy of the folder on another host says nothing about that one.
+		if id, host, _ := strings.Cut(strings.TrimSpace(string(text)), " "); host == a.here.Host && id != a.here.ID {
+			if err := a.Store.ForgetReplica(ctx, id); err != nil && ctx.Err() == nil {
+				a.Log.Warn("the replica that served from this data directory before is listed for a while", "error", err)
+			}
+		}
+	}
+	if err := replaceFile(file, []byte(a.here.ID+" "+a.here.Host+"\n")); err != nil {
+		a.Log.Warn("this replica may be listed for a while after it ends", "error", err)
+	}
+}
+
 // sayHere tells the others, through the inventory, that this patrol is there,
 // until it ends.
 func (a *App) sayHere(ctx context.Context) {
 	row := a.here
+	a.forgetFormer(ctx)
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	failing := false

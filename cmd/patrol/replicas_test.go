@@ -185,3 +185,44 @@ func TestThePasswordIsReadFromItsFileAndShownNowhere(t *testing.T) {
 		t.Errorf("the password is shown: %v", err)
 	}
 }
+
+// TestAReplicaThatCouldNotSayThatItEndsIsForgotten once another one serves from its
+// data directory; one of another host is not.
+func TestAReplicaThatCouldNotSayThatItEndsIsForgotten(t *testing.T) {
+	first := startApp(t, nil)
+	dir := first.Config.DataDir
+	ghost, other := first.here, first.here
+	ghost.ID, ghost.SeenAt = "ghost", time.Now()
+	other.ID, other.Host, other.SeenAt = "other", "elsewhere", time.Now()
+	for _, r := range []inventory.ReplicaRow{ghost, other} {
+		if err := first.Store.PutReplica(t.Context(), &r, time.Now().Add(-forgotten)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.stopped = true
+	first.Close()
+	if err := os.WriteFile(filepath.Join(dir, replicaFile), []byte("ghost "+ghost.Host+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := startApp(t, func(c *Config) { c.DataDir = dir })
+	var ids []string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		rows, err := second.Store.Replicas(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = nil
+		for _, r := range rows {
+			ids = append(ids, r.ID)
+		}
+		if slices.Contains(ids, second.here.ID) {
+			break
+		}
+	}
+	slices.Sort(ids)
+	want := []string{"other", second.here.ID}
+	slices.Sort(want)
+	if !slices.Equal(ids, want) {
+		t.Errorf("%v serve, want %v", ids, want)
+	}
+}

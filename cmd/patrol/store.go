@@ -17,6 +17,7 @@ import (
 const (
 	databaseFile = "patrol.db"
 	headsFile    = "audit-heads.jsonl"
+	replicaFile  = "replica" // which one serves from here
 )
 
 // openStore opens the inventory's database, and the key that signs its audit.
@@ -25,7 +26,7 @@ func (a *App) openStore(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	o := a.Config.database()
-	o.KeyCheck, o.Policies, o.Clock, o.Log = a.digester.Check(), reviewing{a.Bundles}, a.Clock, a.Log
+	o.KeyCheck, o.Policies, o.Clock, o.Log = a.digester.Check(), reviewing{a.Bundles, a.Config.Answer.PublicURL != ""}, a.Clock, a.Log
 	// Another replica wrote: look at once. Without it the change is found at the
 	// next look all the same.
 	o.Changed = func() {

@@ -20,7 +20,7 @@ func (c *Console) members(w http.ResponseWriter, a *ask) error {
 			mute++
 		}
 	}
-	body := map[string]any{"Rows": rows, "Mute": mute}
+	body := map[string]any{"Rows": rows, "Mute": mute, "Links": c.PublicURL != ""}
 	if next != "" {
 		body["Next"] = with(a.URL.Query(), "cursor", next)
 	}
