@@ -62,6 +62,14 @@ var wholeNumbers = map[string]struct {
 	SettingCooldown: {8760, "must be a whole number of hours, at most 8760"},
 }
 
+// CheckSettings checks the settings that patrol knows; its error is an [*Invalid].
+// Those that are null are to be taken back.
+func CheckSettings(settings map[string]any) error {
+	given := maps.Clone(settings)
+	maps.DeleteFunc(given, func(_ string, v any) bool { return v == nil })
+	return checkSettings(given)
+}
+
 // checkSettings checks the settings that patrol knows.
 func checkSettings(settings map[string]any) error {
 	if len(settings) > maxSettings {

@@ -105,6 +105,11 @@ func (o *declaredOrganization) check(at string, now time.Time) error {
 			o.TokenPolicy, o.NextTokenPolicy, o.enforceAt = o.NextTokenPolicy, "", time.Time{}
 		}
 	}
+	settings, _ := asJSON(o.Settings).(map[string]any)
+	var invalid *inventory.Invalid
+	if err := inventory.CheckSettings(settings); errors.As(err, &invalid) {
+		return fmt.Errorf("%s.%s: %s", at, invalid.Field, invalid.Problem)
+	}
 	seen := map[string]bool{}
 	for i := range o.Members {
 		m := &o.Members[i]
@@ -117,6 +122,8 @@ func (o *declaredOrganization) check(at string, now time.Time) error {
 			return fmt.Errorf("%s.user: %s is there twice", in, m.User)
 		case m.Role == "":
 			return fmt.Errorf("%s.role: is missing", in)
+		case !inventory.ValidRole(m.Role):
+			return fmt.Errorf("%s.role: %q is none of admin, reviewer, write, contributor, read, no_access", in, m.Role)
 		case m.Type != "" && m.Type != "user" && m.Type != "service_account":
 			return fmt.Errorf("%s.type: %q is neither user nor service_account", in, m.Type)
 		}
