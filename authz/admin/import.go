@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -141,8 +143,9 @@ func readImport(text []byte) (tokens []ImportedToken, err error) {
 				return nil, &inventory.Invalid{Field: "tokens", Problem: fmt.Sprintf("are more than %d: import them in parts", MaxImport)}
 			}
 			var t ImportedToken
+			from := dec.InputOffset()
 			if err := dec.Decode(&t); err != nil {
-				return nil, wrongToken(len(tokens), err)
+				return nil, wrongToken(len(tokens), bytes.TrimLeft(text[from:dec.InputOffset()], ", \t\r\n"), err)
 			}
 			tokens = append(tokens, t)
 		}
@@ -170,32 +173,60 @@ func expect(dec *json.Decoder, want json.Delim) error {
 	return err
 }
 
-// wrongToken names the member that is wrong. What was given is not repeated: it
-// may be a secret.
-func wrongToken(i int, err error) error {
+// wrongToken names the member of a token, with that text, that is wrong.
+func wrongToken(i int, text []byte, err error) error {
 	at := fmt.Sprintf("tokens[%d]", i)
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		if wrong.Field != "" {
-			at += "." + wrong.Field
-		}
-		return &inventory.Invalid{Field: at, Problem: "a JSON " + jsonKind(wrong.Value) + " is not what it holds"}
-	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		return newProblem(http.StatusBadRequest, "bad_request", fmt.Sprintf("%s is no JSON: %v", at, syntax))
 	}
-	var moment *time.ParseError
-	if errors.As(err, &moment) {
-		return &inventory.Invalid{Field: at, Problem: "holds a time that is not RFC 3339, as 2026-12-31T12:00:00Z is"}
-	}
-	return &inventory.Invalid{Field: at, Problem: err.Error()}
+	wrong := wrongMember(text, err)
+	return &inventory.Invalid{Field: strings.TrimSuffix(at+"."+wrong.Field, "."), Problem: wrong.Problem}
 }
 
-// jsonKind is the kind of a value of which json says more than that.
-func jsonKind(value string) string {
-	kind, _, _ := bytes.Cut([]byte(value), []byte(" "))
-	return string(kind)
+// wrongMember says what is wrong with the JSON of a token, which could not be read
+// for err. What was given is not repeated: it may be a secret.
+func wrongMember(text []byte, err error) *inventory.Invalid {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return &inventory.Invalid{Field: wrong.Field, Problem: "must be " + shape(wrong)}
+	}
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return &inventory.Invalid{Problem: "is no JSON: " + syntax.Error()}
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return &inventory.Invalid{Problem: "is no JSON: it breaks off"}
+	}
+	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		return &inventory.Invalid{Field: strings.Trim(name, `"`), Problem: "unexpected property"}
+	}
+	var times map[string]json.RawMessage
+	if json.Unmarshal(text, &times) == nil {
+		for _, name := range []string{"created_at", "expires_at"} {
+			if given, there := times[name]; there && new(time.Time).UnmarshalJSON(given) != nil {
+				return &inventory.Invalid{Field: name, Problem: "is no time: write 2026-12-31T12:00:00Z"}
+			}
+		}
+	}
+	return &inventory.Invalid{Problem: err.Error()}
+}
+
+// shape is what a member of a token holds, in words of JSON.
+func shape(wrong *json.UnmarshalTypeError) string {
+	switch wrong.Field {
+	case "grants":
+		return "a list of objects"
+	case "global", "grants.permissions":
+		return "a list of texts"
+	}
+	switch wrong.Type.Kind() {
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "an object"
 }
 
 // importedDigest is the digest of a token to import: of the SHA-256 of its

@@ -15,7 +15,7 @@ import (
 // common is read once.
 type ImportedTokens struct{ plain plainTokens }
 
-// Read reads the JSON of one token strictly.
+// Read reads the JSON of one token strictly; its error is an [*inventory.Invalid].
 func (r *ImportedTokens) Read(text []byte) (*ImportedToken, error) {
 	t, p := &ImportedToken{}, &r.plain
 	if p.text, p.at = text, 0; p.token(t) && p.ended() {
@@ -23,7 +23,7 @@ func (r *ImportedTokens) Read(text []byte) (*ImportedToken, error) {
 	}
 	t = &ImportedToken{}
 	if err := readStrictly(text, t); err != nil {
-		return nil, err
+		return nil, wrongMember(text, err)
 	}
 	return t, nil
 }

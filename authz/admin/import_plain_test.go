@@ -14,7 +14,7 @@ import (
 func slowly(text []byte) (*ImportedToken, error) {
 	var t ImportedToken
 	if err := readStrictly(text, &t); err != nil {
-		return nil, err
+		return nil, wrongMember(text, err)
 	}
 	return &t, nil
 }

@@ -11,6 +11,7 @@ import (
 	"sort"
 
 	"github.com/patrol-authz/patrol/authz/admin"
+	"github.com/patrol-authz/patrol/authz/inventory"
 )
 
 // importSource reads the tokens of a file, one after the other: JSON lines, or
@@ -41,7 +42,7 @@ func (b badLine) String() string {
 
 // newImportSource looks at what kind of file it is.
 func newImportSource(r io.Reader) (*importSource, error) {
-	breaks := &lineBreaks{r: r}
+	breaks := &lineBreaks{r: withoutMark(r)}
 	in := bufio.NewReaderSize(breaks, 64<<10)
 	s := &importSource{lines: in, seen: map[[32]byte]int32{}}
 	begin, err := firstByte(in)
@@ -54,10 +55,28 @@ func newImportSource(r io.Reader) (*importSource, error) {
 	return s, err
 }
 
+// withoutMark leaves out the byte order mark that some editors begin a file with.
+func withoutMark(r io.Reader) io.Reader {
+	in := bufio.NewReader(r)
+	if mark := []byte("\ufeff"); startsWith(in, mark) {
+		_, _ = in.Discard(len(mark)) // they are there
+	}
+	return in
+}
+
+func startsWith(in *bufio.Reader, what []byte) bool {
+	head, err := in.Peek(len(what))
+	return err == nil && bytes.Equal(head, what)
+}
+
 // check says what is wrong with a token's text, or nil.
 func (s *importSource) check(text []byte, line int) *badLine {
 	t, err := s.tokens.Read(text)
 	if err != nil {
+		var wrong *inventory.Invalid
+		if errors.As(err, &wrong) {
+			return &badLine{line, wrong.Field, wrong.Problem}
+		}
 		return &badLine{Line: line, Message: err.Error()}
 	}
 	field, digits := "sha256", t.SHA256
