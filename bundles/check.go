@@ -75,7 +75,7 @@ func Test(ctx context.Context, o Options, paths ...string) (*TestReport, error) 
 	for i, b := range all {
 		tested := i > 0 || len(overlays) == 0
 		for _, m := range b.Modules {
-			name := strings.TrimPrefix(m.Path, "/")
+			name := m.Path
 			if strings.HasSuffix(name, "_test.rego") && !tested {
 				continue
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -36,6 +35,14 @@ func (*AuditListCmd) Help() string {
 	return example("patrol audit list --organization acme", "patrol audit list --actor alice --action token.revoke --since 30d", "patrol audit list --user bob --since 2026-01-01 --until 2026-02-01")
 }
 
+// detailText is a detail of an entry: what is no text as JSON.
+func detailText(v any) string {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	return settingText(v)
+}
+
 // Run lists it.
 func (c *AuditListCmd) Run(ctx context.Context, cli *CLI) error {
 	if c.Limit < 0 {
@@ -63,7 +70,7 @@ func (c *AuditListCmd) Run(ctx context.Context, cli *CLI) error {
 		for _, r := range rows {
 			var details []string
 			for _, k := range slices.Sorted(maps.Keys(r.Details)) {
-				details = append(details, fmt.Sprintf("%s=%v", k, r.Details[k]))
+				details = append(details, k+"="+detailText(r.Details[k]))
 			}
 			t.row(r.Seq, r.Time.UTC().Format(time.RFC3339), r.Actor.Name, r.Action, dash(r.Organization), dash(r.Token), strings.Join(details, " "))
 		}

@@ -44,7 +44,7 @@ type BundleBuildCmd struct {
 // Help gives examples.
 func (*BundleBuildCmd) Help() string {
 	return "Packs a tarball for a bundle service. What the gate refuses (see patrol policy check) is not packed. With --key it is signed, as OPA does, also a tarball that was packed elsewhere; the key is read from a file alone.\n\n" +
-		example("patrol bundle build ./policy --revision 2026-11-24 --out policy.tar.gz", "patrol bundle build ./policy --key private.pem --alg ES256 --key-id release")
+		example("patrol bundle build ./policy --revision 2026-11-24", "patrol bundle build ./policy --key private.pem --alg ES256 --key-id release")
 }
 
 // Run packs it.
@@ -76,7 +76,7 @@ type BundleVerifyCmd struct {
 // Help gives an example.
 func (*BundleVerifyCmd) Help() string {
 	return "Says whether a tarball is signed by a key, and is as it was signed. Whether the gate takes it, patrol policy check says.\n\n" +
-		example("patrol bundle verify policy.tar.gz --key public.pem --alg ES256 --key-id release")
+		example("patrol bundle verify bundle.tar.gz --key public.pem --alg ES256 --key-id release")
 }
 
 // Run verifies it.

@@ -13,7 +13,7 @@ type BundleInspectCmd struct {
 
 // Help gives an example.
 func (*BundleInspectCmd) Help() string {
-	return "It only reads: patrol policy check says whether the gate takes it, patrol bundle verify who signed it.\n\n" + example("patrol bundle inspect policy.tar.gz")
+	return "It only reads: patrol policy check says whether the gate takes it, patrol bundle verify who signed it.\n\n" + example("patrol bundle inspect bundle.tar.gz")
 }
 
 // Run shows it.

@@ -11,7 +11,9 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/patrol-authz/patrol/authz/admin"
 	"github.com/patrol-authz/patrol/authz/extauthz"
@@ -54,7 +56,13 @@ func askWire(ctx context.Context, address string, in *admin.CheckRequest) (*wire
 	within, cancel := context.WithTimeout(ctx, wireTimeout)
 	defer cancel()
 	out, err := authv3.NewAuthorizationClient(conn).Check(within, wireRequest(in))
-	if err != nil {
+	switch status.Code(err) {
+	case codes.OK:
+	case codes.Unavailable:
+		return nil, fmt.Errorf("nothing answers at %s: start `patrol serve`, or give --wire the address of its ext_authz (127.0.0.1:9191 by default)", address)
+	case codes.DeadlineExceeded:
+		return nil, fmt.Errorf("%s does not answer within %v", address, wireTimeout)
+	default:
 		return nil, fmt.Errorf("ask %s: %w", address, err)
 	}
 	return readWire(out)

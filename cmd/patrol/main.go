@@ -73,7 +73,7 @@ func run(args []string) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "patrol: %v (try patrol --help)\n", err)
+		fmt.Fprintf(os.Stderr, "patrol: %v (try %s --help)\n", err, misused(err))
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -92,6 +92,25 @@ func run(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// misused is the command that a wrong line was meant for, as far as it was named.
+func misused(err error) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context != nil {
+		if command := wrong.Context.Selected(); command != nil {
+			return strings.Join(strings.Fields(wrong.Context.Model.Name+" "+path(command)), " ")
+		}
+	}
+	return "patrol"
+}
+
+// path is the name of a command below the program.
+func path(n *kong.Node) string {
+	if n.Parent == nil {
+		return ""
+	}
+	return path(n.Parent) + " " + n.Name
 }
 
 // refused ends a command with exit 1 that has said all there is to say.

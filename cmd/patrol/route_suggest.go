@@ -20,6 +20,7 @@ import (
 
 // RouteSuggestCmd proposes routes.
 type RouteSuggestCmd struct {
+	File string `arg:"" optional:"" type:"path" help:"The same as --records."`
 	recordsFlag
 	Bundle       []string `placeholder:"PATH" type:"path" help:"A folder or tarball with routes of its own; may be given more than once."`
 	Organization []string `placeholder:"NAME" help:"An organization, to find it in paths; may be given more than once. Those that the records name are known."`
@@ -30,7 +31,7 @@ func (*RouteSuggestCmd) Help() string {
 	return "Proposes entries of the route table for requests that have no route by the base and the bundles named: of recorded decisions those that were refused as route_unknown, and lines as patrol route coverage reads them (METHOD PATH, access logs as JSON). " +
 		"Entries are grouped by what paths have in common; who reads needs repo.content.read, who writes repo.write. They are data for local/routes/data.yaml of a bundle (-o json: data.json), to be read before they are used: name the resource where grants are on one, and look whether each organization stands where it should. " +
 		"What names no organization is not proposed: whom it should be open to, its path does not say. Nothing is proposed that would take what a route serves. Exit 0: all have one; 1: some have none, and are listed.\n\n" +
-		example("patrol route suggest > ./policy/local/routes/data.yaml", "patrol route suggest --records requests.txt --organization acme", "patrol route coverage requests.txt --bundle ./policy")
+		example("patrol route suggest > ./policy/local/routes/data.yaml", "patrol route suggest requests.txt --organization acme", "patrol route coverage requests.txt --bundle ./policy")
 }
 
 // unrouted gathers requests without a route.
@@ -45,6 +46,12 @@ type unrouted struct {
 
 // Run proposes them.
 func (c *RouteSuggestCmd) Run(ctx context.Context, cli *CLI) error {
+	if c.File != "" {
+		if c.Records != "" {
+			return usagef("give %s or --records, not both", c.File)
+		}
+		c.Records = c.File
+	}
 	report, err := bundles.Check(ctx, gateOptions(PolicyConfig{}, nil), c.Bundle...)
 	if err != nil {
 		return err

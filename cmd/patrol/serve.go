@@ -17,7 +17,7 @@ type ServeCmd struct {
 	Config      string   `help:"Configuration file (YAML)." type:"path" env:"PATROL_CONFIG"`
 	Bundle      []string `help:"Policy bundle: a folder or a tarball; may be given more than once." type:"path" placeholder:"PATH"`
 	ExtAuthz    []string `name:"ext-authz" help:"Where Envoy asks: host:port or unix:PATH; default 127.0.0.1:9191." placeholder:"ADDR"`
-	Admin       []string `help:"Where the admin API is besides admin.sock: host:port, for callers with a token (off by default), or unix:PATH in place of admin.sock." placeholder:"ADDR"`
+	Admin       []string `help:"Where the console and the admin API for callers with a token are: host:port, default 127.0.0.1:8283, or off; or unix:PATH, the socket in place of admin.sock." placeholder:"ADDR"`
 	Diagnostics string   `help:"Where metrics and health are; default 127.0.0.1:8282, or off." placeholder:"ADDR"`
 }
 
