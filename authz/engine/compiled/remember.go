@@ -1,8 +1,9 @@
 package compiled
 
-// Two rules that decode the same token, or match the same pattern, ask OPA the
-// same question. Within one evaluation the answer is the same, so that it is
-// asked once.
+// A call that stands in a function, or in an iteration, asks OPA the same question
+// over and over: to decode the same token, to match the same pattern. Within one
+// evaluation the answer is the same, so that a call asks once. The same call
+// elsewhere, as in another rule, is another one.
 
 // remembered is the answer of a built-in.
 type remembered struct {
