@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -66,6 +67,10 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "patrol:", err)
 		return 1
 	}
+	if name := emptied(args); name != "" {
+		fmt.Fprintf(os.Stderr, "patrol: --%s is given and empty, as by a variable of the shell that is not set: write a value, or leave it out\n", name)
+		return 2
+	}
 	exited := -1
 	parser.Exit = func(code int) { exited = code }
 	parsed, err := parser.Parse(args)
@@ -92,6 +97,25 @@ func run(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// places are flags that say which server, whose token, which files: without one another
+// is taken, as who holds the socket, or the base bundle alone.
+var places = []string{"server", "token-file", "data-dir", "config", "bundle", "ext-authz", "admin", "diagnostics"}
+
+// emptied names a flag of places that is given, and empty.
+func emptied(args []string) string {
+	for i, arg := range args {
+		if arg == "--" {
+			return ""
+		}
+		flag, ok := strings.CutPrefix(arg, "--")
+		name, value, own := strings.Cut(flag, "=")
+		if ok && slices.Contains(places, name) && (own && value == "" || !own && i+1 < len(args) && args[i+1] == "") {
+			return name
+		}
+	}
+	return ""
 }
 
 // misused is the command that a wrong line was meant for, as far as it was named.
