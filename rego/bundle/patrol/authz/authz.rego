@@ -97,7 +97,7 @@ anonymous if {
 	count(refusals) > 0
 	admission.public_reader
 	every reason in refusals {
-		lib.entry(reason).anonymous
+		lib.says(reason, "anonymous")
 	}
 }
 

@@ -52,7 +52,9 @@ roles contains role if some role, _ in data.patrol.rights.roles
 roles contains role if some role, _ in data.local.rights.roles
 
 # METADATA
-# description: The catalogue's entry of a reason.
-entry(reason) := data.local.catalogue[reason] if data.local.catalogue[reason]
+# description: >-
+#   What the catalogue says of a reason by a mark (observable, waivable, anonymous). An
+#   overlay that says something else of the reason, as its sentence, leaves the marks.
+says(reason, mark) := said if said := data.local.catalogue[reason][mark]
 
-else := data.patrol.catalogue[reason]
+else := data.patrol.catalogue[reason][mark]

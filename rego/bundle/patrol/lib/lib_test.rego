@@ -21,3 +21,8 @@ test_overlay_catalogue_decides_what_is_waivable if {
 	d := excepted(exception("2026-12-01T00:00:00Z", {}), []) with data.local.catalogue as {"token_type_not_allowed": {"http_status": 403, "waivable": false}}
 	d.reason == "token_type_not_allowed"
 }
+
+test_overlay_sentence_leaves_what_is_waivable if {
+	d := excepted(exception("2026-12-01T00:00:00Z", {}), []) with data.local.catalogue as {"token_type_not_allowed": {"sentence": "Ask the help desk"}}
+	d.reason == "exception"
+}

@@ -14,14 +14,14 @@ waived(found) := {reason | some reason in found; waives(reason, found)}
 
 waives(reason, _) if {
 	input.organization.enforcement == "observe"
-	lib.entry(reason).observable
+	lib.says(reason, "observable")
 	input.credential.disabled == false
 }
 
 waives(reason, _) if {
 	some id in applying
 	reason in data.local.exceptions[id].reasons
-	lib.entry(reason).waivable
+	lib.says(reason, "waivable")
 }
 
 # METADATA
@@ -30,7 +30,7 @@ used(found) := [id |
 	some id in applying
 	some reason in data.local.exceptions[id].reasons
 	reason in found
-	lib.entry(reason).waivable
+	lib.says(reason, "waivable")
 ]
 
 # METADATA
