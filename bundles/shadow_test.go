@@ -16,8 +16,9 @@ import (
 // envoys is a request as Envoy's are: it can be read again.
 type envoys struct{ authz.Request }
 
-func (envoys) Size() int                       { return 100 }
-func (e envoys) Again() (authz.Request, error) { return e, nil }
+func (envoys) Size() int                            { return 100 }
+func (envoys) EachHeader(func(string, string) bool) {}
+func (e envoys) Again() (authz.Request, error)      { return e, nil }
 
 // comparer is a real one, over the evaluators alone.
 func comparer(t *testing.T) *shadow.Comparer {

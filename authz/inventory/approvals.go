@@ -277,7 +277,7 @@ func (r *rules) vote(o *Organization, t *Token, granted []authz.Grant, until tim
 		if !v.agrees(&mine) {
 			continue
 		}
-		stands, err := r.stands(o, t, v.Person)
+		stands, err := r.stands(o, t, v.Person, u)
 		if err != nil {
 			return false, "", err
 		}
@@ -295,8 +295,9 @@ func (r *rules) vote(o *Organization, t *Token, granted []authz.Grant, until tim
 	return agreed, names, nil
 }
 
-// stands says whether who voted then could still decide now.
-func (r *rules) stands(o *Organization, t *Token, who string) (bool, error) {
+// stands says whether who voted then could still decide now, and is another person
+// than who votes now; nil is somebody who is no user.
+func (r *rules) stands(o *Organization, t *Token, who string, now *User) (bool, error) {
 	name, isUser := strings.CutPrefix(who, "user:")
 	if !isUser {
 		return true, nil
@@ -308,9 +309,18 @@ func (r *rules) stands(o *Organization, t *Token, who string) (bool, error) {
 	if owner, err := r.sameBehind(o, t, u); err != nil || owner != "" {
 		return false, err
 	}
+	if now != nil {
+		after, err := r.since(o, t)
+		if err != nil {
+			return false, err
+		}
+		if same, err := r.together(u, now, after); err != nil || same {
+			return false, err
+		}
+	}
 	periods, err := r.Periods(o.ID, u.ID)
-	now := present(periods)
-	return err == nil && now != nil && (now.Role == "admin" || now.Role == "reviewer"), err
+	role := present(periods)
+	return err == nil && role != nil && (role.Role == "admin" || role.Role == "reviewer"), err
 }
 
 // agrees says whether two votes are for the same.

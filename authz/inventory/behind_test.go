@@ -224,3 +224,39 @@ func TestWhoDoesNotCountIsNotAssigned(t *testing.T) {
 	}
 	l.Must(person("ann"), inventory.AssignRequest{Organization: "acme", Token: token.ID, Assignee: "rita"})
 }
+
+// TestWhatADirectoryCallsAnAccountMakesNoPersonOfIt while somebody answers for it.
+func TestWhatADirectoryCallsAnAccountMakesNoPersonOfIt(t *testing.T) {
+	called := func(l *inventorytest.Lab, name, kind string) {
+		l.T.Helper()
+		l.Must(operator, inventory.AddMember{Organization: "acme", User: name, Type: kind, Whole: true})
+	}
+	t.Run("it and who answers for it are not two", func(t *testing.T) {
+		l := robots(t, true)
+		token := l.Issue("bob", on("acme", "repo.write"))
+		l.Must(person("alice"), approval(token))
+		called(l, "robot", inventory.TypePerson)
+		l.Must(byToken("robot"), approval(token))
+		wantState(t, l, token, "none", "open")
+		l.Must(person("rita"), approval(token))
+		wantState(t, l, token, "approved", "decided")
+	})
+	t.Run("who answers for it decides nothing of it", func(t *testing.T) {
+		l := robots(t, true)
+		token := l.Issue("robot", on("acme", "repo.write"))
+		called(l, "robot", inventory.TypePerson)
+		inventorytest.Refused[*inventory.Forbidden](l, person("alice"), approval(token))
+	})
+}
+
+// TestWhoAnswersElsewhereIsBehindAnAccountToo: its token is the same one everywhere.
+func TestWhoAnswersElsewhereIsBehindAnAccountToo(t *testing.T) {
+	for _, two := range []bool{true, false} {
+		l := robots(t, two)
+		l.Must(operator, inventory.CreateOrganization{Name: "lab"})
+		l.Must(operator, inventory.AddMember{Organization: "lab", User: "ann", Role: "read"})
+		l.Must(operator, inventory.AddMember{Organization: "lab", User: "stray", Role: "read", Responsible: &[]string{"ann"}})
+		token := l.Issue("ann", on("acme", "repo.write"))
+		inventorytest.Refused[*inventory.Forbidden](l, byToken("stray"), approval(token))
+	}
+}

@@ -503,12 +503,12 @@ func (m *machine) keptFromDeciding(actor inventory.Actor, c inventory.Command) b
 
 // noOther says whether somebody is no other person than a token's owner: a service
 // account, or who answers for the owner or did since a month before the request.
-func (m *machine) noOther(organizationID string, t *inventory.Token, q *inventory.Request, name string) bool {
+func (m *machine) noOther(t *inventory.Token, q *inventory.Request, name string) bool {
 	u, _ := m.UserByName(inventory.Fold(name))
 	if u == nil {
 		return false
 	}
-	answered, _ := m.Answered(organizationID, t.OwnerID, q.OpenedAt.Add(-30*day))
+	answered, _ := m.Answered(t.OwnerID, q.OpenedAt.Add(-30*day))
 	if slices.Contains(answered, u.ID) {
 		m.met["who answered for it voted"]++
 	}
@@ -614,7 +614,7 @@ func (m *machine) approved(rt *rapid.T, actor inventory.Actor, c inventory.Comma
 	people := map[string]bool{}
 	if q != nil {
 		for _, v := range q.Votes {
-			if m.noOther(o.ID, t, q, v.Name) {
+			if m.noOther(t, q, v.Name) {
 				continue
 			}
 			if inventory.Covers(v.Grants, is.Grants) && inventory.Covers(is.Grants, v.Grants) && v.Until.Equal(is.ExpiresAt) {

@@ -320,11 +320,12 @@ type State interface {
 	// Responsible returns the ids of those who were named to answer for a service
 	// account in an organization; they do while they are members of it.
 	Responsible(organizationID, userID string) ([]string, error)
-	// Answered returns the ids of those and of who was named until after a moment.
-	Answered(organizationID, userID string, after time.Time) ([]string, error)
+	// Answered returns the ids of who was named to in any organization, now or until
+	// after a moment, in order.
+	Answered(userID string, after time.Time) ([]string, error)
 	// Members counts the present members of an organization.
 	Members(organizationID string) (int, error)
-	// Administrators counts the present members with the role admin.
+	// Administrators counts the present members with the role admin who are people.
 	Administrators(organizationID string) (int, error)
 	TokenByID(id string) (*Token, error)
 	TokenByDigest(authz.Digest) (*Token, error)

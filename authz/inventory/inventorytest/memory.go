@@ -160,7 +160,9 @@ func (m *Memory) Members(organizationID string) (int, error) {
 
 // Administrators implements [inventory.State].
 func (m *Memory) Administrators(organizationID string) (int, error) {
-	return m.countMembers(organizationID, func(p *inventory.Period) bool { return p.Role == "admin" }), nil
+	return m.countMembers(organizationID, func(p *inventory.Period) bool {
+		return p.Role == "admin" && m.Users[p.UserID].Type == inventory.TypePerson
+	}), nil
 }
 
 func (m *Memory) countMembers(organizationID string, counts func(*inventory.Period) bool) (n int) {
@@ -281,12 +283,18 @@ func (m *Memory) Responsible(organizationID, userID string) ([]string, error) {
 }
 
 // Answered implements [inventory.State].
-func (m *Memory) Answered(organizationID, userID string, after time.Time) ([]string, error) {
-	out, err := m.Responsible(organizationID, userID)
+func (m *Memory) Answered(userID string, after time.Time) ([]string, error) {
+	var out []string
+	for key, people := range m.Answers {
+		if key[1] == userID {
+			out = append(out, people...)
+		}
+	}
 	for key, until := range m.AnsweredUntil {
-		if key[0] == organizationID && key[1] == userID && until.After(after) && !slices.Contains(out, key[2]) {
+		if key[1] == userID && until.After(after) {
 			out = append(out, key[2])
 		}
 	}
-	return out, err
+	slices.Sort(out)
+	return slices.Compact(out), nil
 }

@@ -110,8 +110,8 @@ func (s *state) Responsible(organizationID, userID string) ([]string, error) {
 	return s.NamedResponsible(s.ctx, db.NamedResponsibleParams{OrganizationID: organizationID, UserID: userID})
 }
 
-func (s *state) Answered(organizationID, userID string, after time.Time) ([]string, error) {
-	return s.AnsweredAfter(s.ctx, db.AnsweredAfterParams{OrganizationID: organizationID, UserID: userID, After: millis(after)})
+func (s *state) Answered(userID string, after time.Time) ([]string, error) {
+	return s.AnsweredAfter(s.ctx, db.AnsweredAfterParams{UserID: userID, After: millis(after)})
 }
 
 func (s *state) Members(organizationID string) (int, error) {

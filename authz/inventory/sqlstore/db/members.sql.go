@@ -45,18 +45,17 @@ func (q *Queries) AccountsOf(ctx context.Context, name string) ([]AccountsOfRow,
 }
 
 const answeredAfter = `-- name: AnsweredAfter :many
-SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 AND (until = 0 OR until > $3) ORDER BY person_id
+SELECT DISTINCT person_id FROM responsible_people WHERE user_id = $1 AND (until = 0 OR until > $2) ORDER BY person_id
 `
 
 type AnsweredAfterParams struct {
-	OrganizationID string `db:"organization_id"`
-	UserID         string `db:"user_id"`
-	After          int64  `db:"after"`
+	UserID string `db:"user_id"`
+	After  int64  `db:"after"`
 }
 
-// The ids of those and of who was named until after a moment.
+// The ids of who was named in any organization, now or until after a moment.
 func (q *Queries) AnsweredAfter(ctx context.Context, arg AnsweredAfterParams) ([]string, error) {
-	rows, err := q.db.QueryContext(ctx, answeredAfter, arg.OrganizationID, arg.UserID, arg.After)
+	rows, err := q.db.QueryContext(ctx, answeredAfter, arg.UserID, arg.After)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +78,7 @@ func (q *Queries) AnsweredAfter(ctx context.Context, arg AnsweredAfterParams) ([
 }
 
 const countAdministrators = `-- name: CountAdministrators :one
-SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0 AND role = 'admin'
+SELECT count(*) FROM periods p JOIN users u ON u.id = p.user_id WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.type = 'user'
 `
 
 func (q *Queries) CountAdministrators(ctx context.Context, organizationID string) (int64, error) {

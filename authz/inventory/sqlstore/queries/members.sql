@@ -22,7 +22,7 @@ SELECT * FROM periods WHERE organization_id = $1 AND user_id = $2 ORDER BY since
 SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0;
 
 -- name: CountAdministrators :one
-SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0 AND role = 'admin';
+SELECT count(*) FROM periods p JOIN users u ON u.id = p.user_id WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.type = 'user';
 
 -- name: UpsertPeriod :exec
 INSERT INTO periods (organization_id, user_id, since, until, role) VALUES ($1, $2, $3, $4, $5)
@@ -33,8 +33,8 @@ ON CONFLICT (organization_id, user_id, since) DO UPDATE SET until = excluded.unt
 SELECT person_id FROM responsible_people WHERE organization_id = $1 AND user_id = $2 AND until = 0 ORDER BY person_id;
 
 -- name: AnsweredAfter :many
--- The ids of those and of who was named until after a moment.
-SELECT person_id FROM responsible_people WHERE organization_id = sqlc.arg(organization_id) AND user_id = sqlc.arg(user_id) AND (until = 0 OR until > sqlc.arg(after)) ORDER BY person_id;
+-- The ids of who was named in any organization, now or until after a moment.
+SELECT DISTINCT person_id FROM responsible_people WHERE user_id = sqlc.arg(user_id) AND (until = 0 OR until > sqlc.arg(after)) ORDER BY person_id;
 
 -- name: ResponsiblePeople :many
 -- Who answers for a service account in an organization (in any: '') now: people who are members of it.
