@@ -241,7 +241,7 @@ func (r *Recorder) record(o *authz.Outcome) (*Refusal, redactor) {
 		out.Approval = &Asked{ID: o.Approval.ID, State: o.Approval.State}
 	}
 	if o.Err != nil {
-		out.Error = most(erase.text(o.Err.Error()), 1000)
+		out.Error = erase.beginning(o.Err.Error(), 1000)
 	}
 	if r.Sentence != nil && o.Reason != nil && !o.Decision.Allowed {
 		out.Message = erase.text(r.Sentence(o))
@@ -270,7 +270,7 @@ func params(given map[string]any, erase redactor) map[string]any {
 			if out == nil {
 				out = map[string]any{}
 			}
-			out[k] = most(erase.text(text), 500)
+			out[k] = erase.beginning(text, 500)
 		}
 	}
 	return out

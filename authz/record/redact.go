@@ -18,22 +18,17 @@ type redactor struct{ redact.Request }
 // text returns a copy of a text without what looks like a secret.
 func (r redactor) text(s string) string { return strings.Clone(r.Text(s)) }
 
+// beginning returns a copy of a text's beginning without what looks like a secret.
+func (r redactor) beginning(s string, most int) string { return strings.Clone(r.Beginning(s, most)) }
+
 // plainName is a query parameter's name that is shown: no secret looks like it.
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,31}$`)
-
-// most cuts a text that is too long for a record.
-func most(s string, n int) string {
-	if len(s) > n {
-		return strings.ToValidUTF8(s[:n], "") + "…"
-	}
-	return s
-}
 
 // request shows what is kept of a request.
 func (r redactor) request(q authz.Request, c authz.Client) Refused {
 	path, query, _ := strings.Cut(q.Path(), "?")
 	out := Refused{
-		Method: most(r.text(q.Method()), 32), Path: most(r.text(path), 1024), Host: most(r.text(q.Host()), 255), Protocol: most(r.text(q.Protocol()), 16),
+		Method: r.beginning(q.Method(), 32), Path: r.beginning(path, 1024), Host: r.beginning(q.Host(), 255), Protocol: r.beginning(q.Protocol(), 16),
 		Address: strings.Clone(c.Address), Network: strings.Clone(c.Network),
 	}
 	for pair := range strings.SplitSeq(query, "&") {
@@ -41,6 +36,9 @@ func (r redactor) request(q authz.Request, c authz.Client) Refused {
 			out.Query = append(out.Query, r.text(name))
 		} else if pair != "" {
 			out.MoreQuery = true
+			if len(out.Query) == 20 {
+				break
+			}
 		}
 	}
 	for _, name := range kept {
@@ -48,7 +46,7 @@ func (r redactor) request(q authz.Request, c authz.Client) Refused {
 			if out.Headers == nil {
 				out.Headers = map[string]string{}
 			}
-			if out.Headers[name] = most(r.text(value), 200); n > 1 {
+			if out.Headers[name] = r.beginning(value, 200); n > 1 {
 				out.Headers[name] += "…" // the first of them alone
 			}
 		}

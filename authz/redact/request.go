@@ -17,9 +17,9 @@ func (h Headers) Of(r authz.Request) Request {
 	var out Request
 	r.EachHeader(func(name, value string) bool {
 		if h.has(name) {
-			out.words = append(out.words, words(value)...)
+			out.take(value)
 		}
-		return true
+		return !out.all
 	})
 	return out
 }
@@ -36,26 +36,37 @@ func (h Headers) has(name string) bool {
 // texts: shorter ones are in any text by chance.
 const shortest = 8
 
-// words are the parts of a credential header that may be a secret, whatever is
-// wrong with it; of Basic also what it decodes to.
-func words(value string) []string {
-	var found []string
-	add := func(w string) {
-		w = strings.TrimRight(w, "=") // the rest is found with and without its padding
-		if len(w) >= shortest {
-			found = append(found, strings.Clone(w))
+// take adds the parts of a credential header that may be a secret, whatever is wrong
+// with it; of a cookie or a parameter its value too, and of Basic what it decodes to.
+func (r *Request) take(value string) {
+	for w := range strings.FieldsFuncSeq(value, func(c rune) bool { return c <= ' ' || c == ',' || c == ';' || c == '"' }) {
+		if r.add(w); r.all {
+			return
 		}
-	}
-	for _, w := range strings.FieldsFunc(value, func(c rune) bool { return c <= ' ' || c == ',' || c == ';' || c == '"' }) {
-		add(w)
+		if _, behind, ok := strings.Cut(w, "="); ok {
+			r.add(behind)
+		}
 		raw, err := base64.StdEncoding.DecodeString(w)
 		if err != nil {
 			raw, err = base64.RawStdEncoding.DecodeString(w)
 		}
 		if user, password, ok := strings.Cut(string(raw), ":"); err == nil && ok {
-			add(user)
-			add(password)
+			r.add(user)
+			r.add(password)
 		}
 	}
-	return found
+}
+
+// add adds a word, once.
+func (r *Request) add(w string) {
+	w = strings.TrimRight(w, "=") // the rest is found with and without its padding
+	if len(w) < shortest || slices.Contains(r.words, w) {
+		return
+	}
+	if len(r.words) == mostWords {
+		r.words, r.all = nil, true
+	}
+	if !r.all {
+		r.words = append(r.words, strings.Clone(w))
+	}
 }

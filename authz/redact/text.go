@@ -1,8 +1,8 @@
 package redact
 
 import (
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/patrol-authz/patrol/authz/credential"
 )
@@ -17,58 +17,129 @@ func Text(text string) string { return Request{}.Text(text) }
 
 // Request takes the secrets of one request out of texts.
 type Request struct {
-	words []string // that the request sent as a credential
+	words []string // that the request sent as a credential, each once
+	// all: there were too many of them, and nothing is shown.
+	all bool
 }
+
+// What is looked for and where is bounded: who asks chooses both.
+const (
+	// mostWords is how many words of a request's credential headers are looked for.
+	mostWords = 256
+	// longestKey is how much of a word has to be there for it to be found, in bytes.
+	longestKey = 256
+	// longest is how much of a text such words are looked for in, in bytes.
+	longest = 4096
+)
 
 // Text replaces in a text what [Text] does, and each word that the request sent as
 // a credential. It returns the text itself where there is nothing to replace. It is
-// for paths, too, of which no part may be shown in escapes.
+// for paths, too, of which no part may be shown in escapes. Of a request with a
+// credential a text of more than 4,096 bytes is replaced as a whole; see
+// [Request.Beginning].
 func (r Request) Text(text string) string {
-	found := r.find(nil, text, nil)
-	for reading := (&reading{text: text}); reading.next(); {
-		found = r.find(found, reading.text, reading.from)
+	if r.all && len(text) >= shortest || len(r.words) > 0 && len(text) > longest {
+		return Redacted
 	}
-	if len(found) == 0 {
-		return text
-	}
-	return without(text, found)
+	found := cover{size: len(text)}
+	r.cover(&found, text)
+	return found.out(text)
 }
 
-// span is a part of a text.
-type span struct{ start, end int }
-
-// find adds where secrets are in a text. from says where its bytes were read from;
-// nil: it is the text itself.
-func (r Request) find(found []span, text string, from []int) []span {
-	add := func(start, end int) {
-		if from != nil {
-			start, end = from[start], from[end]
-		}
-		found = append(found, span{start, end})
+// Beginning is what [Request.Text] makes of a text's beginning, at most so many bytes
+// and an ellipsis where there is more.
+func (r Request) Beginning(text string, most int) string {
+	end := min(len(text), longest)
+	for end < len(text) && end > longest-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
 	}
+	window := text[:end]
+	if r.all && len(text) >= shortest {
+		return Redacted
+	}
+	found := cover{size: end}
+	r.cover(&found, window)
+	if end < len(text) {
+		found.add(end-longestKey, end) // of a word that goes on no beginning is shown
+	}
+	out := found.out(window)
+	if len(out) > most {
+		return strings.ToValidUTF8(out[:most], "") + "…"
+	}
+	if end < len(text) {
+		out += "…"
+	}
+	return out
+}
+
+// cover says of each byte of a text whether it is taken out; nil: of none.
+type cover struct {
+	bytes []bool
+	size  int
+}
+
+func (c *cover) add(start, end int) {
+	if c.bytes == nil {
+		c.bytes = make([]bool, c.size)
+	}
+	for i := start; i < end; i++ {
+		c.bytes[i] = true
+	}
+}
+
+// out is the text without what is covered.
+func (c *cover) out(text string) string {
+	if c.bytes == nil {
+		return text
+	}
+	var out strings.Builder
+	for i := range len(text) {
+		if !c.bytes[i] {
+			out.WriteByte(text[i])
+		} else if i == 0 || !c.bytes[i-1] {
+			out.WriteString(Redacted)
+		}
+	}
+	return out.String()
+}
+
+// cover covers where secrets are in a text, in its escapes too.
+func (r Request) cover(found *cover, text string) {
+	r.find(text, func(start, end int) { found.add(start, end) })
+	for reading := (reading{text: text}); reading.next(); {
+		r.find(reading.text, func(start, end int) { found.add(reading.from[start], reading.from[end]) })
+	}
+}
+
+// find tells where secrets are in a text.
+func (r Request) find(text string, tell func(start, end int)) {
 	for _, word := range r.words {
-		for at := strings.Index(text, word); at >= 0; {
-			add(at, at+len(word))
-			next := strings.Index(text[at+len(word):], word)
+		key := word[:min(len(word), longestKey)]
+		for at := strings.Index(text, key); at >= 0; {
+			end := at + len(key)
+			for end < len(text) && end-at < len(word) && text[end] == word[end-at] {
+				end++
+			}
+			tell(at, end)
+			next := strings.Index(text[end:], key)
 			if next < 0 {
 				break
 			}
-			at += len(word) + next
+			at = end + next
 		}
 	}
 	for start, end := credential.FindToken(text, 0, false); start >= 0; start, end = credential.FindToken(text, end, false) {
 		for end < len(text) && inToken[text[end]] { // nobody knows where it ends
 			end++
 		}
-		add(start, end)
+		tell(start, end)
 	}
 	for start, end := scheme(text, 0); start >= 0; start, end = scheme(text, end) {
-		add(start, end)
+		tell(start, end)
 	}
 	if mayHoldBase64(text) {
-		eachInBase64(text, add)
+		eachInBase64(text, tell)
 	}
-	return found
 }
 
 // leastBehindScheme is how many characters a credential has at least that a scheme
@@ -114,22 +185,4 @@ func characters(further string) (in [256]bool) {
 		in[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.IndexByte(further, byte(c)) >= 0
 	}
 	return in
-}
-
-// without replaces spans of a text, those that overlap together.
-func without(text string, found []span) string {
-	slices.SortFunc(found, func(a, b span) int { return a.start - b.start })
-	var out strings.Builder
-	done := 0
-	for i := 0; i < len(found); {
-		start, end := found[i].start, found[i].end
-		for i++; i < len(found) && found[i].start < end; i++ {
-			end = max(end, found[i].end)
-		}
-		out.WriteString(text[done:start])
-		out.WriteString(Redacted)
-		done = end
-	}
-	out.WriteString(text[done:])
-	return out.String()
 }

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"encoding/base64"
+	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/patrol-authz/patrol/authz"
 	"github.com/patrol-authz/patrol/authz/credential"
 )
 
@@ -144,11 +146,11 @@ func TestNothingThatAnExpressionFindsIsPassedOver(t *testing.T) {
 				want[i] = true
 			}
 		}
-		for _, s := range (Request{}).find(nil, text, nil) {
-			for i := s.start; i < s.end; i++ {
+		Request{}.find(text, func(start, end int) {
+			for i := start; i < end; i++ {
 				got[i] = true
 			}
-		}
+		})
 		for i := range len(text) {
 			if want[i] && !got[i] || got[i] && !want[i] {
 				t.Fatalf("%q: the character %d (%q): found %v, by the expression %v", text, i, text[i], got[i], want[i])
@@ -240,6 +242,104 @@ func TestAHostileTextIsReadInTime(t *testing.T) {
 		}
 		if best > 100*time.Millisecond { // it is a few
 			t.Errorf("60 kB of %q take %v", piece, best)
+		}
+	}
+}
+
+// sent is a request by its credential headers.
+type sent struct {
+	authz.Request
+	headers [][2]string
+}
+
+func (s sent) EachHeader(f func(name, value string) bool) {
+	for _, h := range s.headers {
+		if !f(h[0], h[1]) {
+			return
+		}
+	}
+}
+
+// TestWordsOfTheRequestsOwn are taken out of what is shown of it.
+func TestWordsOfTheRequestsOwn(t *testing.T) {
+	long := strings.Repeat("ab/", 300) // longer than what is looked for
+	for _, c := range []struct{ header, value, text, want string }{
+		{"authorization", "Bearer opaque-secret", "/x/opaque-secret/y", "/x/[redacted]/y"},
+		{"authorization", "Bearer opaque-secret", "/x/opaque%2Dsecret/y", "/x/[redacted]/y"},
+		{"authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("robert:opaque-secret")), "/x/opaque-secret", "/x/[redacted]"},
+		{"cookie", "a=b; session=S3CRETvalue", "/x/S3CRETvalue", "/x/[redacted]"},
+		{"authorization", "Signature keyId=k,signature=S3CRETvalue==", "S3CRETvalue", "[redacted]"},
+		{"x-key", "opaque-secret", "/x/opaque-secret", "/x/[redacted]"},
+		{"x-other", "opaque-secret", "/x/opaque-secret", "/x/opaque-secret"},
+		{"authorization", long, "/x/" + long + "/y", "/x/[redacted]/y"},
+		{"authorization", long, "/x/" + long[:300] + "!" + long, "/x/[redacted]![redacted]"},
+		{"authorization", "Bearer short", "/x/short", "/x/short"},
+		{"authorization", "Bearer opaque-secret", strings.Repeat("x", 5000), "[redacted]"},
+		{"cookie", cookies(400), "of a request with too many nothing is shown", "[redacted]"},
+		{"cookie", cookies(400), "GET", "GET"},
+		{"cookie", strings.Repeat("opaque-secret; ", 400), "one of them: opaque-secret", "one of them: [redacted]"},
+	} {
+		r := Headers{"X-Key"}.Of(sent{headers: [][2]string{{c.header, c.value}}})
+		if got := r.Text(c.text); got != c.want {
+			t.Errorf("%.40s: %.80q became %.80q, want %.80q", c.value, c.text, got, c.want)
+		}
+	}
+}
+
+func cookies(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "c%d=value-of-%d; ", i, i)
+	}
+	return b.String()
+}
+
+// TestOfASecretNoBeginningIsShown wherever a text is cut.
+func TestOfASecretNoBeginningIsShown(t *testing.T) {
+	const secret = "S3CRET-of-mine-in-no-known-format"
+	r := Headers(nil).Of(sent{headers: [][2]string{{"authorization", "Bearer " + secret}}})
+	for at := range 4200 {
+		for _, most := range []int{200, 1024, 5000} {
+			got := r.Beginning("/"+strings.Repeat("x", at)+secret+"/"+strings.Repeat("y", 4200), most)
+			if strings.Contains(got, secret[:6]) || len(got) > most+len("…") {
+				t.Fatalf("behind %d others, %d shown: …%s", at, most, got[max(0, len(got)-80):])
+			}
+		}
+	}
+	if got := r.Beginning("/"+strings.Repeat("x", 990)+secret, 1024); !strings.HasSuffix(got, "[redacted]") {
+		t.Errorf("what is there is cut: …%s", got[900:])
+	}
+	if got := r.Beginning("/plain", 200); got != "/plain" {
+		t.Errorf("a short text is %q", got)
+	}
+	if got := r.Beginning(strings.Repeat("é", 150), 201); got != strings.Repeat("é", 100)+"…" {
+		t.Errorf("a letter is cut: %q", got)
+	}
+}
+
+// TestAHostileRequestIsReadInTime: who asks chooses the words and the texts.
+func TestAHostileRequestIsReadInTime(t *testing.T) {
+	var nested strings.Builder
+	for i := range 250 {
+		fmt.Fprintf(&nested, "%s;", strings.Repeat("a", 8+i))
+	}
+	for name, c := range map[string]struct{ cookie, path string }{
+		"one word, often": {strings.Repeat("aaaaaaaa;", 6000), "/" + strings.Repeat("aaaaaaaa", 7000)},
+		"many words":      {cookies(3000), "/" + strings.Repeat("value-of-7", 6000)},
+		"one in another":  {nested.String(), "/" + strings.Repeat("a", 60_000)},
+		"in escapes":      {nested.String(), "/" + strings.Repeat("%252561", 9000)},
+	} {
+		best := time.Hour
+		for range 5 {
+			began := time.Now()
+			r := Headers(nil).Of(sent{headers: [][2]string{{"cookie", c.cookie}}})
+			r.Text(c.path)
+			r.Text(c.path[:4096])
+			r.Beginning(c.path, 1024)
+			best = min(best, time.Since(began))
+		}
+		if best > 100*time.Millisecond {
+			t.Errorf("%s: %v", name, best)
 		}
 	}
 }

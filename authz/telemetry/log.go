@@ -53,9 +53,7 @@ func (d *DenialLog) Record(o *authz.Outcome) {
 	}
 	if o.Request != nil {
 		path, _, _ := strings.Cut(o.Request.Path(), "?")
-		// It is cut to what is shown only then: of a secret no beginning is shown.
-		path = cut(erase.Text(cut(path, 1024)), 200)
-		attrs = append(attrs, slog.String("method", erase.Text(o.Request.Method())), slog.String("path", path))
+		attrs = append(attrs, slog.String("method", erase.Beginning(o.Request.Method(), 32)), slog.String("path", erase.Beginning(path, 200)))
 	}
 	if f := o.Facts; f != nil {
 		if f.Organization != nil {
@@ -80,8 +78,6 @@ func (d *DenialLog) Record(o *authz.Outcome) {
 }
 
 // cut cuts a text that is too long.
-func cut(text string, most int) string { return text[:min(len(text), most)] }
-
 func (d *DenialLog) take(now time.Time) (suppressed int, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
