@@ -20,7 +20,8 @@ type Ruleset struct {
 	Policies []TokenPolicy
 	// Findings are what the hygiene rules may find, by name.
 	Findings []FindingKind
-	// Settings are the settings of an organization that rules read by name.
+	// Settings are the settings of an organization that rules read by name; with
+	// [AnySetting] where they may read others too.
 	Settings []string
 	// ReviewRules are the names of the review rules; nil: they are not known.
 	ReviewRules []string
@@ -53,9 +54,13 @@ func (r *Ruleset) HasPolicy(name string) bool {
 	return false
 }
 
-// ReadsSetting says whether a rule reads a setting of an organization by name.
+// AnySetting stands among [Ruleset.Settings] where rules may read any, as by a name that
+// is computed.
+const AnySetting = "*"
+
+// ReadsSetting says whether a rule reads a setting of an organization, or may.
 func (r *Ruleset) ReadsSetting(name string) bool {
-	return r != nil && slices.Contains(r.Settings, name)
+	return r != nil && (slices.Contains(r.Settings, name) || slices.Contains(r.Settings, AnySetting))
 }
 
 // UnknownPermissions are those of some grants that no role gives.

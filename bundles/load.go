@@ -240,11 +240,15 @@ func (l *loaded) below(base string) error {
 	return errors.Join(errs...)
 }
 
+// shown is a file's path for people: within its folder or tarball, if that has a name.
 func shown(path, base string) string {
-	if base != "" && !strings.HasPrefix(path, base) {
-		return filepath.Join(base, path)
+	switch {
+	case base == "":
+		return strings.TrimPrefix(path, "/")
+	case strings.HasPrefix(path, base):
+		return path
 	}
-	return strings.TrimPrefix(path, "/")
+	return filepath.Join(base, path)
 }
 
 // digest is of what a bundle has but for its manifest: the revision of one whose

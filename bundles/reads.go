@@ -9,22 +9,32 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
+
+	"github.com/patrol-authz/patrol/authz"
 )
 
 // settingsRead are the settings of an organization that rules name:
-// input.organization.settings.NAME, or object.get of it.
+// input.organization.settings.NAME, or object.get of it. Where an overlay takes the
+// organization or its settings as a whole, or computes a name, it may read any.
 func settingsRead(modules map[string]*ast.Module) []string {
 	read := map[string]bool{}
 	for _, m := range modules {
+		overlay := len(m.Package.Path) > 1 && m.Package.Path[1].Equal(ast.StringTerm(rootOverlay))
 		ast.NewGenericVisitor(func(x any) bool {
 			switch x := x.(type) {
 			case ast.Ref:
-				mark(read, path(x))
+				if at := path(x); !mark(read, at) && overlay && whole(at) {
+					read[authz.AnySetting] = true
+				}
 			case ast.Call:
-				mark(read, gotten(x))
+				return mark(read, gotten(x))
 			case *ast.Expr:
-				if x.IsCall() {
-					mark(read, gotten(x.Terms.([]*ast.Term)))
+				switch terms := x.Terms.(type) {
+				case []*ast.Term:
+					return mark(read, gotten(terms))
+				case *ast.Term: // asks whether it is there
+					r, is := terms.Value.(ast.Ref)
+					return is && whole(path(r)) && len(path(r)) == len(r)
 				}
 			}
 			return false
@@ -33,11 +43,20 @@ func settingsRead(modules map[string]*ast.Module) []string {
 	return slices.Sorted(maps.Keys(read))
 }
 
+var settingsPath = []string{"input", "organization", "settings"}
+
 // mark takes down the setting that a path within the input goes to.
-func mark(read map[string]bool, path []string) {
-	if len(path) > 3 && path[0] == "input" && path[1] == "organization" && path[2] == "settings" {
-		read[path[3]] = true
+func mark(read map[string]bool, path []string) bool {
+	if len(path) < 4 || !slices.Equal(path[:3], settingsPath) {
+		return false
 	}
+	read[path[3]] = true
+	return true
+}
+
+// whole says whether a path ends above any one setting.
+func whole(path []string) bool {
+	return len(path) > 0 && len(path) <= len(settingsPath) && slices.Equal(path, settingsPath[:len(path)])
 }
 
 // path is as much of a reference as is written out.

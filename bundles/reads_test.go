@@ -28,7 +28,6 @@ x := object.get(input.organization.settings, "second", 0)
 y if {
 	input.organization.settings.first
 	input["organization"].settings["third"] == object.get(input, ["organization", "settings", "fourth"], 1)
-	input.organization.settings[x]
 	input.membership.settings.other
 }
 `,
@@ -55,5 +54,32 @@ y if {
 	}
 	if _, rules, _ = check(map[string]string{"local/review/r.rego": "package local.review\n\nreasons contains reason if some reason in data.local.words\n"}); rules != nil {
 		t.Errorf("rules whose names are computed are said to be known: %v", rules)
+	}
+}
+
+// TestWhereAnySettingMayBeRead nobody is told that one is read by none.
+func TestWhereAnySettingMayBeRead(t *testing.T) {
+	for body, any := range map[string]bool{
+		"x if input.organization.settings.team":                                 false,
+		"x if input.organization":                                               false,
+		"x if not input.organization.settings":                                  false,
+		"x if input.organization.name == \"acme\"":                              false,
+		"x := object.get(input, [\"organization\", \"settings\", \"team\"], 1)": false,
+		"x if { s := input.organization.settings; s.team }":                     true,
+		"x if { o := input.organization; o.settings.team }":                     true,
+		"x if { some k in [\"team\"]; input.organization.settings[k] }":         true,
+		"x if { i := input; i.organization.settings.team }":                     true,
+		"import input.organization.settings as s\n\nx if s.team":                true,
+		"x := object.get(input.organization, [\"settings\", data.local.b], 1)":  true,
+	} {
+		dir := write(t, t.TempDir(), map[string]string{"local/a/a.rego": "package local.a\n\n" + body + "\n"})
+		report, err := bundles.Check(context.Background(), options("", dir), dir)
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+			continue
+		}
+		if got := report.Ruleset.ReadsSetting("whatever"); got != any {
+			t.Errorf("%s: may read any: %t", body, got)
+		}
 	}
 }

@@ -42,6 +42,7 @@ type CheckWarning struct {
 
 func (s *service) check() {
 	register(s, "check", "POST", "/api/check", "Decide a request without opening, counting or mailing anything", func(ctx context.Context, in *struct{ Body CheckRequest }) (*body[Checked], error) {
+		in.Body.SayJSON()
 		o := s.Explainer.Explain(ctx, &asked{&in.Body})
 		if err := s.mayCheck(ctx, o); err != nil {
 			return nil, err
@@ -67,6 +68,21 @@ func (s *service) check() {
 		}
 		return &body[Checked]{out}, nil
 	})
+}
+
+// SayJSON has a body sent as JSON, where no header says what it is.
+func (r *CheckRequest) SayJSON() {
+	for name := range r.Headers {
+		if strings.EqualFold(name, "content-type") {
+			return
+		}
+	}
+	if r.Body != "" {
+		if r.Headers == nil {
+			r.Headers = map[string]string{}
+		}
+		r.Headers["content-type"] = "application/json"
+	}
 }
 
 // asked is a CheckRequest as the pipeline reads it.

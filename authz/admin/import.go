@@ -184,6 +184,8 @@ func wrongToken(i int, text []byte, err error) error {
 	return &inventory.Invalid{Field: strings.TrimSuffix(at+"."+wrong.Field, "."), Problem: wrong.Problem}
 }
 
+var errMore = errors.New("holds more than one object")
+
 // wrongMember says what is wrong with the JSON of a token, which could not be read
 // for err. What was given is not repeated: it may be a secret.
 func wrongMember(text []byte, err error) *inventory.Invalid {
@@ -201,15 +203,19 @@ func wrongMember(text []byte, err error) *inventory.Invalid {
 	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
 		return &inventory.Invalid{Field: strings.Trim(name, `"`), Problem: "unexpected property"}
 	}
-	var times map[string]json.RawMessage
-	if json.Unmarshal(text, &times) == nil {
-		for _, name := range []string{"created_at", "expires_at"} {
-			if given, there := times[name]; there && new(time.Time).UnmarshalJSON(given) != nil {
+	if errors.Is(err, errMore) {
+		return &inventory.Invalid{Problem: errMore.Error()}
+	}
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(text, &members) // it is JSON, or there were an error of that
+	for _, name := range []string{"created_at", "expires_at"} {
+		for given, value := range members {
+			if strings.EqualFold(given, name) && new(time.Time).UnmarshalJSON(value) != nil {
 				return &inventory.Invalid{Field: name, Problem: "is no time: write 2026-12-31T12:00:00Z"}
 			}
 		}
 	}
-	return &inventory.Invalid{Problem: err.Error()}
+	return &inventory.Invalid{Problem: "cannot be read; times are written 2026-12-31T12:00:00Z"}
 }
 
 // shape is what a member of a token holds, in words of JSON.

@@ -36,7 +36,7 @@ func readStrictly(text []byte, into any) error {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("holds more than one object")
+		return errMore
 	}
 	return nil
 }

@@ -63,15 +63,17 @@ func (s *service) handedOn(ctx context.Context, q *question, grants []authz.Gran
 		}
 		organizations = append(organizations, namespace)
 		if out.Facts != nil && out.Facts.Organization != nil {
-			q.Caller.Approvals = append(q.Caller.Approvals, approvalOf(namespace, out.Facts.Authorization))
+			q.Caller.Approvals = append(q.Caller.Approvals, approvalOf(namespace, out.Facts))
 		}
 	}
 	return beyond, organizations
 }
 
-// approvalOf says when the approval of the caller's token ends in an organization.
-func approvalOf(organization string, a *authz.Authorization) askedApproval {
-	if a == nil || a.ExpiresAt.IsZero() {
+// approvalOf says when the approval of the caller's token ends in an organization. One
+// that has ended is not what lets the token in there, if anything does.
+func approvalOf(organization string, f *authz.Facts) askedApproval {
+	a := f.Authorization
+	if a == nil || a.ExpiresAt.IsZero() || !f.Now.Before(a.ExpiresAt) {
 		return askedApproval{Organization: organization}
 	}
 	return askedApproval{organization, true, a.ExpiresAt.UTC().Format(time.RFC3339)}

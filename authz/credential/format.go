@@ -12,9 +12,9 @@ type Format struct {
 }
 
 // formats are those that count, in queries (CheckQuery) and in what is erased from
-// texts (package redact). A prefix has four characters or more, or see [byChance].
+// texts (package redact). In a query more is asked of them; see [issued].
 var formats = []Format{
-	{Prefix, 12, ""}, // no other word begins so: also what is left of a secret that was cut
+	{Prefix, 12, ""}, // also what is left of a secret that was cut
 	{"hf_", 16, ""},
 	{"api_org_", 16, ""},
 	{"ghp_", 16, ""},
@@ -45,7 +45,7 @@ func FindToken[T string | []byte](text T, from int, exact bool) (start, end int)
 			}
 			for end = i + 1; end < len(text) && f.has(text[end]); end++ {
 			}
-			if end-i-1 >= f.Least && !(exact && byChance(text, start, i+1, end)) {
+			if end-i-1 >= f.Least && (!exact || issued(text, start, i+1, end)) {
 				return start, end
 			}
 		}
@@ -89,19 +89,33 @@ func (f *Format) has(c byte) bool {
 	return false
 }
 
-// byChance says whether what looks like a token is as likely a piece of base64, of
-// a page's cursor or a signature, for which nobody must be refused: three
-// characters that a letter or a digit goes before are in one cursor of a thousand.
-// What is issued under so short a prefix has 34 letters, and base64 hardly has as
-// many without a digit.
-func byChance[T string | []byte](text T, start, rest, end int) bool {
-	if rest-start > 3 || start == 0 || !word(text[start-1]) {
-		return false
+// leastAlone is how many characters a token in a query has behind its prefix.
+const leastAlone = 16
+
+// issued says whether what looks like a token in a query is one: nobody must be
+// refused for words (search=npm_workspace, path=src/ptl_modelcheckpoint.py), digests, or
+// a piece of base64 in a page's cursor or a signature. A value that is a token and
+// nothing else counts as it is. Within others the rest has letters of both cases, as
+// nearly all have that are issued; and where a letter or a digit goes before a prefix
+// of three characters, which is in one cursor of a thousand, the 34 letters that are
+// issued under it: base64 hardly has as many without a digit.
+func issued[T string | []byte](text T, start, rest, end int) bool {
+	if start == 0 || text[start-1] == '=' {
+		return end-rest >= leastAlone
 	}
+	upper, lower, letters := false, false, true
 	for i := rest; i < end; i++ {
-		if text[i] <= '9' {
-			return i-rest < 34
+		switch c := text[i]; {
+		case c >= 'a' && c <= 'z':
+			lower = true
+		case c >= 'A' && c <= 'Z':
+			upper = true
+		case i-rest < 34:
+			letters = false
 		}
 	}
-	return end-rest < 34
+	if !upper || !lower || end-rest < leastAlone {
+		return false
+	}
+	return rest-start > 3 || !word(text[start-1]) || letters && end-rest >= 34
 }

@@ -43,7 +43,7 @@ func TestATokenInAQueryIsFoundWhereverItStands(t *testing.T) {
 		"a letter escaped":                 {"x=%70" + issued[1:], issued},
 		"escaped twice":                    {"x=" + escapedTwice(issued), issued},
 		"behind what looks like an escape": {"x=%zz" + issued, issued},
-		"behind an escape of its letters":  {"x=%aapi_org_" + strings.Repeat("a1", 17), "api_org_" + strings.Repeat("a1", 17)},
+		"behind an escape of its letters":  {"x=%aapi_org_" + strings.Repeat("aB", 17), "api_org_" + strings.Repeat("aB", 17)},
 		"of elsewhere":                     {"t=x_" + hf, hf},
 		"of elsewhere, behind a letter":    {"t=x" + hf, hf},
 		"GitHub's": {
@@ -56,6 +56,9 @@ func TestATokenInAQueryIsFoundWhereverItStands(t *testing.T) {
 		},
 		"GitLab's":                      {"t=glpat-aB3-aB3_aB3aB3aB3aB3", "glpat-aB3-aB3_aB3aB3aB3aB3"},
 		"npm's":                         {"t=1+npm_" + strings.Repeat("aB3", 12), "npm_" + strings.Repeat("aB3", 12)},
+		"words of models and packages":  {"search=ptl_checkpointing&path=src/ptl_modelcheckpoint.py&q=models/promptl_tokenization.json&r=x/pnpm_workspaceconfiguration", ""},
+		"digests and days":              {"keys=node_npm_" + strings.Repeat("0a", 32) + "&path=runs-hf_20240131123000abcd&revision=exp_hf_" + strings.Repeat("0a", 20) + "&p=highs_0123456789abcdef0123", ""},
+		"words of others":               {"search=x/glpat-detection-dataset&file=a/glpat-test-report-2024.txt&q=a/github_pat_tokens_detection_model", ""},
 		"a word that begins so":         {"a=hf_transfer&b=npm_config_cache&c=api_org_name&d=ghp_and_gho", ""},
 		"a model's name":                {"search=hf-internal-testing/hf_internal-testing-tiny-random", ""},
 		"a name that is almost":         {"my_access_token=abc&access_tokens=1&access_token_x", ""},

@@ -3,8 +3,11 @@ package routing
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"mime"
 	"strings"
+	"unicode"
 
 	"github.com/patrol-authz/patrol/authz"
 )
@@ -27,7 +30,7 @@ func bodyValue(r authz.Request, name string) ([]string, error) {
 	if err := w.value(strings.Split(name, "."), 0); err != nil {
 		return nil, err
 	}
-	if w.dec.More() {
+	if _, err := w.dec.Token(); !errors.Is(err, io.EOF) {
 		return nil, malformed("the body holds more than one JSON value")
 	}
 	return w.found, nil
@@ -44,7 +47,11 @@ func saidJSON(r authz.Request) error {
 	return malformed("the body is not said to be JSON: send it with content-type: application/json")
 }
 
-const maxDepth = 64
+const (
+	maxDepth = 64
+	// maxListed bounds a list of texts, of which one may be there often.
+	maxListed = 1000
+)
 
 // walk goes over a JSON value, keeps what a member of it holds, and refuses
 // repeated keys: readers differ about which one counts. Keys are compared without
@@ -95,6 +102,9 @@ func (w *walk) value(path []string, depth int) error {
 	return nil
 }
 
+// blank is what readers may take off a name.
+func blank(c rune) bool { return c <= ' ' || unicode.IsSpace(c) }
+
 func (w *walk) noText() error { return malformed("the body's " + w.name + " is no text") }
 
 func (w *walk) object(path []string, depth int) error {
@@ -111,7 +121,7 @@ func (w *walk) object(path []string, depth int) error {
 		}
 		seen[lower] = true
 		var within []string
-		if len(path) > 0 && strings.EqualFold(key, path[0]) {
+		if len(path) > 0 && strings.EqualFold(strings.TrimFunc(key, blank), path[0]) {
 			if key != path[0] {
 				return malformed("the body holds a member that may be read as " + path[0] + ": write it so")
 			}
@@ -140,7 +150,7 @@ func (w *walk) list(wanted bool, depth int) error {
 		if !ok {
 			return w.noText()
 		}
-		if w.found = append(w.found, text); len(w.found) > maxOrganizations {
+		if w.found = append(w.found, text); len(w.found) > maxListed {
 			return errTooMany
 		}
 	}

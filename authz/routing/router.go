@@ -232,6 +232,9 @@ func (m *matching) match(c *compiled) (bool, error) {
 		return false, err
 	}
 	for name, want := range c.Query {
+		if err := onlyName(q, name); err != nil {
+			return false, err
+		}
 		got, there := q[name]
 		if !there {
 			return false, nil

@@ -161,6 +161,31 @@ func TestBadTablesNameTheEntry(t *testing.T) {
 	}
 }
 
+// A name of the query that an entry looks at is there once, and no other that some
+// readers take for it: who writes it otherwise could ask for more than is looked at.
+func TestANameOfTheQuery(t *testing.T) {
+	r := table(t,
+		map[string]any{"pattern": "/x", "permission": "admin", "query": map[string]any{"mode": "admin"}, "organizations": "acme"},
+		map[string]any{"pattern": "/x", "permission": "read", "organizations": "acme"},
+		map[string]any{"pattern": "/y", "permission": "read", "organizations": map[string]any{"from": "query", "name": "author"}})
+	const malformed = ""
+	for path, want := range map[string]string{
+		"/x?mode=admin": "admin", "/x?mode=other": "read", "/x?a=b": "read", "/x": "read", "/y?author=acme": "read",
+		"/x?Mode=admin": malformed, "/x?mode[]=admin": malformed, "/x?mode=x&MODE=admin": malformed, "/x?mode=admin&mode[0]=x": malformed,
+		"/y?author=acme&Author=globex": malformed, "/y?author=acme&author[]=globex": malformed, "/y?author%5B%5D=globex&author=acme": malformed,
+	} {
+		got, err := r.Route(request{method: "GET", path: path})
+		var refusal *authz.Refusal
+		if want == malformed {
+			if !errors.As(err, &refusal) || refusal.Reason != authz.ReasonRequestMalformed {
+				t.Errorf("%s: %+v %v", path, got, err)
+			}
+		} else if err != nil || got == nil || got.Permission != want {
+			t.Errorf("%s: %+v %v, want %s", path, got, err, want)
+		}
+	}
+}
+
 // What a body says is believed where every reader reads it so.
 func TestAMemberOfTheBody(t *testing.T) {
 	r := table(t,
@@ -186,7 +211,14 @@ func TestAMemberOfTheBody(t *testing.T) {
 		{"a list of lists", "/flat", "", `{"organization":[["acme"]]}`, malformed},
 		{"an object", "/flat", "", `{"organization":{"name":"acme"}}`, malformed},
 		{"a list without end", "/flat", "", `{"organization":["a","b"`, malformed},
-		{"too many", "/flat", "", `{"organization":[` + strings.Repeat(`"a",`, 16) + `"a"]}`, malformed},
+		{"too many", "/flat", "", `{"organization":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p","q"]}`, malformed},
+		{"too many to look at", "/flat", "", `{"organization":[` + strings.Repeat(`"a",`, 1000) + `"a"]}`, malformed},
+		{"one, often", "/flat", "", `{"organization":[` + strings.Repeat(`"a",`, 17) + `"a"]}`, "a"},
+		{"a bracket behind", "/flat", "", `{"organization":"acme"}}`, malformed},
+		{"a value behind a bracket", "/flat", "", `{"organization":"acme"}]{"organization":"globex"}`, malformed},
+		{"a form behind", "/flat", "", `{"name":"x"}}&organization=globex`, malformed},
+		{"a name with a blank", "/flat", "", `{"organization":"acme","organization ":"globex"}`, malformed},
+		{"a name with a zero", "/flat", "", `{"organization\u0000":"globex"}`, malformed},
 		{"two values", "/flat", "", `{"name":"m"}{"organization":"acme"}`, malformed},
 		{"no object", "/flat", "", `["organization"]`, malformed},
 		{"no object within", "/deep", "", `{"in":["organization"]}`, malformed},

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/patrol-authz/patrol/authz"
@@ -44,10 +42,7 @@ func (c *CheckCmd) Run(ctx context.Context, cli *CLI) error {
 		}
 		in.Headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
 	}
-	said := func(name string) bool { return strings.EqualFold(name, "content-type") }
-	if c.Body != "" && !slices.ContainsFunc(slices.Collect(maps.Keys(in.Headers)), said) {
-		in.Headers["content-type"] = "application/json"
-	}
+	in.SayJSON()
 	if c.TokenStdin {
 		secret, err := secretFromStdin()
 		if err != nil {
