@@ -57,7 +57,9 @@ func measureReloads(o *options, dir string, entries int) (*reloads, error) {
 		return nil, err
 	}
 	w := world{tokens: 10_000, organizations: 20}
-	f, err := startFleet(o, dir, fleetOptions{tokens: w.tokens, organizations: w.organizations, variants: o.variants[:1], bundle: bundle})
+	without := *o // a peer has no such bundle
+	without.peer = ""
+	f, err := startFleet(&without, dir, fleetOptions{tokens: w.tokens, organizations: w.organizations, variants: o.variants[:1], bundle: bundle})
 	if err != nil {
 		return nil, err
 	}
