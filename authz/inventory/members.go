@@ -62,6 +62,11 @@ func (r *rules) addMember(c AddMember) error {
 		return err
 	}
 	r.change.Subject = Subject{OrganizationID: o.ID, UserID: u.ID}
+	if c.Type == TypeServiceAccount {
+		if err := r.keepAdmin(o, u, c.KeepsAdmin); err != nil {
+			return err
+		}
+	}
 	details := map[string]any{"user": name}
 	changed, err := r.described(o, u, &c, details)
 	if err != nil {
@@ -117,7 +122,7 @@ func (r *rules) giveRole(o *Organization, u *User, c *AddMember, details map[str
 		if c.Role == "" || now.Role == role {
 			return false, nil
 		}
-		if err := r.keepAdmin(o, u, now, c.KeepsAdmin); err != nil {
+		if err := r.keepAdmin(o, u, c.KeepsAdmin); err != nil {
 			return false, err
 		}
 		ended := *now
@@ -157,15 +162,23 @@ func (r *rules) roleChanged(o *Organization, u *User, before []*Period, next *Pe
 	return err
 }
 
-// keepAdmin refuses to end a period, where it is asked to, that makes a user the
-// only administrator of an organization.
-func (r *rules) keepAdmin(o *Organization, u *User, now *Period, asked bool) error {
-	if !asked || now.Role != "admin" {
+// keepAdmin refuses, where it is asked to, that the only administrator of an
+// organization, or the only one who is a person, is one no more.
+func (r *rules) keepAdmin(o *Organization, u *User, asked bool) error {
+	if !asked {
 		return nil
 	}
-	admins, err := r.Administrators(o.ID)
-	if err == nil && admins < 2 {
-		err = &Conflict{Problem: fmt.Sprintf("%s is the last administrator of %s: no administrator would be left; make somebody else one first, or force it (--force, in the API ?force=true)", u.Name, o.Name)}
+	periods, err := r.Periods(o.ID, u.ID)
+	if now := present(periods); err != nil || now == nil || now.Role != "admin" {
+		return err
+	}
+	people, err := r.Administrators(o.ID, TypePerson)
+	if err != nil {
+		return err
+	}
+	accounts, err := r.Administrators(o.ID, TypeServiceAccount)
+	if err == nil && (people+accounts < 2 || u.Type == TypePerson && people < 2) {
+		err = &Conflict{Problem: fmt.Sprintf("%s is the last administrator of %s: no administrator would be left who is a person; make somebody else one first, or force it (--force, in the API ?force=true)", u.Name, o.Name)}
 	}
 	return err
 }
@@ -192,7 +205,7 @@ func (r *rules) removeMember(c RemoveMember) error {
 	if now == nil {
 		return &NotFound{"member", c.User}
 	}
-	if err := r.keepAdmin(o, u, now, c.KeepsAdmin); err != nil {
+	if err := r.keepAdmin(o, u, c.KeepsAdmin); err != nil {
 		return err
 	}
 	ended := *now

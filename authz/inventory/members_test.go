@@ -266,21 +266,31 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	remove := func(user string, keeps bool) inventory.Command {
 		return inventory.RemoveMember{Organization: "acme", User: user, KeepsAdmin: keeps}
 	}
+	account := inventory.AddMember{Organization: "acme", User: "robot", Type: inventory.TypeServiceAccount, Role: "admin"}
+	called := func(user string, keeps bool) inventory.Command {
+		return inventory.AddMember{Organization: "acme", User: user, Type: inventory.TypeServiceAccount, Whole: true, KeepsAdmin: keeps}
+	}
 	for name, c := range map[string]struct {
 		before  inventory.Command
 		do      inventory.Command
 		refused bool
 	}{
-		"the last one is demoted":        {nil, member("alice", "write", true), true},
-		"the last one is removed":        {nil, remove("alice", true), true},
-		"the last one stays one":         {nil, member("alice", "admin", true), false},
-		"a role that is not given":       {nil, member("alice", "", true), false},
-		"one of two is demoted":          {member("bob", "admin", true), member("alice", "write", true), false},
-		"one of two is removed":          {member("bob", "admin", true), remove("alice", true), false},
-		"who was one counts no more":     {member("ann", "write", true), remove("alice", true), true},
-		"who is none goes":               {nil, remove("bob", true), false},
-		"nobody asks that one be kept":   {nil, member("alice", "write", false), false},
-		"nor when the last one is taken": {nil, remove("alice", false), false},
+		"an account is none to stay":            {account, remove("alice", true), true},
+		"an account beside a person goes":       {account, remove("robot", true), false},
+		"an account beside a person is demoted": {account, member("robot", "write", true), false},
+		"the last one is called an account":     {nil, called("alice", true), true},
+		"one of two is called an account":       {member("bob", "admin", true), called("alice", true), false},
+		"nobody asks what the last is called":   {nil, called("alice", false), false},
+		"the last one is demoted":               {nil, member("alice", "write", true), true},
+		"the last one is removed":               {nil, remove("alice", true), true},
+		"the last one stays one":                {nil, member("alice", "admin", true), false},
+		"a role that is not given":              {nil, member("alice", "", true), false},
+		"one of two is demoted":                 {member("bob", "admin", true), member("alice", "write", true), false},
+		"one of two is removed":                 {member("bob", "admin", true), remove("alice", true), false},
+		"who was one counts no more":            {member("ann", "write", true), remove("alice", true), true},
+		"who is none goes":                      {nil, remove("bob", true), false},
+		"nobody asks that one be kept":          {nil, member("alice", "write", false), false},
+		"nor when the last one is taken":        {nil, remove("alice", false), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := inventorytest.NewLab(t)

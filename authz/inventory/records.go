@@ -325,8 +325,8 @@ type State interface {
 	Answered(userID string, after time.Time) ([]string, error)
 	// Members counts the present members of an organization.
 	Members(organizationID string) (int, error)
-	// Administrators counts the present members with the role admin who are people.
-	Administrators(organizationID string) (int, error)
+	// Administrators counts the present members with the role admin, of a type of user.
+	Administrators(organizationID, kind string) (int, error)
 	TokenByID(id string) (*Token, error)
 	TokenByDigest(authz.Digest) (*Token, error)
 	// TokenByFormer finds the token that had a secret before it was rotated.

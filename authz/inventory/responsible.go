@@ -3,18 +3,12 @@ package inventory
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/patrol-authz/patrol/authz"
 )
 
 // maxResponsible bounds how many people answer for a service account.
 const maxResponsible = 10
-
-// keptOut is for how long before a request was opened whoever answered for its
-// account then is no other person on it. Else who answers could be taken off, have
-// the account ask, decide, and be named again.
-const keptOut = 30 * 24 * time.Hour
 
 // nameResponsible makes people answer for a service account in an organization;
 // false where they do already.
@@ -91,50 +85,4 @@ func (r *rules) answersFor(o *Organization, t *Token, u *User) (bool, error) {
 	}
 	periods, err := r.periods(o.ID, u.ID)
 	return err == nil && present(periods) != nil, err
-}
-
-// behind are the ids of those who are behind a user: it itself, and who answers for
-// it in any organization, or did after a moment, whether they are members or not.
-// What kind of user it is does not matter: a directory may call a service account a
-// person for a while.
-func (r *rules) behind(u *User, after time.Time) ([]string, error) {
-	people, err := r.Answered(u.ID, after)
-	return append(people, u.ID), err
-}
-
-// together says whether the same person is behind two users.
-func (r *rules) together(a, b *User, after time.Time) (bool, error) {
-	one, err := r.behind(a, after)
-	if err != nil {
-		return false, err
-	}
-	other, err := r.behind(b, after)
-	return slices.ContainsFunc(one, func(id string) bool { return slices.Contains(other, id) }), err
-}
-
-// since is from when on who was behind a user counts, for what a token asks for.
-func (r *rules) since(o *Organization, t *Token) (time.Time, error) {
-	open, err := r.openRequest(t.ID, o.ID)
-	if err != nil || open == nil {
-		return r.now.Add(-keptOut), err
-	}
-	return open.OpenedAt.Add(-keptOut), nil
-}
-
-// sameBehind returns the name of a token's owner where the same person is behind it
-// and behind a user, now or at any time that matters to the request on the token;
-// "" where nobody is.
-func (r *rules) sameBehind(o *Organization, t *Token, u *User) (string, error) {
-	after, err := r.since(o, t)
-	if err != nil {
-		return "", err
-	}
-	owner, err := r.UserByID(t.OwnerID)
-	if err != nil || owner == nil {
-		return "", err
-	}
-	if same, err := r.together(owner, u, after); err != nil || !same {
-		return "", err
-	}
-	return owner.Name, nil
 }

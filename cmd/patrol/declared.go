@@ -150,8 +150,8 @@ func (d *declared) checkPolicies(policies []authz.TokenPolicy) error {
 	return nil
 }
 
-// keepAdministrators checks that each organization that has an administrator keeps
-// one.
+// keepAdministrators checks that each organization that has an administrator who is a
+// person keeps one.
 func (d *declared) keepAdministrators(have map[string]present, prune bool) error {
 	for i, o := range d.Organizations {
 		if o.Members == nil {

@@ -30,7 +30,7 @@ type MemberSyncCmd struct {
 func (*MemberSyncCmd) Help() string {
 	return "Each member has a user and a role, and may have a type (user, service_account), an email, and, for a service account, a list responsible of who answers for it. " +
 		"An email is taken as confirmed, unless the member has confirmed: false. Who is not listed stays, unless --prune is given. " +
-		"Nothing is changed where the file is wrong, or, without --force, where no administrator would be left.\n\n" +
+		"Nothing is changed where the file is wrong, or, without --force, where no administrator would be left who is a person.\n\n" +
 		example("patrol member sync acme members.yaml --prune --dry-run")
 }
 
@@ -275,17 +275,20 @@ func planMembers(wanted []listedMember, have []inventory.MemberRow, prune bool) 
 func demotes(was, role string) bool { return was == "admin" && role != "admin" }
 
 // keepsAdministrator says what is wrong where an organization has an administrator
-// and would have none: roles are those that are wanted, by user, and who is not
-// among them goes with prune.
+// who is a person and would have none: roles are those that are wanted, by user, and
+// who is not among them goes with prune.
 func keepsAdministrator(organization string, roles map[string]string, have []inventory.MemberRow, prune bool) error {
-	had := false
-	for _, role := range roles {
-		if role == "admin" {
+	had, accounts := false, map[string]bool{}
+	for i := range have {
+		accounts[have[i].User] = have[i].Type == inventory.TypeServiceAccount
+	}
+	for user, role := range roles {
+		if role == "admin" && !accounts[user] {
 			return nil
 		}
 	}
 	for i := range have {
-		if have[i].Role != "admin" {
+		if have[i].Role != "admin" || accounts[have[i].User] {
 			continue
 		}
 		if _, listed := roles[have[i].User]; !listed && !prune {
@@ -296,5 +299,5 @@ func keepsAdministrator(organization string, roles map[string]string, have []inv
 	if !had {
 		return nil
 	}
-	return fmt.Errorf("%s: no administrator would be left; nothing was changed (--force does it all the same)", organization)
+	return fmt.Errorf("%s: no administrator would be left who is a person; nothing was changed (--force does it all the same)", organization)
 }

@@ -159,9 +159,9 @@ func (m *Memory) Members(organizationID string) (int, error) {
 }
 
 // Administrators implements [inventory.State].
-func (m *Memory) Administrators(organizationID string) (int, error) {
+func (m *Memory) Administrators(organizationID, kind string) (int, error) {
 	return m.countMembers(organizationID, func(p *inventory.Period) bool {
-		return p.Role == "admin" && m.Users[p.UserID].Type == inventory.TypePerson
+		return p.Role == "admin" && m.Users[p.UserID].Type == kind
 	}), nil
 }
 

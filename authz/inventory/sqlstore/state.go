@@ -119,8 +119,8 @@ func (s *state) Members(organizationID string) (int, error) {
 	return int(n), err
 }
 
-func (s *state) Administrators(organizationID string) (int, error) {
-	n, err := s.CountAdministrators(s.ctx, organizationID)
+func (s *state) Administrators(organizationID, kind string) (int, error) {
+	n, err := s.CountAdministrators(s.ctx, db.CountAdministratorsParams{OrganizationID: organizationID, Type: kind})
 	return int(n), err
 }
 

@@ -78,11 +78,16 @@ func (q *Queries) AnsweredAfter(ctx context.Context, arg AnsweredAfterParams) ([
 }
 
 const countAdministrators = `-- name: CountAdministrators :one
-SELECT count(*) FROM periods p JOIN users u ON u.id = p.user_id WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.type = 'user'
+SELECT count(*) FROM periods p JOIN users u ON u.id = p.user_id WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.type = $2
 `
 
-func (q *Queries) CountAdministrators(ctx context.Context, organizationID string) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countAdministrators, organizationID)
+type CountAdministratorsParams struct {
+	OrganizationID string `db:"organization_id"`
+	Type           string `db:"type"`
+}
+
+func (q *Queries) CountAdministrators(ctx context.Context, arg CountAdministratorsParams) (int64, error) {
+	row := q.db.QueryRowContext(ctx, countAdministrators, arg.OrganizationID, arg.Type)
 	var count int64
 	err := row.Scan(&count)
 	return count, err

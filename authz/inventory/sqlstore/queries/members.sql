@@ -22,7 +22,7 @@ SELECT * FROM periods WHERE organization_id = $1 AND user_id = $2 ORDER BY since
 SELECT count(*) FROM periods WHERE organization_id = $1 AND until = 0;
 
 -- name: CountAdministrators :one
-SELECT count(*) FROM periods p JOIN users u ON u.id = p.user_id WHERE p.organization_id = $1 AND p.until = 0 AND p.role = 'admin' AND u.type = 'user';
+SELECT count(*) FROM periods p JOIN users u ON u.id = p.user_id WHERE p.organization_id = sqlc.arg(organization_id) AND p.until = 0 AND p.role = 'admin' AND u.type = sqlc.arg(type);
 
 -- name: UpsertPeriod :exec
 INSERT INTO periods (organization_id, user_id, since, until, role) VALUES ($1, $2, $3, $4, $5)
