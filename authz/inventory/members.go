@@ -62,7 +62,7 @@ func (r *rules) addMember(c AddMember) error {
 		return err
 	}
 	r.change.Subject = Subject{OrganizationID: o.ID, UserID: u.ID}
-	if c.Type == TypeServiceAccount {
+	if c.Type == TypeServiceAccount && u.Type == TypePerson {
 		if err := r.keepAdmin(o, u, c.KeepsAdmin); err != nil {
 			return err
 		}

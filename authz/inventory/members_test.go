@@ -270,6 +270,14 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	called := func(user string, keeps bool) inventory.Command {
 		return inventory.AddMember{Organization: "acme", User: user, Type: inventory.TypeServiceAccount, Whole: true, KeepsAdmin: keeps}
 	}
+	t.Run("an account that administers alone is called one again", func(t *testing.T) {
+		l := inventorytest.NewLab(t)
+		l.Must(inventorytest.Operator, member("ann", "write", true))
+		l.Must(inventorytest.Operator, account)
+		l.Must(inventorytest.Operator, remove("alice", false))
+		l.Must(inventorytest.Operator, inventory.AddMember{Organization: "acme", User: "robot", Type: inventory.TypeServiceAccount, KeepsAdmin: true})
+		inventorytest.Refused[*inventory.Conflict](l, inventorytest.Operator, remove("robot", true))
+	})
 	for name, c := range map[string]struct {
 		before  inventory.Command
 		do      inventory.Command
@@ -278,6 +286,7 @@ func TestTheLastAdministratorStays(t *testing.T) {
 		"an account is none to stay":            {account, remove("alice", true), true},
 		"an account beside a person goes":       {account, remove("robot", true), false},
 		"an account beside a person is demoted": {account, member("robot", "write", true), false},
+		"an account is called one again":        {account, inventory.AddMember{Organization: "acme", User: "robot", Type: inventory.TypeServiceAccount, KeepsAdmin: true}, false},
 		"the last one is called an account":     {nil, called("alice", true), true},
 		"one of two is called an account":       {member("bob", "admin", true), called("alice", true), false},
 		"nobody asks what the last is called":   {nil, called("alice", false), false},
